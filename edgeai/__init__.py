@@ -1,0 +1,57 @@
+"""edgeai: an assistant that runs wholly on the device.
+
+import edgeai
+
+with edgeai.Session("smollm2-135m-instruct") as session:
+    for piece in session.chat("Name three uses of a paper clip."):
+        print(piece, end="", flush=True)
+"""
+
+from __future__ import annotations
+
+from edgeai.errors import (
+    ChatTemplateError,
+    ContextOverflowError,
+    EdgeAIError,
+    GenerationError,
+    HistoryError,
+    ModelError,
+    ModelFormatError,
+    ModelNotFoundError,
+    ModelTooLargeError,
+    OptionError,
+    PullError,
+    SchemaError,
+    SessionClosedError,
+    UnsupportedModalityError,
+)
+from edgeai.messages import Message, ToolCall
+from edgeai.options import LoadOptions, SamplingOptions
+from edgeai.response import Response, Timings, Usage
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChatTemplateError",
+    "ContextOverflowError",
+    "EdgeAIError",
+    "GenerationError",
+    "HistoryError",
+    "LoadOptions",
+    "Message",
+    "ModelError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "ModelTooLargeError",
+    "OptionError",
+    "PullError",
+    "Response",
+    "SamplingOptions",
+    "SchemaError",
+    "SessionClosedError",
+    "Timings",
+    "ToolCall",
+    "UnsupportedModalityError",
+    "Usage",
+    "__version__",
+]

@@ -1,0 +1,141 @@
+"""What every backend can do. Only plain data passes: ids, text, numbers, and dataclasses of them.
+
+A backend will also be run in a process of its own, so nothing here may need shared memory, callbacks into the
+caller, or native pointers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edgeai.options import SamplingOptions
+from edgeai.response import FinishReason, Timings, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a loaded model.
+
+    Attributes:
+        path: the file or folder it was loaded from.
+        name: its own name, from its metadata; hostile text.
+        architecture: llama.cpp's name of it (`llama`, `gemma3`, `plamo3`).
+        n_ctx: the context window it was loaded with, tokens.
+        n_ctx_train: the context window it was trained for, tokens.
+        n_vocab: tokens in its vocabulary.
+        n_params: parameters.
+        size_bytes: its weights.
+        chat_template: Jinja source from its metadata, or None; hostile text.
+        bos_token: text of the begin-of-sequence token, or "".
+        eos_token: text of the end-of-sequence token, or "".
+        add_bos: whether raw text starts with the bos token.
+        special_tokens: texts of all control tokens, which no user's text may produce.
+    """
+
+    path: str
+    name: str
+    architecture: str
+    n_ctx: int
+    n_ctx_train: int
+    n_vocab: int
+    n_params: int = 0
+    size_bytes: int = 0
+    chat_template: str | None = None
+    bos_token: str = ""
+    eos_token: str = ""
+    add_bos: bool = False
+    special_tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One prompt to continue.
+
+    Attributes:
+        tokens: the prompt's ids, at least one and fewer than n_ctx.
+        sampling: how tokens are chosen, when to stop.
+        grammar: an llguidance grammar (JSON) that the text must follow, or None.
+        checkpoint_at: lengths of prefixes that will come again (the end of the system prompt), where a model whose
+            memory cannot be cut back keeps a copy of its state.
+    """
+
+    tokens: Sequence[int]
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    grammar: str | None = None
+    checkpoint_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillProgress:
+    """The prompt is being evaluated: `n_done` of `n_total` tokens stand in the KV cache, `n_cached` stood before."""
+
+    n_done: int
+    n_total: int
+    n_cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More text, whole characters only; `n_tokens` have been generated so far. The text may be empty."""
+
+    text: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every generation."""
+
+    reason: FinishReason
+    usage: Usage
+    timings: Timings
+
+
+Event = PrefillProgress | Piece | Finished
+
+
+class Backend(Protocol):
+    """One loaded model with one KV cache. One thread at a time, but for `cancel`, which any thread may call."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        ...
+
+    def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
+        """Token ids of a text.
+
+        Args:
+            text: any text.
+            add_special: put the bos token in front where the model wants one.
+            parse_special: read `<|im_start|>` and its like as the control tokens they name.
+        """
+        ...
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        ...
+
+    def generate(self, request: GenerateRequest) -> Iterator[Event]:
+        """Continue a prompt; ends with Finished. Reuses the longest prefix that stands in the KV cache.
+
+        Raises:
+            GenerationError: the engine failed.
+            SchemaError: the grammar cannot be used.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End the generation that is running, within one token, with the reason "cancelled". From any thread."""
+        ...
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens that stand in the KV cache."""
+        ...
+
+    def close(self) -> None:
+        """Free native memory. May be called twice."""
+        ...

@@ -1,0 +1,90 @@
+"""Every error that edgeai raises.
+
+    EdgeAIError
+    ├─ ModelError
+    │  ├─ ModelNotFoundError (FileNotFoundError)
+    │  ├─ ModelFormatError (ValueError)
+    │  ├─ ModelTooLargeError (MemoryError)
+    │  └─ UnsupportedModalityError (ValueError)
+    ├─ OptionError (ValueError)
+    ├─ ChatTemplateError (ValueError)
+    ├─ SchemaError (ValueError)
+    ├─ ContextOverflowError (ValueError)
+    ├─ GenerationError (RuntimeError)
+    │  └─ SessionClosedError
+    ├─ HistoryError (OSError)
+    └─ PullError (OSError)
+
+A message names the path or value, what was expected, and what to do next, in one line.
+"""
+
+from __future__ import annotations
+
+
+class EdgeAIError(Exception):
+    """The base of all errors of this library."""
+
+
+class ModelError(EdgeAIError):
+    """Something is wrong with a model or its file."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """No model of this name is installed, or no file is at this path."""
+
+
+class ModelFormatError(ModelError, ValueError):
+    """The file is not a model that we can read: wrong magic, truncated, corrupted or of an unknown kind."""
+
+
+class ModelTooLargeError(ModelError, MemoryError):
+    """The model does not fit into the memory that is free. The message says what would."""
+
+
+class UnsupportedModalityError(ModelError, ValueError):
+    """The model cannot take this kind of input (pictures, sound, tools)."""
+
+
+class OptionError(EdgeAIError, ValueError):
+    """A load or sampling option has a value that makes no sense."""
+
+
+class ChatTemplateError(EdgeAIError, ValueError):
+    """The model has no chat template, or its template is broken or hostile."""
+
+
+class SchemaError(EdgeAIError, ValueError):
+    """A JSON Schema, or a tool's signature, that cannot be turned into a grammar."""
+
+
+class ContextOverflowError(EdgeAIError, ValueError):
+    """The prompt does not fit into the context window.
+
+    Attributes:
+        n_prompt: tokens of the prompt.
+        n_ctx: tokens of the context window.
+    """
+
+    def __init__(self, n_prompt: int, n_ctx: int) -> None:
+        super().__init__(
+            f"the prompt has {n_prompt:,} tokens and the context window holds n_ctx = {n_ctx:,}: "
+            'shorten it, open the session with a larger n_ctx, or choose overflow="trim" to drop the oldest turns'
+        )
+        self.n_prompt = n_prompt
+        self.n_ctx = n_ctx
+
+
+class GenerationError(EdgeAIError, RuntimeError):
+    """The engine failed while it evaluated or generated."""
+
+
+class SessionClosedError(GenerationError):
+    """The session was closed and cannot be used any more."""
+
+
+class HistoryError(EdgeAIError, OSError):
+    """The conversation store could not be read or written (disk full, read-only, corrupted)."""
+
+
+class PullError(EdgeAIError, OSError):
+    """A model could not be fetched: no network, wrong checksum, missing extra."""

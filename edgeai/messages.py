@@ -1,0 +1,67 @@
+"""Messages: what a conversation is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from edgeai.errors import OptionError
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a function.
+
+    Attributes:
+        name: the tool's name.
+        arguments: its keyword arguments, as parsed from JSON.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        role: who speaks.
+        content: the text.
+        tool_calls: the calls an assistant's message asks for.
+        tool_name: for role "tool", the tool whose result this is.
+
+    Raises:
+        OptionError: an unknown role, or content that is not a string.
+    """
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.role not in get_args(Role):
+            raise OptionError(f"message role {self.role!r} is unknown: use one of {', '.join(get_args(Role))}")
+        if not isinstance(self.content, str):
+            raise OptionError(f"message content must be str, not {type(self.content).__name__}")
+
+
+MessageLike = Message | Mapping[str, Any]
+
+
+def to_message(value: MessageLike) -> Message:
+    """A Message from a Message or from the common `{"role": …, "content": …}` mapping.
+
+    Raises:
+        OptionError: the mapping lacks a role or content, or has others of its own.
+    """
+    if isinstance(value, Message):
+        return value
+    try:
+        return Message(**value)
+    except TypeError as exc:
+        raise OptionError(f"{value!r} is not a message: expected role and content") from exc
