@@ -9,6 +9,8 @@ with edgeai.Session("smollm2-135m-instruct") as session:
 
 from __future__ import annotations
 
+import logging
+
 from edgeai.errors import (
     ChatTemplateError,
     ContextOverflowError,
@@ -30,6 +32,8 @@ from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.response import Response, Timings, Usage
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library prints nothing by itself
 
 __all__ = [
     "ChatTemplateError",

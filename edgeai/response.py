@@ -50,8 +50,8 @@ class Timings:
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """What the producing thread fills in; read by the Response after `done`."""
+class Outcome:
+    """All that is known of an answer at its end."""
 
     text: str = ""
     usage: Usage = field(default_factory=Usage)
@@ -70,15 +70,17 @@ class Response:
 
     Attributes:
         dropped: the oldest messages that were left out because overflow="trim" was chosen; empty otherwise.
+        cancel_requested: `cancel` was called.
     """
 
     def __init__(self, cancel: Callable[[], None], dropped: tuple[Message, ...] = ()) -> None:
         self.dropped = dropped
+        self.cancel_requested = False
         self._cancel = cancel
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._received: list[str] = []
         self._n_tokens = 0
-        self._outcome = _Outcome()
+        self._outcome = Outcome()
         self._done = threading.Event()
 
     def __iter__(self) -> Iterator[str]:
@@ -95,6 +97,7 @@ class Response:
     def cancel(self) -> None:
         """Stop making this answer, from any thread; what was made stays. Does nothing when it is finished."""
         if not self._done.is_set():
+            self.cancel_requested = True
             self._cancel()
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -148,7 +151,7 @@ class Response:
         """With response_format: the parsed JSON, or the pydantic object. None where the answer was cut short."""
         return self._wait_and_raise().parsed
 
-    def _wait_and_raise(self) -> _Outcome:
+    def _wait_and_raise(self) -> Outcome:
         self._done.wait()
         self._raise()
         return self._outcome
@@ -157,7 +160,7 @@ class Response:
         if self._outcome.error is not None:
             raise self._outcome.error
 
-    # --- for the session's thread only ---
+    # --- for the thread that makes the answer ---
 
     def _push(self, text: str, n_tokens: int) -> None:
         self._n_tokens = n_tokens
@@ -165,7 +168,7 @@ class Response:
             self._received.append(text)
             self._pieces.put(text)
 
-    def _finish(self, outcome: _Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._done.set()
         self._pieces.put(None)

@@ -59,12 +59,14 @@ class GenerateRequest:
         grammar: an llguidance grammar (JSON) that the text must follow, or None.
         checkpoint_at: lengths of prefixes that will come again (the end of the system prompt), where a model whose
             memory cannot be cut back keeps a copy of its state.
+        show_special: write control tokens out as text (some models mark tool calls with them).
     """
 
     tokens: Sequence[int]
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     grammar: str | None = None
     checkpoint_at: tuple[int, ...] = ()
+    show_special: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every generation."""
+    """The last event of every generation; `tokens` are the ids generated, without the one that ended it."""
 
     reason: FinishReason
     usage: Usage
     timings: Timings
+    tokens: tuple[int, ...] = ()
 
 
 Event = PrefillProgress | Piece | Finished

@@ -1,0 +1,134 @@
+"""Making one answer: from a prompt, through the backend's events, to a Response and the new messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from edgeai.backends.base import Backend, Finished, GenerateRequest, Piece, PrefillProgress
+from edgeai.context_window import ContextWindow, Prompt
+from edgeai.errors import GenerationError
+from edgeai.messages import Message, ToolCall
+from edgeai.options import Overflow, SamplingOptions
+from edgeai.response import FinishReason, Outcome, Response, Timings, Usage
+from edgeai.structured import OutputFormat
+from edgeai.tools import ToolBox
+
+ProgressCallback = Callable[[PrefillProgress], None]
+MAX_TOOL_ROUNDS = 8
+_CALL_STARTS = ("<", "{", "[", "`")
+
+
+@dataclass(slots=True)
+class Job:
+    """What is asked for.
+
+    Attributes:
+        messages: the conversation to answer; empty for raw text.
+        keep: the session's own conversation goes on with the answer.
+    """
+
+    options: SamplingOptions
+    prompt: Prompt = field(default_factory=lambda: Prompt(()))
+    messages: list[Message] = field(default_factory=list)
+    overflow: Overflow = "error"
+    output: OutputFormat | None = None
+    tools: ToolBox | None = None
+    run_tools: bool = False
+    on_progress: ProgressCallback | None = None
+    keep: bool = False
+
+
+class Answer:
+    """One job being done, in a thread of its own."""
+
+    def __init__(self, backend: Backend, window: ContextWindow | None, job: Job, response: Response) -> None:
+        """`window` is what built the job's prompt; None for raw text."""
+        self._backend = backend
+        self._window = window
+        self._job = job
+        self._response = response
+        self._prompt = job.prompt
+        self._usage = Usage()
+        self._timings: Timings | None = None
+
+    def make(self, outcome: Outcome) -> list[Message]:
+        """Generate, run tools where that was asked for, and fill the outcome in.
+
+        Returns:
+            The messages that the conversation goes on with; none when it was cancelled before its first word.
+        """
+        job, new = self._job, list[Message]()
+        for _round in range(MAX_TOOL_ROUNDS):
+            shown, calls, reason = self._generate()
+            new.append(Message("assistant", shown, tool_calls=calls))
+            outcome.tool_calls = calls
+            outcome.finish_reason = "tool_calls" if calls else reason
+            if job.tools is None or not calls or not job.run_tools or self._response.cancel_requested:
+                break
+            new += [Message("tool", job.tools.run(call), tool_name=call.name) for call in calls]
+            self._prompt = self._next_prompt([*job.messages, *new])
+        outcome.text = self._response.partial_text
+        outcome.usage, outcome.timings = self._usage, self._timings or Timings()
+        if job.output is not None:
+            outcome.parsed = job.output.parse(outcome.text)
+        return [] if outcome.finish_reason == "cancelled" and not outcome.text else new
+
+    def _generate(self) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
+        """One run of the model: the text that was shown, the calls it asks for, why it ended."""
+        job, text, n_shown = self._job, "", 0
+        n_before = self._usage.completion_tokens
+        for event in self._backend.generate(self._request()):
+            if self._response.cancel_requested:
+                self._backend.cancel()
+            if isinstance(event, PrefillProgress):
+                if job.on_progress is not None:
+                    job.on_progress(event)
+            elif isinstance(event, Piece):
+                text += event.text
+                show = job.tools is None or not text.lstrip().startswith(_CALL_STARTS)
+                self._response._push(text[n_shown:] if show else "", n_before + event.n_tokens)
+                n_shown = len(text) if show else n_shown
+            else:
+                return self._finish(event, text, n_shown)
+        raise GenerationError("the engine ended without an answer")
+
+    def _finish(self, event: Finished, text: str, n_shown: int) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
+        calls = self._job.tools.parse(text) if self._job.tools and event.reason == "stop" else ()
+        if not calls and n_shown < len(text):
+            self._response._push(text[n_shown:], self._response.n_tokens)
+            n_shown = len(text)
+        if self._window is not None and self._backend.detokenize(event.tokens) == text:
+            self._window.add_answer(text, event.tokens)
+        self._count(event)
+        return text[:n_shown], calls, event.reason
+
+    def _request(self) -> GenerateRequest:
+        job = self._job
+        stop = (*job.options.stop, *(self._window.stop if self._window else ()))
+        return GenerateRequest(
+            tokens=self._prompt.tokens,
+            sampling=replace(job.options, stop=stop),
+            grammar=job.output.grammar if job.output else None,
+            checkpoint_at=(self._prompt.n_system,) if self._prompt.n_system else (),
+            show_special=job.tools is not None,
+        )
+
+    def _next_prompt(self, messages: Sequence[Message]) -> Prompt:
+        assert self._window is not None
+        assert self._job.tools is not None
+        return self._window.build(
+            messages,
+            tools=self._job.tools.schemas,
+            overflow=self._job.overflow,
+            max_tokens=self._job.options.max_tokens,
+        )
+
+    def _count(self, event: Finished) -> None:
+        usage, more = self._usage, event.usage
+        self._usage = Usage(
+            prompt_tokens=usage.prompt_tokens + more.prompt_tokens,
+            cached_tokens=usage.cached_tokens + more.cached_tokens,
+            completion_tokens=usage.completion_tokens + more.completion_tokens,
+        )
+        self._timings = self._timings or event.timings

@@ -1,0 +1,244 @@
+"""GGUF models on llama.cpp's C API: prefill in pieces, then one token after the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
+from edgeai.backends.llama_cache import LlamaCache
+from edgeai.backends.llama_model import LlamaModel
+from edgeai.backends.llama_native import AbortSwitch, bindings, last_error
+from edgeai.backends.llama_sampler import make_sampler
+from edgeai.backends.text_stream import TextStream
+from edgeai.backends.threads import ThreadTuner
+from edgeai.errors import GenerationError, ModelTooLargeError, SessionClosedError
+from edgeai.options import LoadOptions
+from edgeai.response import FinishReason, Timings, Usage
+
+
+class LlamaBackend:
+    """One GGUF model with one KV cache; see `edgeai.backends.base.Backend`."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: LoadOptions,
+        *,
+        n_ctx: int,
+        max_threads: int,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Load a model. The file's header has been checked before (edgeai.gguf_header).
+
+        Args:
+            path: the .gguf file.
+            options: how to load it.
+            n_ctx: tokens of the context window.
+            max_threads: threads; with n_threads="auto" fewer are used while fewer are faster.
+            on_progress: told the share that is loaded, 0..1.
+
+        Raises:
+            ModelFormatError: llama.cpp refuses the file.
+            ModelTooLargeError: the KV cache or the buffers cannot be allocated.
+        """
+        self._llama = bindings()
+        self._abort = AbortSwitch(self._llama)
+        self._lock = threading.Lock()
+        self._running = False
+        self._closed = False
+        self._max_threads = max_threads
+        self._tuner = ThreadTuner(max_threads) if options.n_threads == "auto" and max_threads > 1 else None
+        self._model = LlamaModel(self._llama, path, options, on_progress)
+        self._context = self._make_context(path, options, n_ctx)
+        self._cache = LlamaCache(
+            self._llama,
+            self._context,
+            n_batch=options.n_batch,
+            n_swa=0 if options.swa_full else self._model.n_swa,
+            recurrent=self._model.has_recurrent_layers,
+        )
+        self._info = self._model.info(self._llama.llama_n_ctx(self._context))
+
+    def _make_context(self, path: Path, options: LoadOptions, n_ctx: int) -> Any:
+        llama_cpp = self._llama
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = options.n_batch
+        params.n_ubatch = min(options.n_ubatch, options.n_batch)
+        params.n_outputs_max = 1  # only the last token's logits are read: no [n_ubatch, n_vocab] buffer
+        params.n_threads = params.n_threads_batch = self._max_threads
+        params.type_k = getattr(llama_cpp, f"GGML_TYPE_{options.type_k.upper()}")
+        params.type_v = getattr(llama_cpp, f"GGML_TYPE_{options.type_v.upper()}")
+        if options.flash_attn is not None:
+            params.flash_attn_type = int(options.flash_attn)
+        params.swa_full = options.swa_full
+        params.abort_callback = self._abort.callback
+        params.abort_callback_data = self._abort.data
+        context = llama_cpp.llama_init_from_model(self._model.handle, params)
+        if not context:
+            self._model.close()
+            raise ModelTooLargeError(f"{path}: cannot open a context of n_ctx = {n_ctx:,}: {last_error()}")
+        return context
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return self._info
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens that stand in the KV cache."""
+        return len(self._cache.tokens)
+
+    def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
+        """Token ids of a text; see Backend."""
+        return self._model.tokenize(
+            text.encode("utf-8", "replace"), add_special=add_special, parse_special=parse_special
+        )
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        return self._model.text(tokens)
+
+    def generate(self, request: GenerateRequest) -> Iterator[Event]:
+        """Continue a prompt; see Backend."""
+        n_prompt, n_ctx = len(request.tokens), self._info.n_ctx
+        if not 0 < n_prompt < n_ctx:
+            raise GenerationError(f"a prompt of {n_prompt:,} tokens: expected 1 to {n_ctx - 1:,} for n_ctx = {n_ctx:,}")
+        with self._run():
+            run = _Run(request)
+            n_cached = self._cache.reuse(request.tokens)
+            run.n_cached = n_cached
+            reason = yield from self._prefill(request, n_cached)
+            if reason is None:
+                run.prefilled()
+                reason = yield from self._decode(request, run)
+            yield run.finished(reason)
+
+    def _prefill(self, request: GenerateRequest, n_cached: int) -> Generator[Event, None, FinishReason | None]:
+        tokens, n_total = request.tokens, len(request.tokens)
+        yield PrefillProgress(n_cached, n_total, n_cached)
+        boundaries = self._cache.boundaries(request.checkpoint_at, n_total)
+        for start, end in self._cache.pieces(n_cached, n_total, boundaries):
+            if not self._evaluate(tokens[start:end]):
+                return "cancelled"
+            if end in boundaries:
+                self._cache.checkpoint()
+            yield PrefillProgress(end, n_total, n_cached)
+        return None
+
+    def _decode(self, request: GenerateRequest, run: _Run) -> Generator[Event, None, FinishReason]:
+        llama_cpp, context, model = self._llama, self._context, self._model
+        options, n_ctx = request.sampling, self._info.n_ctx
+        stream = TextStream(options.stop)
+        max_tokens = options.max_tokens or n_ctx
+        sampler = make_sampler(llama_cpp, options, n_vocab=model.n_vocab, prompt=request.tokens)
+        try:
+            while True:
+                token = llama_cpp.llama_sampler_sample(sampler, context, -1)
+                run.sampled()
+                if model.is_end(token):
+                    reason: FinishReason = "stop"
+                    break
+                run.tokens.append(token)
+                text = stream.push(model.token_bytes(token, special=request.show_special))
+                yield Piece(text, len(run.tokens))
+                if stream.stopped:
+                    reason = "stop"
+                    break
+                if len(run.tokens) >= max_tokens:
+                    reason = "length"
+                    break
+                if len(self._cache.tokens) >= n_ctx:
+                    reason = "context_full"
+                    break
+                if not self._evaluate((token,)):
+                    reason = "cancelled"
+                    break
+        finally:
+            llama_cpp.llama_sampler_free(sampler)
+        if rest := stream.flush():
+            yield Piece(rest, len(run.tokens))
+        return reason
+
+    def _evaluate(self, tokens: Sequence[int]) -> bool:
+        """Evaluate a piece with the number of threads that is best now; False when it was cancelled."""
+        if self._abort.is_set:
+            return False
+        if self._tuner is None:
+            return self._cache.evaluate(tokens)
+        started = time.perf_counter()
+        done = self._cache.evaluate(tokens)
+        before = self._tuner.n_threads
+        self._tuner.record(len(tokens), time.perf_counter() - started)
+        if self._tuner.n_threads != before:
+            self._llama.llama_set_n_threads(self._context, self._tuner.n_threads, self._max_threads)
+        return done
+
+    @contextmanager
+    def _run(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise SessionClosedError("the model is closed: open a new session")
+            self._running = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running = False
+                self._abort.clear()
+
+    def cancel(self) -> None:
+        """End the generation that is running; see Backend."""
+        with self._lock:
+            if self._running:
+                self._abort.set()
+
+    def close(self) -> None:
+        """Free native memory. May be called twice, but not while a generation runs."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._llama.llama_free(self._context)
+        self._model.close()
+
+
+class _Run:
+    """The clock and the counts of one generation."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self.tokens: list[int] = []
+        self.n_cached = 0
+        self._n_prompt = len(request.tokens)
+        self._started = self._prefilled = self._first = self._last = time.perf_counter()
+
+    def prefilled(self) -> None:
+        self._prefilled = time.perf_counter()
+
+    def sampled(self) -> None:
+        self._last = time.perf_counter()
+        if not self.tokens:
+            self._first = self._last
+
+    def finished(self, reason: FinishReason) -> Finished:
+        prefill_s = self._prefilled - self._started
+        decode_s = self._last - self._first
+        n_new, n_tokens = self._n_prompt - self.n_cached, len(self.tokens)
+        return Finished(
+            reason,
+            Usage(prompt_tokens=self._n_prompt, cached_tokens=self.n_cached, completion_tokens=n_tokens),
+            Timings(
+                prefill_ms=prefill_s * 1000,
+                ttft_ms=(self._first - self._started) * 1000,
+                decode_ms=decode_s * 1000,
+                prefill_tokens_per_s=n_new / prefill_s if prefill_s > 0 else 0.0,
+                decode_tokens_per_s=(n_tokens - 1) / decode_s if n_tokens > 1 and decode_s > 0 else 0.0,
+            ),
+            tuple(self.tokens),
+        )

@@ -1,0 +1,167 @@
+"""The KV cache of one sequence: evaluate tokens, and go back to a prefix that comes again.
+
+Three kinds of memory behave differently (measured; see tests/test_llama_cache.py):
+
+- plain attention can be cut back anywhere;
+- a sliding window forgets what left it: llama.cpp says "removed" and goes on with a hole, so the oldest position that
+  is left is asked for first;
+- recurrent layers hold one state and cannot be cut back by even one token.
+
+For the last two a copy of the partial state is kept at boundaries that will come again, and the nearest one below is
+restored; otherwise the prompt is evaluated again from its start.
+
+Prompts are evaluated in pieces that end at fixed multiples of n_batch, counted from position 0: the same prefix gives
+the same bits only in the same pieces.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgeai.backends.llama_native import last_error
+from edgeai.errors import GenerationError
+
+MAX_CHECKPOINTS = 8
+MAX_CHECKPOINT_BYTES = 512 * 2**20
+_ABORTED = 2
+_NO_SLOT = 1
+
+
+class LlamaCache:
+    """What stands evaluated in a llama.cpp context, sequence 0.
+
+    Attributes:
+        tokens: ids whose state is in the cache, in order.
+        needs_checkpoints: the memory cannot simply be cut back.
+    """
+
+    def __init__(self, llama_cpp: Any, context: Any, *, n_batch: int, n_swa: int, recurrent: bool) -> None:
+        self.tokens: list[int] = []
+        self.needs_checkpoints = recurrent or n_swa > 0
+        self._llama = llama_cpp
+        self._context = context
+        self._memory = llama_cpp.llama_get_memory(context)
+        self._n_batch = n_batch
+        self._n_swa = n_swa
+        self._recurrent = recurrent
+        self._checkpoints: dict[int, ctypes.Array[ctypes.c_uint8]] = {}
+        self._piece = (ctypes.c_int32 * n_batch)()
+
+    def reuse(self, prompt: Sequence[int]) -> int:
+        """Keep the longest prefix of a prompt that stands evaluated, and drop the rest of the cache.
+
+        The prompt's last token is always evaluated again, because its logits are wanted.
+
+        Returns:
+            The tokens kept, 0..len(prompt) - 1.
+        """
+        limit = min(len(self.tokens), len(prompt) - 1)
+        n_same = next((i for i in range(limit) if self.tokens[i] != prompt[i]), limit)
+        return self.cut_back(n_same)
+
+    def cut_back(self, n_keep: int) -> int:
+        """Drop all after `n_keep` tokens, or after the nearest boundary below where the memory cannot do that.
+
+        Returns:
+            The tokens kept.
+        """
+        if n_keep == len(self.tokens):
+            return n_keep
+        self._checkpoints = {n: state for n, state in self._checkpoints.items() if n <= n_keep}
+        if not self._can_cut_at(n_keep) or not self._remove_from(n_keep):
+            n_keep = self._restore()
+        del self.tokens[n_keep:]
+        return n_keep
+
+    def boundaries(self, wanted: Sequence[int], n_prompt: int) -> frozenset[int]:
+        """Prompt lengths at which to keep a copy of the state: those wanted, and all but the last token, from where
+        the same prompt is answered anew."""
+        if not self.needs_checkpoints:
+            return frozenset()
+        return frozenset(n for n in (*wanted, n_prompt - 1) if 0 < n < n_prompt)
+
+    def pieces(self, n_start: int, n_end: int, boundaries: frozenset[int]) -> Iterator[tuple[int, int]]:
+        """Ranges in which to evaluate a prompt: at most n_batch, ending at its multiples and at the boundaries."""
+        ends = {*range((n_start // self._n_batch + 1) * self._n_batch, n_end, self._n_batch), *boundaries, n_end}
+        for end in sorted(end for end in ends if end > n_start):
+            yield n_start, end
+            n_start = end
+
+    def evaluate(self, tokens: Sequence[int]) -> bool:
+        """Evaluate at most n_batch tokens after those in the cache; the last one's logits are kept.
+
+        Returns:
+            False when it was aborted; the cache is then as it was, or at an older boundary.
+
+        Raises:
+            GenerationError: llama.cpp refused.
+        """
+        n_before = len(self.tokens)
+        n_tokens = len(tokens)
+        self._piece[:n_tokens] = tokens
+        status = self._llama.llama_decode(self._context, self._llama.llama_batch_get_one(self._piece, n_tokens))
+        self.tokens.extend(tokens)
+        if status == 0:
+            return True
+        self.cut_back(n_before)
+        if status == _ABORTED:
+            return False
+        if status == _NO_SLOT:
+            raise GenerationError(
+                f"no room in the KV cache for {n_tokens} tokens after {n_before:,}: open with more n_ctx"
+            )
+        raise GenerationError(f"llama_decode failed with status {status} after {n_before:,} tokens: {last_error()}")
+
+    def checkpoint(self) -> None:
+        """Keep a copy of what cannot be cut back, at the present length."""
+        n_tokens = len(self.tokens)
+        if not self.needs_checkpoints or n_tokens in self._checkpoints:
+            return
+        size = self._llama.llama_state_seq_get_size_ext(self._context, 0, self._flags)
+        held = sum(len(state) for state in self._checkpoints.values())
+        while self._checkpoints and (len(self._checkpoints) >= MAX_CHECKPOINTS or held + size > MAX_CHECKPOINT_BYTES):
+            held -= len(self._checkpoints.pop(self._least_useful()))
+        if size == 0 or held + size > MAX_CHECKPOINT_BYTES:
+            return
+        state = (ctypes.c_uint8 * size)()
+        if self._llama.llama_state_seq_get_data_ext(self._context, state, size, 0, self._flags) == size:
+            self._checkpoints[n_tokens] = state
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._llama.llama_memory_clear(self._memory, True)
+        self._checkpoints.clear()
+        self.tokens.clear()
+
+    @property
+    def _flags(self) -> int:
+        return int(self._llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+    def _least_useful(self) -> int:
+        """The second shortest boundary: the shortest is the system prompt's, the long ones are the newest turns'."""
+        ordered = sorted(self._checkpoints)
+        return ordered[min(1, len(ordered) - 1)]
+
+    def _can_cut_at(self, n_keep: int) -> bool:
+        if self._recurrent:
+            return n_keep == 0
+        if self._n_swa:
+            oldest: int = self._llama.llama_memory_seq_pos_min(self._memory, 0)
+            return n_keep == 0 or 0 <= oldest <= max(0, n_keep - self._n_swa)
+        return True
+
+    def _remove_from(self, position: int) -> bool:
+        return bool(self._llama.llama_memory_seq_rm(self._memory, 0, position, -1))
+
+    def _restore(self) -> int:
+        """Go back to the longest boundary that is kept; 0 and an empty cache when there is none."""
+        for n_tokens in sorted(self._checkpoints, reverse=True):
+            state = self._checkpoints[n_tokens]
+            read = self._llama.llama_state_seq_set_data_ext(self._context, state, len(state), 0, self._flags)
+            if read == len(state) and self._remove_from(n_tokens):
+                return n_tokens
+        self._llama.llama_memory_clear(self._memory, True)
+        self._checkpoints.clear()
+        return 0

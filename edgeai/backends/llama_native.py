@@ -1,0 +1,104 @@
+"""llama.cpp's bindings, its log and its abort switch, set up once for the process."""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import functools
+import importlib
+import importlib.util
+import logging
+import sys
+from types import ModuleType
+from typing import Any
+
+from edgeai.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+_LOG_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.DEBUG}
+_ERROR = 3
+
+recent_errors: collections.deque[str] = collections.deque(maxlen=4)
+"""llama.cpp's last error lines: the reason for a failure that its API tells only as NULL."""
+
+
+@functools.cache
+def bindings() -> Any:
+    """The module `llama_cpp.llama_cpp`, with logging sent to Python's.
+
+    Raises:
+        ModelError: llama-cpp-python is missing or its library cannot be loaded.
+    """
+    llama_cpp = _import_bindings()
+    llama_cpp.llama_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def _import_bindings() -> ModuleType:
+    """Import the bindings without the package's high-level half.
+
+    `import llama_cpp` also imports its `Llama` class, numpy, jinja2 and diskcache: 160 ms and 30 MB that nothing here
+    needs. So the package stands in `sys.modules` unexecuted while the bindings are imported, and is taken away again,
+    so that an application's own `import llama_cpp` gets all of it.
+    """
+    if "llama_cpp" in sys.modules:
+        return importlib.import_module("llama_cpp.llama_cpp")
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None:
+        raise ModelError("llama-cpp-python is not installed: pip install llama-cpp-python")
+    sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
+    try:
+        return importlib.import_module("llama_cpp.llama_cpp")
+    except (RuntimeError, OSError) as exc:
+        raise ModelError(f"llama-cpp-python cannot load its library ({exc}): install it again") from exc
+    finally:
+        del sys.modules["llama_cpp"]
+
+
+@functools.cache
+def _log_callback(llama_cpp: Any) -> Any:
+    def write(level: int, text: bytes, _user_data: object) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if level == _ERROR and line:
+            recent_errors.append(line)
+        logger.log(_LOG_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+    return llama_cpp.llama_log_callback(write)
+
+
+def last_error() -> str:
+    """llama.cpp's reasons, newest last, in one line; empties the list."""
+    lines = "; ".join(recent_errors)
+    recent_errors.clear()
+    return lines or "llama.cpp gave no reason"
+
+
+class AbortSwitch:
+    """Ends a running `llama_decode` from any thread.
+
+    llama.cpp asks an abort callback before every operator. A Python callback would take the interpreter's lock
+    thousands of times a token, so the callback is C's own `strlen` on a two-byte buffer: 0, false, for the empty
+    string; 1, true, once the first byte is set.
+    """
+
+    def __init__(self, llama_cpp: Any) -> None:
+        libc = ctypes.CDLL(None) if sys.platform != "win32" else ctypes.CDLL("msvcrt")
+        self._buffer = ctypes.create_string_buffer(2)
+        address = ctypes.cast(libc.strlen, ctypes.c_void_p).value
+        self.callback = llama_cpp.ggml_abort_callback(address)
+        self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the running evaluation is to end."""
+        return self._buffer[0] != b"\0"
+
+    def set(self) -> None:
+        """End the running evaluation."""
+        self._buffer[0] = b"\1"
+
+    def clear(self) -> None:
+        """Let the next evaluation run."""
+        self._buffer[0] = b"\0"

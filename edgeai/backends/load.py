@@ -1,0 +1,58 @@
+"""From a model's name or path to a loaded backend, with every check that can be made before."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeai.backends.base import Backend
+from edgeai.options import LoadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A loaded model.
+
+    Attributes:
+        backend: ready to generate.
+        name: the name to show.
+        load_ms: how long it took.
+        sampling: sampling options that the model's makers recommend.
+    """
+
+    backend: Backend
+    name: str
+    load_ms: float = 0.0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(
+    model: str | os.PathLike[str] | None,
+    options: LoadOptions,
+    on_progress: Callable[[float], None] | None = None,
+) -> Loaded:
+    """Find a model, check its file and the memory it needs, and load it.
+
+    Raises:
+        ModelNotFoundError: neither installed nor a file.
+        ModelFormatError: the file is corrupted or of an unknown kind.
+        ModelTooLargeError: it does not fit the memory that is free.
+        OptionError: n_ctx is beyond what the model was trained for.
+    """
+    from edgeai.backends.llama import LlamaBackend
+    from edgeai.catalog import Catalog
+    from edgeai.fit import ModelShape, choose_n_ctx
+    from edgeai.gguf_header import read_header
+    from edgeai.machine import available_memory_bytes, usable_cores
+
+    started = time.perf_counter()
+    found = Catalog.load().resolve(model)
+    header = read_header(found.path)
+    n_ctx = choose_n_ctx(ModelShape.from_header(header), options, available_memory_bytes())
+    max_threads = usable_cores() if options.n_threads == "auto" else options.n_threads
+    backend = LlamaBackend(found.path, options, n_ctx=n_ctx, max_threads=max_threads, on_progress=on_progress)
+    sampling = found.entry.sampling if found.entry else {}
+    return Loaded(backend, found.name, (time.perf_counter() - started) * 1000, sampling)

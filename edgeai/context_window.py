@@ -1,0 +1,135 @@
+"""What of a conversation goes into the context window: all of it, or an error, or, when asked, its newest turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgeai.backends.base import Backend
+from edgeai.errors import ContextOverflowError
+from edgeai.messages import Message
+from edgeai.options import Overflow
+from edgeai.prompt import ChatTemplate
+from edgeai.transcript import SEAM, Transcript
+
+ANSWER_RESERVE = 256
+"""Tokens that trimming leaves free for an answer, at most a quarter of n_ctx."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt that fits.
+
+    Attributes:
+        tokens: its ids.
+        dropped: the messages that were left out.
+        n_system: its tokens up to the end of the system message, which come again in the next conversation.
+    """
+
+    tokens: Sequence[int]
+    dropped: tuple[Message, ...] = ()
+    n_system: int = 0
+
+
+class ContextWindow:
+    """Renders conversations with a chat template and fits them into n_ctx."""
+
+    def __init__(self, backend: Backend, template: ChatTemplate) -> None:
+        self._info = backend.info
+        self._template = template
+        self._transcript = Transcript(lambda text: backend.tokenize(text, parse_special=True))
+        self._first: Message | None = None
+        self._n_dropped = 0
+        self._system: Message | None = None
+        self._system_tokens: list[int] = []
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Texts at which an answer ends, for templates without control tokens."""
+        return self._template.stop
+
+    def build(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        overflow: Overflow = "error",
+        max_tokens: int | None = None,
+    ) -> Prompt:
+        """The prompt of a conversation.
+
+        Args:
+            messages: the conversation; at least one message.
+            tools: schemas of functions, for the template.
+            overflow: "trim" drops the oldest whole turns (a user's message and all up to the next one's) until the
+                rest leaves room for an answer. The system message and the last turn stay. Once dropped, a turn stays
+                out, so that the window does not slide, and lose its evaluated tokens, with every turn.
+            max_tokens: tokens that the answer may take.
+
+        Raises:
+            ContextOverflowError: it does not fit.
+            ChatTemplateError: the template refuses the conversation.
+        """
+        text = self._render(messages, tools)
+        dropped: tuple[Message, ...] = ()
+        room = self._info.n_ctx - min(max_tokens or ANSWER_RESERVE, self._info.n_ctx // 4)
+        if overflow == "trim" and self._transcript.count(text) > room:
+            kept, dropped = self._trim(messages, tools, room)
+            text = self._render(kept, tools)
+        tokens = self.checked(self._transcript.tokens(text))
+        return Prompt(tokens, dropped, self._n_system(messages, tokens))
+
+    def checked(self, tokens: Sequence[int]) -> Sequence[int]:
+        """The same tokens, when they fit and leave room for at least one more.
+
+        Raises:
+            ContextOverflowError: they do not.
+        """
+        if len(tokens) >= self._info.n_ctx:
+            raise ContextOverflowError(len(tokens), self._info.n_ctx)
+        return tokens
+
+    def add_answer(self, text: str, tokens: tuple[int, ...]) -> None:
+        """Remember the tokens of the answer to the last prompt, so that the next one is built on them."""
+        self._transcript.add_answer(text, tokens)
+
+    def _trim(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, room: int
+    ) -> tuple[list[Message], tuple[Message, ...]]:
+        """The messages that stay and those that go."""
+        turns = [index for index, message in enumerate(messages) if message.role == "user"]
+        if len(turns) < 2:
+            return list(messages), ()
+        first = messages[turns[0]]
+        system = [message for message in messages[: turns[0]] if message.role == "system"]
+
+        def size(n_dropped: int) -> int:
+            return self._transcript.count(self._render([*system, *messages[turns[n_dropped] :]], tools))
+
+        n_dropped = min(self._n_dropped, len(turns) - 1) if first == self._first else 0
+        if size(n_dropped) > room:
+            high = len(turns) - 1
+            while n_dropped < high:  # the fewest turns that leave a quarter free, so that this is not needed every turn
+                middle = (n_dropped + high) // 2
+                n_dropped, high = (n_dropped, middle) if size(middle) <= room * 3 // 4 else (middle + 1, high)
+        self._first, self._n_dropped = first, n_dropped
+        kept = [*system, *messages[turns[n_dropped] :]]
+        return kept, tuple(message for message in messages[: turns[n_dropped]] if message not in system)
+
+    def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None) -> str:
+        text = SEAM.join(self._template.render(messages, tools=tools, add_generation_prompt=True))
+        if self._info.add_bos and self._info.bos_token and not text.startswith(self._info.bos_token):
+            text = self._info.bos_token + text
+        return text
+
+    def _n_system(self, messages: Sequence[Message], tokens: Sequence[int]) -> int:
+        """Tokens that any other conversation with this system message begins with; 0 without one."""
+        if not messages or messages[0].role != "system":
+            return 0
+        if messages[0] != self._system:
+            self._system = messages[0]
+            other = self._render([messages[0], Message("user", "\ufdd1")], None)
+            self._system_tokens = self._transcript.tokenize(other)
+        pairs = enumerate(zip(tokens, self._system_tokens, strict=False))
+        return next((index for index, (ours, theirs) in pairs if ours != theirs), 0)

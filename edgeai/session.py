@@ -1,0 +1,323 @@
+"""Session: one assistant on one model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, get_args
+
+from edgeai.answer import Answer, Job, ProgressCallback
+from edgeai.backends.base import Backend, ModelInfo
+from edgeai.backends.load import Loaded, load
+from edgeai.context_window import ContextWindow, Prompt
+from edgeai.errors import (
+    ChatTemplateError,
+    ContextOverflowError,
+    EdgeAIError,
+    GenerationError,
+    OptionError,
+    SessionClosedError,
+    UnsupportedModalityError,
+)
+from edgeai.messages import Message, MessageLike, to_message
+from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
+from edgeai.prompt import ChatTemplate
+from edgeai.response import Outcome, Response
+from edgeai.structured import OutputFormat
+from edgeai.tools import ToolBox
+
+_CLOSE_TIMEOUT_S = 30
+
+
+class Session:
+    """One assistant: a loaded model, one conversation, one KV cache.
+
+    Calls from several threads are served one after the other. A call returns as soon as its prompt is known to be
+    good; the answer is made in a thread of its own, whether it is read or not.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        system: str | None = None,
+        overflow: Overflow = "error",
+        chat_template: str | None = None,
+        backend: Backend | None = None,
+        on_load_progress: Callable[[float], None] | None = None,
+        **load_options: Any,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: a name (`edgeai models` lists them), a .gguf file or a folder; None takes the default.
+            system: the system message the conversation starts with.
+            overflow: what to do with a prompt that does not fit: raise ("error") or drop the oldest turns ("trim").
+            chat_template: Jinja source instead of the model's own; "plain" for a simple one, for models without.
+            backend: an already loaded backend; for tests and for engines of your own.
+            on_load_progress: told the share that is loaded, 0..1.
+            load_options: fields of LoadOptions: n_ctx, n_batch, n_threads, type_k, …
+
+        Raises:
+            ModelError: no such model, not a model, or too large; see edgeai.errors.
+            OptionError: an unknown option, or a value that makes no sense.
+        """
+        options = make_options(LoadOptions, load_options)
+        self.overflow = _checked_overflow(overflow)
+        loaded = Loaded(backend, backend.info.name) if backend else load(model, options, on_load_progress)
+        self.model_name = loaded.name
+        self.load_ms = loaded.load_ms
+        self._backend = loaded.backend
+        self._sampling = dict(loaded.sampling)
+        self._system = system
+        self._messages: list[Message] = []
+        self._turn = threading.Lock()  # held from a call until its answer is complete
+        self._state = threading.Lock()
+        self._active: Response | None = None
+        self._closed = False
+        self._template_source = chat_template
+        self._window: ContextWindow | None = None
+        self._shut_down = weakref.finalize(self, _shut_down, self._backend, self._turn)
+        self.reset()
+
+    # --- what it is ---
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return self._backend.info
+
+    @property
+    def n_ctx(self) -> int:
+        """The context window, tokens."""
+        return self._backend.info.n_ctx
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens of the context window in use."""
+        return self._backend.n_evaluated
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has, without any template."""
+        return len(self._backend.tokenize(text))
+
+    # --- the conversation ---
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation, a copy; assign a list to replace it. What stays the same is not evaluated again."""
+        return list(self._messages)
+
+    @messages.setter
+    def messages(self, messages: Iterable[MessageLike]) -> None:
+        self._messages = [to_message(message) for message in messages]
+
+    def reset(self) -> None:
+        """Start anew, with the system message of the beginning."""
+        self._messages = [] if self._system is None else [Message("system", self._system)]
+
+    def chat(
+        self,
+        content: str | None = None,
+        *,
+        messages: Iterable[MessageLike] | None = None,
+        overflow: Overflow | None = None,
+        response_format: Any = None,
+        tools: Sequence[Callable[..., Any]] | None = None,
+        run_tools: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **sampling: Any,
+    ) -> Response:
+        """Answer.
+
+        Args:
+            content: the user's next message; the conversation goes on with it and with the answer. Without it (and
+                without `messages`) the conversation is answered as it stands.
+            messages: a whole conversation instead; the session's own is left alone.
+            overflow: for this call instead of the session's.
+            response_format: a JSON Schema (dict or JSON text) or a pydantic model that the answer must follow.
+            tools: functions the model may ask for; their schemas come from their signatures and docstrings.
+            run_tools: run the calls and let the model go on with the results, at most MAX_TOOL_ROUNDS times;
+                otherwise they are returned in `response.tool_calls`.
+            on_progress: told how far the prompt is evaluated, in the thread that makes the answer.
+            sampling: fields of SamplingOptions: temperature, max_tokens, stop, seed, …
+
+        Returns:
+            The answer, being made.
+
+        Raises:
+            ContextOverflowError: the prompt does not fit and overflow is "error", or its last turn alone does not fit.
+            ChatTemplateError: the model has no usable chat template.
+            OptionError: an unknown option, or a value that makes no sense.
+            SchemaError: response_format or a tool cannot be described to the model.
+        """
+        if content is not None and messages is not None:
+            raise OptionError("chat() takes content or messages=, not both")
+        job = Job(
+            options=self._options(sampling),
+            overflow=_checked_overflow(overflow or self.overflow),
+            output=OutputFormat(response_format) if response_format is not None else None,
+            tools=ToolBox(tools) if tools else None,
+            run_tools=run_tools,
+            on_progress=on_progress,
+            keep=messages is None,
+        )
+
+        def prepare() -> None:
+            own = self._messages if messages is None else [to_message(message) for message in messages]
+            job.messages = [*own, Message("user", content)] if content is not None else list(own)
+            if not job.messages:
+                raise OptionError("the conversation is empty: give chat() a message to answer")
+            job.prompt = self._chat_window(job.tools is not None).build(
+                job.messages,
+                tools=job.tools.schemas if job.tools else None,
+                overflow=job.overflow,
+                max_tokens=job.options.max_tokens,
+            )
+
+        return self._start(job, prepare)
+
+    def complete(
+        self,
+        prompt: str,
+        *,
+        parse_special: bool = False,
+        response_format: Any = None,
+        on_progress: ProgressCallback | None = None,
+        **sampling: Any,
+    ) -> Response:
+        """Continue raw text, without a template and without the conversation.
+
+        Args:
+            prompt: any text.
+            parse_special: read control tokens such as `<|im_start|>` in it; leave it off for text from outside.
+            response_format: as for `chat`.
+            on_progress: as for `chat`.
+            sampling: fields of SamplingOptions.
+
+        Raises:
+            ContextOverflowError: the prompt does not fit.
+        """
+        output = OutputFormat(response_format) if response_format is not None else None
+        job = Job(options=self._options(sampling), output=output, on_progress=on_progress)
+
+        def prepare() -> None:
+            tokens = self._backend.tokenize(prompt, add_special=True, parse_special=parse_special)
+            if not tokens:
+                raise OptionError("the prompt is empty: expected at least one token")
+            if len(tokens) >= self.n_ctx:
+                raise ContextOverflowError(len(tokens), self.n_ctx)
+            job.prompt = Prompt(tokens)
+
+        return self._start(job, prepare)
+
+    def close(self) -> None:
+        """Stop what is being generated and free the model's memory. May be called twice."""
+        with self._state:
+            self._closed = True
+            if self._active is not None:
+                self._active.cancel_requested = True
+        self._shut_down()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- how an answer is made ---
+
+    def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
+        return make_options(SamplingOptions, {**self._sampling, **sampling})
+
+    def _chat_window(self, with_tools: bool) -> ContextWindow:
+        if self._window is None:
+            self._template = self._make_template()
+            self._window = ContextWindow(self._backend, self._template)
+        if with_tools and not self._template.supports_tools:
+            raise UnsupportedModalityError(f"{self.model_name}: its chat template has no place for tools")
+        return self._window
+
+    def _make_template(self) -> ChatTemplate:
+        info = self._backend.info
+        source = self._template_source or info.chat_template
+        if source == "plain":
+            return ChatTemplate.plain()
+        if source is None:
+            raise ChatTemplateError(
+                f'{self.model_name} has no chat template: pass one as chat_template=…, or chat_template="plain" for '
+                "a simple one, or use complete()"
+            )
+        return ChatTemplate(
+            source, bos_token=info.bos_token, eos_token=info.eos_token, special_tokens=info.special_tokens
+        )
+
+    def _start(self, job: Job, prepare: Callable[[], None]) -> Response:
+        """Prepare a prompt, raising what is wrong with it, and let a thread make the answer."""
+        started = time.perf_counter()
+        self._turn.acquire()
+        try:
+            if self._closed:
+                raise SessionClosedError("this session is closed: open a new one")
+            prepare()
+            response = Response(self._cancel, job.prompt.dropped)
+            thread = threading.Thread(
+                target=self._make_answer, args=(job, response, started), name="edgeai-answer", daemon=True
+            )
+            self._active = response
+            thread.start()
+        except BaseException:
+            self._active = None
+            self._turn.release()
+            raise
+        return response
+
+    def _make_answer(self, job: Job, response: Response, started: float) -> None:
+        outcome = Outcome(finish_reason="error")
+        prepared_ms = (time.perf_counter() - started) * 1000
+        try:
+            new = Answer(self._backend, self._window if job.messages else None, job, response).make(outcome)
+            if job.keep and new:
+                self._messages = [*job.messages, *new]
+            outcome.timings = dataclasses.replace(
+                outcome.timings, load_ms=self.load_ms, ttft_ms=outcome.timings.ttft_ms + prepared_ms
+            )
+        except EdgeAIError as exc:
+            outcome.error = exc
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
+            outcome.error = GenerationError(f"the answer failed: {type(exc).__name__}: {exc}")
+            outcome.error.__cause__ = exc
+        finally:
+            with self._state:
+                self._active = None
+            self._turn.release()
+            response._finish(outcome)
+
+    def _cancel(self) -> None:
+        """Called by the response that is being made; a finished one does not call."""
+        with self._state:
+            if self._active is not None and self._active.cancel_requested:
+                self._backend.cancel()
+
+
+def _shut_down(backend: Backend, turn: threading.Lock) -> None:
+    """Stop a running generation, wait for it, free the model; also at the interpreter's exit."""
+    backend.cancel()
+    if turn.acquire(timeout=_CLOSE_TIMEOUT_S):
+        try:
+            backend.close()
+        finally:
+            turn.release()
+
+
+def _checked_overflow(value: str) -> Overflow:
+    if value not in get_args(Overflow):
+        raise OptionError(f'overflow = {value!r}: expected "error" or "trim"')
+    return value  # type: ignore[return-value]

@@ -1,0 +1,65 @@
+"""Rendered text to tokens, so that a growing conversation keeps the tokens it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+SEAM = "\ufdd0"
+"""Stands in a rendered prompt where a message's own text would otherwise have formed a control token."""
+
+
+class Transcript:
+    """Remembers which tokens the last prompt and its answer were made of.
+
+    A model's answer is seldom the token sequence that its text would be tokenized to, so tokenizing the whole
+    conversation again would lose the evaluated tokens of every answer. Instead, where the new text begins with text
+    that is known, the known tokens are kept and only the rest is tokenized.
+    """
+
+    def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
+        """`tokenize` reads control tokens; it is never given text that stretches over a seam."""
+        self._tokenize = tokenize
+        self._text = ""
+        self._tokens: list[int] = []
+        self._boundaries: list[tuple[int, int]] = []  # (characters, tokens), growing
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a rendered prompt, and from now on the known ones."""
+        n_chars, n_tokens = self._known(text)
+        self._boundaries = [mark for mark in self._boundaries if mark[0] <= n_chars]
+        self._tokens = self._tokens[:n_tokens] + self.tokenize(text[n_chars:])
+        self._text = text
+        self._mark()
+        return list(self._tokens)
+
+    def count(self, text: str) -> int:
+        """How many tokens `tokens` would give; remembers nothing."""
+        n_chars, n_tokens = self._known(text)
+        return n_tokens + len(self.tokenize(text[n_chars:]))
+
+    def add_answer(self, text: str, tokens: tuple[int, ...]) -> None:
+        """Tokens generated after the last prompt; `text` must be exactly theirs."""
+        self._text += text
+        self._tokens += tokens
+        self._mark()
+
+    def tokenize(self, text: str) -> list[int]:
+        """The tokens of a text by itself."""
+        return [token for part in text.split(SEAM) if part for token in self._tokenize(part)]
+
+    def _known(self, text: str) -> tuple[int, int]:
+        """How much of a text is known already: characters, tokens."""
+        n_same = _n_same(self._text, text)
+        return max((mark for mark in self._boundaries if mark[0] <= n_same), default=(0, 0))
+
+    def _mark(self) -> None:
+        mark = (len(self._text), len(self._tokens))
+        if not self._boundaries or self._boundaries[-1] != mark:
+            self._boundaries.append(mark)
+
+
+def _n_same(old: str, new: str) -> int:
+    """Characters that two texts have in common from their start."""
+    if new.startswith(old):
+        return len(old)
+    return next((index for index, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(new))
