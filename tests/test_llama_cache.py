@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.bare import Bare
 from edgeai.backends.base import Finished, GenerateRequest, PrefillProgress
 from edgeai.backends.llama import LlamaBackend
 from edgeai.options import LoadOptions, SamplingOptions
-from tests.native import Native
 from tests.tiny import KINDS, RECURRENT, SLIDING, Kind, tiny_model
 
 N_BATCH = 64
@@ -75,54 +75,54 @@ def recorder(paths: dict[Kind, Path], kind: Kind) -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def native(paths: dict[Kind, Path], kind: Kind) -> Iterator[Native]:
-    native = Native(paths[kind], n_ctx=512, n_batch=N_BATCH, n_ubatch=N_BATCH)
-    yield native
-    native.close()
+def bare(paths: dict[Kind, Path], kind: Kind) -> Iterator[Bare]:
+    bare = Bare(paths[kind], n_ctx=512, n_batch=N_BATCH, n_ubatch=N_BATCH)
+    yield bare
+    bare.close()
 
 
 PROMPT = [7 + (i * 37) % 200 for i in range(400)]  # a sliding window's cells are reused after 256 tokens
 
 
-def test_a_growing_conversation_evaluates_only_its_new_tokens(recorder: Recorder, native: Native) -> None:
+def test_a_growing_conversation_evaluates_only_its_new_tokens(recorder: Recorder, bare: Bare) -> None:
     first = recorder.answer(PROMPT)
-    assert first == native.greedy(recorder.prompt_pieces, 12)
+    assert first == bare.greedy(recorder.prompt_pieces, 12)
     longer = [*PROMPT, *first, 11, 12, 13, 14]
     second = recorder.answer(longer)
     assert recorder.n_cached == len(PROMPT) + 11, "all but the answer's last token, which was never evaluated"
-    assert second == native.greedy(recorder.prompt_pieces, 12)
+    assert second == bare.greedy(recorder.prompt_pieces, 12)
 
 
-def test_regenerating_evaluates_one_token(recorder: Recorder, native: Native) -> None:
+def test_regenerating_evaluates_one_token(recorder: Recorder, bare: Bare) -> None:
     first = recorder.answer(PROMPT)
     again = recorder.answer(PROMPT)
     assert recorder.n_cached == len(PROMPT) - 1
-    assert again == native.greedy(recorder.prompt_pieces, 12)
+    assert again == bare.greedy(recorder.prompt_pieces, 12)
     assert again == first
 
 
 @pytest.mark.parametrize("n_same", [3, 40, 150, 300, 395])
-def test_an_edited_prompt_answers_as_a_fresh_one(recorder: Recorder, native: Native, kind: Kind, n_same: int) -> None:
+def test_an_edited_prompt_answers_as_a_fresh_one(recorder: Recorder, bare: Bare, kind: Kind, n_same: int) -> None:
     recorder.answer(PROMPT)
     edited = [*PROMPT[:n_same], *(9 + i for i in range(30))]
     answer = recorder.answer(edited)
-    assert answer == native.greedy(recorder.prompt_pieces, 12)
+    assert answer == bare.greedy(recorder.prompt_pieces, 12)
     if kind not in (*SLIDING, *RECURRENT):
         assert recorder.n_cached == n_same
     else:
         assert recorder.n_cached <= n_same
 
 
-def test_a_boundary_that_comes_again_is_reused(recorder: Recorder, native: Native, kind: Kind) -> None:
+def test_a_boundary_that_comes_again_is_reused(recorder: Recorder, bare: Bare, kind: Kind) -> None:
     """The system prompt's end, in a conversation that was started anew."""
     recorder.answer(PROMPT, checkpoint_at=(100,))
     anew = [*PROMPT[:100], *(9 + i for i in range(30))]
     answer = recorder.answer(anew, checkpoint_at=(100,))
     assert recorder.n_cached == 100
-    assert answer == native.greedy(recorder.prompt_pieces, 12)
+    assert answer == bare.greedy(recorder.prompt_pieces, 12)
 
 
-def test_the_last_prompt_of_each_turn_is_a_boundary(recorder: Recorder, native: Native, kind: Kind) -> None:
+def test_the_last_prompt_of_each_turn_is_a_boundary(recorder: Recorder, bare: Bare, kind: Kind) -> None:
     """Editing the second turn of three goes back to the first turn's prompt, or further forward."""
     first = recorder.answer(PROMPT)
     second_prompt = [*PROMPT, *first, *range(11, 40)]
@@ -131,7 +131,7 @@ def test_the_last_prompt_of_each_turn_is_a_boundary(recorder: Recorder, native: 
     edited = [*PROMPT, *first, *range(80, 110)]
     answer = recorder.answer(edited)
     assert recorder.n_cached >= len(PROMPT) - 1
-    assert answer == native.greedy(recorder.prompt_pieces, 12)
+    assert answer == bare.greedy(recorder.prompt_pieces, 12)
 
 
 def test_a_sliding_window_kept_whole_can_be_cut_anywhere(paths: dict[Kind, Path]) -> None:
@@ -143,7 +143,7 @@ def test_a_sliding_window_kept_whole_can_be_cut_anywhere(paths: dict[Kind, Path]
         recorder.backend.close()
 
 
-def test_cancelling_leaves_the_cache_true(recorder: Recorder, native: Native) -> None:
+def test_cancelling_leaves_the_cache_true(recorder: Recorder, bare: Bare) -> None:
     events = recorder.backend.generate(GenerateRequest(PROMPT, SamplingOptions(temperature=0)))
     for event in events:
         if isinstance(event, PrefillProgress) and event.n_done >= N_BATCH:
@@ -152,7 +152,7 @@ def test_cancelling_leaves_the_cache_true(recorder: Recorder, native: Native) ->
     assert event.reason == "cancelled"
     assert recorder.backend.n_evaluated == N_BATCH
     recorder.pieces = [PROMPT[:N_BATCH]]
-    assert recorder.answer(PROMPT) == native.greedy(recorder.prompt_pieces, 12)
+    assert recorder.answer(PROMPT) == bare.greedy(recorder.prompt_pieces, 12)
 
 
 def test_checkpoints_are_bounded(recorder: Recorder) -> None:
