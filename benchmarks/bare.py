@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 
-@llama.llama_log_callback
-def _quiet(_level: int, _text: bytes, _user_data: object) -> None:
-    pass
+_quiet = llama.llama_log_callback(lambda _level, _text, _user_data: None)
 
 
 class Bare:

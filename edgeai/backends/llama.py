@@ -51,7 +51,7 @@ class LlamaBackend:
         self._lock = threading.Lock()
         self._running = False
         self._closed = False
-        self._max_threads = max_threads
+        self._n_threads = (max_threads, max_threads)  # for single tokens, for pieces of a prompt
         self._tuner = ThreadTuner(max_threads) if options.n_threads == "auto" and max_threads > 1 else None
         self._model = LlamaModel(self._llama, path, options, on_progress)
         self._context = self._make_context(path, options, n_ctx)
@@ -71,7 +71,7 @@ class LlamaBackend:
         params.n_batch = options.n_batch
         params.n_ubatch = min(options.n_ubatch, options.n_batch)
         params.n_outputs_max = 1  # only the last token's logits are read: no [n_ubatch, n_vocab] buffer
-        params.n_threads = params.n_threads_batch = self._max_threads
+        params.n_threads, params.n_threads_batch = self._n_threads
         params.type_k = getattr(llama_cpp, f"GGML_TYPE_{options.type_k.upper()}")
         params.type_v = getattr(llama_cpp, f"GGML_TYPE_{options.type_v.upper()}")
         if options.flash_attn is not None:
@@ -112,6 +112,9 @@ class LlamaBackend:
             raise GenerationError(f"a prompt of {n_prompt:,} tokens: expected 1 to {n_ctx - 1:,} for n_ctx = {n_ctx:,}")
         with self._run():
             run = _Run(request)
+            if self._tuner is not None:
+                self._tuner.resume()
+                self._set_threads(self._tuner)
             n_cached = self._cache.reuse(request.tokens)
             run.n_cached = n_cached
             reason = yield from self._prefill(request, n_cached)
@@ -174,11 +177,15 @@ class LlamaBackend:
             return self._cache.evaluate(tokens)
         started = time.perf_counter()
         done = self._cache.evaluate(tokens)
-        before = self._tuner.n_threads
         self._tuner.record(len(tokens), time.perf_counter() - started)
-        if self._tuner.n_threads != before:
-            self._llama.llama_set_n_threads(self._context, self._tuner.n_threads, self._max_threads)
+        self._set_threads(self._tuner)
         return done
+
+    def _set_threads(self, tuner: ThreadTuner) -> None:
+        wanted = (tuner.n_threads, tuner.n_threads_batch)
+        if wanted != self._n_threads:
+            self._n_threads = wanted
+            self._llama.llama_set_n_threads(self._context, *wanted)
 
     @contextmanager
     def _run(self) -> Iterator[None]:

@@ -100,7 +100,7 @@ class LlamaCache:
         """
         n_before = len(self.tokens)
         n_tokens = len(tokens)
-        self._piece[:n_tokens] = tokens
+        self._piece[:n_tokens] = list(tokens)
         status = self._llama.llama_decode(self._context, self._llama.llama_batch_get_one(self._piece, n_tokens))
         self.tokens.extend(tokens)
         if status == 0:

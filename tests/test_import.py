@@ -1,0 +1,46 @@
+"""`import edgeai` is light, and its public names are exactly those of `__all__`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+
+import edgeai
+
+HEAVY = {
+    *("llama_cpp", "onnxruntime", "textual", "PIL", "sounddevice", "numpy", "gguf", "jinja2", "llguidance"),
+    *("click", "rich", "psutil", "sqlite3", "huggingface_hub", "pydantic", "platformdirs"),
+}
+
+
+def imported_by(statement: str) -> set[str]:
+    code = f"import sys, json\n{statement}\nprint(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
+    return set(json.loads(subprocess.check_output([sys.executable, "-c", code])))
+
+
+def test_importing_edgeai_loads_nothing_heavy() -> None:
+    assert not imported_by("import edgeai") & HEAVY
+
+
+def test_the_command_line_loads_no_application_and_no_engine() -> None:
+    assert not imported_by("import tui.cli") & (HEAVY - {"click"})
+
+
+def test_loading_the_bindings_leaves_a_whole_llama_cpp_to_others() -> None:
+    code = (
+        "from edgeai.backends.llama_native import bindings; import sys\n"
+        "ours = bindings(); assert 'numpy' not in sys.modules\n"
+        "import llama_cpp; assert llama_cpp.Llama and llama_cpp.llama_cpp is ours"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_is_exact() -> None:
+    public = {
+        name
+        for name, value in vars(edgeai).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "annotations"
+    }
+    assert set(edgeai.__all__) == public | {"__version__"}
