@@ -157,7 +157,7 @@ class Catalog:
         name = text.lower()
         if _is_name(name) and (models_dir() / name).is_dir():
             return self._installed(name)
-        if _exists(Path(text)):
+        if text and _exists(Path(text)):
             return self._at_path(Path(text))
         raise ModelNotFoundError(self._not_installed(name))
 
