@@ -12,14 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from edgeai.catalog import ModelFile
 from edgeai.errors import PullError
 from edgeai.files import Progress, free_bytes, sha256
 
+_CHUNK_BYTES = 1 << 18
+_MAX_FAILURES = 5
 _PARTIAL_DAYS = 14
+_TIMEOUT_S = 30
 _PUBLIC_HUB = "https://huggingface.co"
 
 
@@ -36,6 +39,8 @@ def fetch_from_hub(file: ModelFile, target: Path, partial_dir: Path, on_progress
     Raises:
         PullError: no network, no such file, no access, wrong checksum, or the extra `hub` is missing.
     """
+    # Its telemetry asks the hub for a list of AI tools, and tells it in which of them we run.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import huggingface_hub  # noqa: F401
     except ImportError as exc:
@@ -84,65 +89,49 @@ def _look_up(file: ModelFile, endpoint: str | None) -> tuple[str, dict[str, str]
 
 
 def _transfer(location: str, headers: dict[str, str], n_bytes: int, part: IO[bytes], on_progress: Progress) -> None:
-    from huggingface_hub.file_download import http_get
+    """Fetch what a partial file lacks, going on a few times where the connection breaks off."""
+    from huggingface_hub import errors
 
     n_done = part.seek(0, os.SEEK_END)
     if n_done > n_bytes:
-        part.truncate(0)
-        n_done = part.seek(0)
+        n_done = part.truncate(0)
     if (n_free := free_bytes(Path(part.name).parent)) < n_bytes - n_done:
         raise PullError(f"{n_bytes - n_done:,} bytes to fetch and {n_free:,} free on the disk: make room first")
     on_progress(n_done, n_bytes)
-    counting = _Counting(part, n_bytes, on_progress)
-    http_get(
-        location,
-        counting,  # type: ignore[arg-type]
-        resume_size=n_done,
-        headers=headers,
-        expected_size=n_bytes,
-        tqdm_class=_NoBar,
-    )
+    n_failures = 0
+    while n_done < n_bytes:
+        try:
+            _append(location, headers, n_bytes, part, on_progress)
+        except errors.HfHubHTTPError:
+            raise
+        except errors.HTTPError:  # type: ignore[attr-defined]
+            n_failures = 1 if part.tell() > n_done else n_failures + 1
+            if n_failures > _MAX_FAILURES:
+                raise
+            time.sleep(n_failures)
+        n_done = part.tell()
     part.flush()
     os.fsync(part.fileno())
 
 
-class _Counting:
-    """The file that http_get writes to: it tells the progress, and stops a server that sends more than it announced."""
+def _append(location: str, headers: dict[str, str], n_bytes: int, part: IO[bytes], on_progress: Progress) -> None:
+    """Fetch from the end of a partial file on."""
+    from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined, unused-ignore]
 
-    def __init__(self, file: IO[bytes], n_bytes: int, on_progress: Progress) -> None:
-        self._file, self._n_bytes, self._on_progress = file, n_bytes, on_progress
-
-    def write(self, piece: bytes) -> int:
-        n_done = self._file.tell() + len(piece)
-        if n_done > self._n_bytes:
-            raise PullError(f"the server sends more than the {self._n_bytes:,} bytes it announced: stopped")
-        self._on_progress(n_done, self._n_bytes)
-        return self._file.write(piece)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def truncate(self, size: int | None = None) -> int:
-        return self._file.truncate(size)
-
-
-class _NoBar:
-    """In place of the hub library's own progress bar."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __enter__(self) -> _NoBar:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        pass
-
-    def update(self, n: float | None = 1) -> None:
-        pass
+    n_done = part.seek(0, os.SEEK_END)
+    asked = {**headers, "Accept-Encoding": "identity"}  # compressed, the offsets would be others
+    if n_done:
+        asked["Range"] = f"bytes={n_done}-"
+    with get_session().stream("GET", location, headers=asked, timeout=_TIMEOUT_S) as response:
+        hf_raise_for_status(response)
+        if response.status_code != 206:  # the server sends it from the beginning
+            n_done = part.truncate(0)
+        for piece in response.iter_bytes(_CHUNK_BYTES):
+            n_done += len(piece)
+            if n_done > n_bytes:
+                raise PullError(f"the server sends more than the {n_bytes:,} bytes it announced: stopped")
+            part.write(piece)
+            on_progress(n_done, n_bytes)
 
 
 @contextmanager

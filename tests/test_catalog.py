@@ -98,7 +98,7 @@ def test_unknown_name_suggests_close_ones(gguf: Path) -> None:
     catalog = Catalog.load()
     with pytest.raises(ModelNotFoundError, match=r"did you mean my-own-model\?"):
         catalog.resolve("my-own-modle")
-    with pytest.raises(ModelNotFoundError, match="did you mean qwen3-0.6b"):
+    with pytest.raises(ModelNotFoundError, match=r"did you mean qwen3-0\.6b"):
         catalog.entry("qwen3-06b")
     with pytest.raises(ModelNotFoundError, match=r"edgeai models pull smollm2-135m-instruct` \(98 MB, Apache-2.0\)"):
         catalog.resolve(None)
