@@ -1,0 +1,250 @@
+"""Reads the head of a GGUF file, whatever stands in it.
+
+The file comes from outside. No count in it is believed: nothing is allocated by one, every read is checked against the
+file's true size first, and what a loop may cost is bounded. What llama.cpp would refuse is refused here too, with a
+message that says what is wrong.
+
+Source of the format: docs/gguf.md of ggml-org/ggml; of the checks: ggml/src/gguf.cpp of ggml-org/llama.cpp.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from edgeai.errors import ModelFormatError
+from edgeai.gguf_types import (
+    ARRAY,
+    SCALARS,
+    STRING,
+    TENSOR_TYPES,
+    VALUE_TYPE_NAMES,
+    ArrayInfo,
+    TensorInfo,
+)
+
+# Far above what honest files have (hundreds of keys, thousands of tensors, a quarter of a million tokens).
+_MAX_HEADER_BYTES = 256 * 2**20
+_MAX_KEYS = 2**16
+_MAX_TENSORS = 2**16
+_MAX_ARRAY = 2**24
+_MAX_STRING_BYTES = 2**24
+_MAX_NAME_BYTES = 63
+_MAX_ALIGNMENT = 2**20
+_MAX_INT64 = 2**63 - 1
+
+_SMALL_ARRAY = 1024  # llama.cpp has at most 512 layers; anything longer belongs to the vocabulary
+_FIRST_READ_BYTES = 2**20
+_DAMAGED = "the file is damaged or incomplete: download it again"
+
+_PRINTABLE = re.compile(rb"[!-~]+")
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+
+
+class HeaderReader:
+    """A cursor in the head of a file, of which only as much is read as is needed.
+
+    Attributes:
+        path: for messages.
+        n_file_bytes: the file's size.
+        offset: the cursor, bytes from the file's start.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, n_file_bytes: int) -> None:
+        self.path = path
+        self.n_file_bytes = n_file_bytes
+        self.offset = 0
+        self._file = file
+        self._data = b""
+
+    def fail(self, problem: str, advice: str = _DAMAGED) -> NoReturn:
+        """Raise ModelFormatError for this file."""
+        raise ModelFormatError(f"{self.path}: {problem}; {advice}")
+
+    def need(self, end: int, what: str) -> None:
+        """Have all bytes up to `end` in memory."""
+        if end <= len(self._data):
+            return
+        if end > self.n_file_bytes:
+            self.fail(f"the file ends at byte {self.n_file_bytes:,}, inside {what}")
+        if end > _MAX_HEADER_BYTES:
+            self.fail(f"{what} lies beyond the first {_MAX_HEADER_BYTES:,} bytes, where a header ends at the latest")
+        wanted = max(end, _FIRST_READ_BYTES, 2 * len(self._data)) - len(self._data)
+        self._data += self._file.read(wanted)
+        if len(self._data) < end:
+            self.fail(f"the file became shorter while {what} was read")
+
+    def peek(self, n_bytes: int) -> bytes:
+        """The file's first bytes, as many as there are."""
+        self.need(min(n_bytes, self.n_file_bytes), "its start")
+        return self._data[:n_bytes]
+
+    def take(self, layout: struct.Struct, what: str) -> Any:
+        """The next number."""
+        self.need(self.offset + layout.size, what)
+        (value,) = layout.unpack_from(self._data, self.offset)
+        self.offset += layout.size
+        return value
+
+    def take_bytes(self, what: str, at_most: int = _MAX_STRING_BYTES) -> bytes:
+        """The next string."""
+        n_bytes = self.take(_U64, f"the length of {what}")
+        if n_bytes > at_most:
+            self.fail(f"{what} claims {n_bytes:,} bytes, expected at most {at_most:,}")
+        start = self.offset
+        self.need(start + n_bytes, what)
+        self.offset += n_bytes
+        return self._data[start : self.offset]
+
+    def take_name(self, what: str, at_most: int) -> str:
+        """The next string, which has to be printable ASCII: llama.cpp compares names up to the first NUL byte."""
+        name = self.take_bytes(what, at_most)
+        if not _PRINTABLE.fullmatch(name):
+            self.fail(f"{what} is {name[:40]!r}, expected printable ASCII")
+        return name.decode("ascii")
+
+    def skip_strings(self, count: int, what: str) -> None:
+        """Walk over an array of strings: in one tight loop, for there are hundreds of thousands of them."""
+        unpack, data, offset = _U64.unpack_from, self._data, self.offset
+        for _ in range(count):
+            try:
+                offset += 8 + unpack(data, offset)[0]
+            except (struct.error, OverflowError):
+                self.need(offset + 8, what)
+                data = self._data
+                offset += 8 + unpack(data, offset)[0]
+        self.need(offset, what)
+        self.offset = offset
+
+    def strings(self, array: ArrayInfo) -> Iterator[bytes]:
+        """The elements of an array that has been walked over before."""
+        unpack, data, offset = _U64.unpack_from, self._data, array.offset
+        for _ in range(array.count):
+            start = offset + 8
+            offset = start + unpack(data, offset)[0]
+            yield data[start:offset]
+
+    def numbers(self, array: ArrayInfo) -> tuple[Any, ...]:
+        """The elements of an array that has been walked over before."""
+        (layout,) = (layout for id_, layout in SCALARS.items() if VALUE_TYPE_NAMES[id_] == array.element_type)
+        return struct.unpack_from(f"<{array.count}{layout.format[-1]}", self._data, array.offset)
+
+
+def read_counts(reader: HeaderReader) -> tuple[int, int, int]:
+    """Version, number of tensors, number of keys. The magic has been read before."""
+    version = reader.take(_U32, "the version")
+    if version & 0xFFFF == 0:
+        reader.fail("the file was written for big-endian machines", "download the little-endian file")
+    if version not in (2, 3):
+        reader.fail(f"GGUF version {version}, expected 2 or 3", "convert the model again with a current converter")
+    n_tensors, n_keys = reader.take(_U64, "the number of tensors"), reader.take(_U64, "the number of keys")
+    if n_tensors > _MAX_TENSORS:
+        reader.fail(f"the header claims {n_tensors:,} tensors, expected at most {_MAX_TENSORS:,}")
+    if n_keys > _MAX_KEYS:
+        reader.fail(f"the header claims {n_keys:,} keys, expected at most {_MAX_KEYS:,}")
+    return version, n_tensors, n_keys
+
+
+def read_metadata(reader: HeaderReader, n_keys: int) -> dict[str, Any]:
+    """All keys; long arrays as ArrayInfo, short ones as tuples, text as str."""
+    metadata: dict[str, Any] = {}
+    for index in range(n_keys):
+        key = reader.take_name(f"the name of key {index}", 2**16)
+        if key in metadata:
+            reader.fail(f"the key {key!r} stands there twice")
+        type_id = reader.take(_U32, f"the type of {key!r}")
+        metadata[key] = _read_array(reader, key) if type_id == ARRAY else _read_value(reader, key, type_id)
+    return metadata
+
+
+def _read_value(reader: HeaderReader, key: str, type_id: int) -> Any:
+    what = f"the value of {key!r}"
+    if type_id == STRING:
+        return reader.take_bytes(what).decode("utf-8", "replace")
+    if type_id not in SCALARS:
+        reader.fail(f"{what} has the type {type_id}, expected 0 to 12")
+    return reader.take(SCALARS[type_id], what)
+
+
+def _read_array(reader: HeaderReader, key: str) -> ArrayInfo | tuple[Any, ...]:
+    what = f"the array {key!r}"
+    type_id, count = reader.take(_U32, what), reader.take(_U64, what)
+    if type_id not in SCALARS and type_id != STRING:
+        reader.fail(f"{what} has elements of the type {type_id}, expected 0 to 12 and no arrays")
+    if count > _MAX_ARRAY:
+        reader.fail(f"{what} claims {count:,} elements, expected at most {_MAX_ARRAY:,}")
+    array = ArrayInfo(VALUE_TYPE_NAMES[type_id], count, reader.offset)
+    if type_id == STRING:
+        reader.skip_strings(count, what)
+        if count <= _SMALL_ARRAY:
+            return tuple(text.decode("utf-8", "replace") for text in reader.strings(array))
+        return array
+    reader.need(reader.offset + count * SCALARS[type_id].size, what)
+    reader.offset += count * SCALARS[type_id].size
+    return reader.numbers(array) if count <= _SMALL_ARRAY else array
+
+
+def read_alignment(reader: HeaderReader, metadata: dict[str, Any]) -> int:
+    """What tensor data is aligned to, bytes.
+
+    llama.cpp maps the weights where they lie in the file, and its CPU buffers have to start at multiples of 32; it
+    aborts the process when they do not.
+    """
+    alignment = metadata.get("general.alignment", 32)
+    if isinstance(alignment, bool) or not isinstance(alignment, int):
+        reader.fail(f"general.alignment = {alignment!r}, expected a number")
+    if not 32 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
+        reader.fail(f"general.alignment = {alignment}, expected a power of two from 32 to {_MAX_ALIGNMENT}")
+    return alignment
+
+
+def read_tensors(reader: HeaderReader, n_tensors: int, alignment: int) -> tuple[TensorInfo, ...]:
+    """All tensors, in the file's order; their data follows without gaps, each piece padded to the alignment."""
+    tensors, names, expected = [], set(), 0
+    for index in range(n_tensors):
+        tensor = _read_tensor(reader, index)
+        if tensor.name in names:
+            reader.fail(f"the tensor {tensor.name!r} stands there twice")
+        if tensor.offset != expected:
+            reader.fail(f"the data of {tensor.name!r} starts at {tensor.offset:,}, expected {expected:,}")
+        names.add(tensor.name)
+        tensors.append(tensor)
+        expected += _padded(tensor.n_bytes, alignment)
+    start = _padded(reader.offset, alignment)
+    placed = []
+    for tensor in tensors:
+        end = start + tensor.offset + tensor.n_bytes
+        if end > reader.n_file_bytes:
+            reader.fail(f"the data of {tensor.name!r} ends at {end:,}, but the file at {reader.n_file_bytes:,}")
+        placed.append(TensorInfo(tensor.name, tensor.shape, tensor.type, start + tensor.offset, tensor.n_bytes))
+    return tuple(placed)
+
+
+def _read_tensor(reader: HeaderReader, index: int) -> TensorInfo:
+    name = reader.take_name(f"the name of tensor {index}", _MAX_NAME_BYTES)
+    what = f"the shape of {name!r}"
+    n_dims = reader.take(_U32, what)
+    if n_dims > 4:
+        reader.fail(f"{name!r} has {n_dims:,} dimensions, expected at most 4")
+    shape = tuple(reader.take(_U64, what) for _ in range(n_dims))
+    if not all(1 <= length <= _MAX_INT64 for length in shape):
+        reader.fail(f"{what} is {shape}, expected positive numbers")
+    type_id = reader.take(_U32, f"the type of {name!r}")
+    if type_id not in TENSOR_TYPES:
+        reader.fail(f"{name!r} has the tensor type {type_id}", "convert or quantize the model again to a current type")
+    kind = TENSOR_TYPES[type_id]
+    row = shape[0] if shape else 1
+    if row % kind.block_size:
+        reader.fail(f"the rows of {name!r} have {row:,} elements, expected a multiple of {kind.block_size}")
+    tensor = TensorInfo(name, shape, kind.name, reader.take(_U64, f"the offset of {name!r}"), 0)
+    n_bytes = tensor.n_elements // kind.block_size * kind.block_bytes
+    if n_bytes > reader.n_file_bytes:
+        reader.fail(f"{name!r} of shape {shape} needs {n_bytes:,} bytes, but the file has {reader.n_file_bytes:,}")
+    return TensorInfo(name, shape, kind.name, tensor.offset, n_bytes)
+
+
+def _padded(n_bytes: int, alignment: int) -> int:
+    return -(-n_bytes // alignment) * alignment
