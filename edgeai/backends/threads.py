@@ -37,7 +37,7 @@ _HOPELESS = 1.5  # one token that takes this many times the usual ends a trial
 _PATIENCE = 40.0  # times what a trial lost
 _MIN_WAIT_TOKENS = 16
 _LONGEST_CAUTION_S = 5.0
-_BLIND_WAIT_S = 20.0  # of generating, before a number that the clocks advise against is tried all the same
+_BLIND_WAIT_S = 20.0  # of undisturbed generating, before more threads than the clocks advise are tried all the same
 
 
 class CpuTimes(NamedTuple):
@@ -126,6 +126,9 @@ class ThreadTuner:
     def _bound(self, now: CpuTimes) -> None:
         """Bound the number of threads by the cores that nobody else used since the last look."""
         n_free = self._free_cores(now)
+        if n_free < self.n_threads:
+            self._blind_left_s = self._blind_wait_s
+        n_free = min(self._max, max(1, n_free))
         if n_free > self.n_threads_batch:  # a neighbour left: try its core soon
             self._wanted, self._wait_s = n_free, min(self._wait_s, self._caution_s)
         self.n_threads_batch = n_free
@@ -135,7 +138,6 @@ class ThreadTuner:
             self._caution_s = min(2 * self._caution_s, _LONGEST_CAUTION_S) if again else _WINDOW_S
             self._settle(n_free)
             self._wait_s = self._caution_s
-            self._blind_left_s = self._blind_wait_s
 
     def _free_cores(self, now: CpuTimes) -> int:
         before, passed_s = self._seen, now.wall - self._seen.wall
@@ -144,7 +146,7 @@ class ThreadTuner:
             free += (now.idle - before.idle) / passed_s
         elif free >= self.n_threads:  # every thread had a core; whether there are more, only a trial can tell
             return max(self.n_threads, self.n_threads_batch)
-        return min(self._max, max(1, int(free)))
+        return int(free)
 
     def _begin_trial(self) -> None:
         n = self.n_threads
