@@ -177,14 +177,13 @@ def _read_array(reader: HeaderReader, key: str) -> ArrayInfo | tuple[Any, ...]:
     if count > _MAX_ARRAY:
         reader.fail(f"{what} claims {count:,} elements, expected at most {_MAX_ARRAY:,}")
     array = ArrayInfo(VALUE_TYPE_NAMES[type_id], count, reader.offset)
+    stays = count > _SMALL_ARRAY or key.startswith("tokenizer.ggml.")
     if type_id == STRING:
         reader.skip_strings(count, what)
-        if count <= _SMALL_ARRAY:
-            return tuple(text.decode("utf-8", "replace") for text in reader.strings(array))
-        return array
+        return array if stays else tuple(text.decode("utf-8", "replace") for text in reader.strings(array))
     reader.need(reader.offset + count * SCALARS[type_id].size, what)
     reader.offset += count * SCALARS[type_id].size
-    return reader.numbers(array) if count <= _SMALL_ARRAY else array
+    return array if stays else reader.numbers(array)
 
 
 def read_alignment(reader: HeaderReader, metadata: dict[str, Any]) -> int:

@@ -94,7 +94,7 @@ FILE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ArrayInfo:
-    """A long array that stays in the file.
+    """An array that stays in the file.
 
     Attributes:
         element_type: name of its elements' type, one of VALUE_TYPE_NAMES.
@@ -141,7 +141,7 @@ class GGUFHeader:
     Attributes:
         path: the file.
         version: of the format, 2 or 3.
-        metadata: all keys. Arrays of up to 1,024 elements are tuples, longer ones (the vocabulary) ArrayInfo. Texts are
+        metadata: all keys. Short arrays are tuples; long ones, and those of the vocabulary, ArrayInfo. Texts are
             hostile: the file's makers chose them.
         tensors: in the file's order.
         n_file_bytes: the file's size.
@@ -197,5 +197,5 @@ class GGUFHeader:
     @property
     def n_vocab(self) -> int:
         """Tokens in the vocabulary."""
-        tokens = self.metadata.get("tokenizer.ggml.tokens", ())
-        return tokens.count if isinstance(tokens, ArrayInfo) else len(tokens)
+        tokens = self.metadata.get("tokenizer.ggml.tokens")
+        return tokens.count if isinstance(tokens, ArrayInfo) else 0

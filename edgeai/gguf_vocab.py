@@ -58,12 +58,9 @@ def check_vocabulary(header: GGUFHeader, reader: HeaderReader) -> None:
 def _tokens(header: GGUFHeader, reader: HeaderReader) -> list[bytes]:
     """The tokens as llama.cpp sees them: C strings, and a name of its own for empty ones."""
     tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if isinstance(tokens, ArrayInfo) and tokens.element_type == "string":
-        texts = list(reader.strings(tokens))
-    elif isinstance(tokens, tuple) and tokens and all(isinstance(text, str) for text in tokens):
-        texts = [text.encode() for text in tokens]
-    else:
+    if not isinstance(tokens, ArrayInfo) or tokens.element_type != "string" or not tokens.count:
         reader.fail("tokenizer.ggml.tokens is missing or empty, expected the vocabulary")
+    texts = list(reader.strings(tokens))
     if any(b"\0" in text for text in texts):
         texts = [text.partition(b"\0")[0] for text in texts]
     if b"" in texts:

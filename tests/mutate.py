@@ -166,9 +166,9 @@ def _other_number(rng: random.Random, layout: str, old: bytes) -> bytes:
         2**31 - 1,
         2**31,
         2**32 - 1,
-        2 ** (n_bits - 1) - 1,
-        2 ** (n_bits - 1),
-        2**n_bits - 1,
+        (1 << n_bits - 1) - 1,
+        1 << n_bits - 1,
+        (1 << n_bits) - 1,
     ]
     interesting += [
         value + 1,
@@ -179,7 +179,7 @@ def _other_number(rng: random.Random, layout: str, old: bytes) -> bytes:
         value * 3,
         value ^ 1 << rng.randrange(n_bits),
     ]
-    return (rng.choice(interesting) % 2**n_bits).to_bytes(len(old), "little")
+    return (rng.choice(interesting) % (1 << n_bits)).to_bytes(len(old), "little")
 
 
 def write_sparse(path: Path, data: bytes, n_file_bytes: int) -> Path:
