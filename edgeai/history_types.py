@@ -97,7 +97,7 @@ def title_from(text: str) -> str:
 def to_messages(path: Sequence[StoredMessage], system: str | None = None) -> list[Message]:
     """A branch as a Session takes it: without the turns whose answer has no text (it failed or was stopped at once)."""
     messages = [Message("system", system)] if system else []
-    for stored, following in zip(path, [*path[1:], None], strict=True):
+    for stored, following in zip(path, [*path[1:], None], strict=False):
         answer = stored if stored.role == "assistant" else following
         if answer is None or answer.content:
             messages.append(Message(stored.role, stored.content))
