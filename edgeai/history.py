@@ -7,10 +7,11 @@ survives `kill -9` and loss of power.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ from edgeai.history_rows import (
     conversation_number,
     finish_message,
     insert_conversation,
+    insert_copy,
     insert_message,
     message_from,
     missing,
@@ -89,6 +91,13 @@ class History:
             if title:
                 set_title(db, conversation_id, title)
         return self.get(conversation_id)
+
+    def insert_copy(self, conversation: Conversation, messages: Iterable[StoredMessage]) -> Conversation:
+        """Add a conversation that was kept elsewhere; it and its messages, parents first, get new ids."""
+        copy = dataclasses.replace(conversation, id=_new_id())
+        with self._db.transaction() as db:
+            insert_copy(db, copy, messages)
+        return self.get(copy.id)
 
     def conversations(self, limit: int | None = None) -> list[Conversation]:
         """All conversations, or the `limit` newest, the last changed one first."""

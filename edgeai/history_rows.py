@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from sqlite3 import Connection
 from typing import Any
 
 from edgeai.errors import HistoryError
 from edgeai.history_owner import this_process
-from edgeai.history_types import Role, Status, StoredMessage
+from edgeai.history_types import Conversation, Role, Status, StoredMessage
 from edgeai.text_search import index_terms
 
 MESSAGE_COLUMNS = "id, conversation_id, parent_id, role, content, status, created, stats"
@@ -35,8 +35,11 @@ def missing(what: str) -> HistoryError:
 
 def message_from(row: tuple[Any, ...], branches: Branches) -> StoredMessage:
     """A message from a row of MESSAGE_COLUMNS."""
-    *values, stats = row
-    return StoredMessage(*values, json.loads(stats), *branches.get(row[0], (1, 1)))
+    message_id, conversation_id, parent_id, role, content, status, created, stats = row
+    branch, n_branches = branches.get(message_id, (1, 1))
+    return StoredMessage(
+        message_id, conversation_id, parent_id, role, content, status, created, json.loads(stats), branch, n_branches
+    )
 
 
 def insert_conversation(db: Connection, conversation_id: str, model: str, settings: str, created: str) -> None:
@@ -45,6 +48,23 @@ def insert_conversation(db: Connection, conversation_id: str, model: str, settin
         "INSERT INTO conversations (id, title, model, settings, created, updated) VALUES (?, '', ?, ?, ?, ?)",
         (conversation_id, storable(model), storable(settings), created, created),
     )
+
+
+def insert_copy(db: Connection, copy: Conversation, messages: Iterable[StoredMessage]) -> None:
+    """A conversation with its messages, parents first, from another store; the messages get new ids."""
+    insert_conversation(db, copy.id, copy.model, copy.settings, copy.created)
+    set_title(db, copy.id, copy.title)
+    new_ids: dict[int | None, int | None] = {None: None}
+    for message in messages:
+        if message.parent_id not in new_ids or message.id in new_ids:
+            raise HistoryError(f"message {message.id}: expected one of each number, parents first: export it again")
+        new_id = insert_message(db, copy.id, new_ids[message.parent_id], message.role, storable(message.content))
+        finish_message(db, new_id, message.content, message.status, json.dumps(dict(message.stats)))
+        db.execute("UPDATE messages SET created = ? WHERE id = ?", (message.created, new_id))
+        new_ids[message.id] = new_id
+    if copy.head not in new_ids:
+        raise HistoryError(f"head is message {copy.head!r}: expected one of the messages: export it again")
+    db.execute("UPDATE conversations SET head = ? WHERE id = ?", (new_ids[copy.head], copy.id))
 
 
 def set_title(db: Connection, conversation_id: str, title: str) -> None:
