@@ -23,3 +23,8 @@ def count_text(count: int) -> str:
             value = count / 10 ** {"B": 9, "M": 6, "k": 3}[unit]
             return f"{value:.1f}".removesuffix(".0") + unit if value < 9.95 else f"{value:.0f}{unit}"
     return str(count)
+
+
+def context_text(n_ctx: int) -> str:
+    """A context window: "8k" for 8,192, as its makers write it."""
+    return f"{n_ctx // 1024}k" if n_ctx and n_ctx % 1024 == 0 else count_text(n_ctx)

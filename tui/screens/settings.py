@@ -36,9 +36,9 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("temperature", float, "0–100 · low is steady, 0 takes the likeliest"),
-    Field("top_p", float, "0–1 · share of likely tokens to choose from"),
-    Field("top_k", int, "0 or more · tokens to choose from, 0 is all"),
+    Field("temperature", float, "0–100 · 0 always takes the likeliest"),
+    Field("top_p", float, "0–1 · share of tokens to choose from"),
+    Field("top_k", int, "0 or more · tokens to choose from"),
     Field("min_p", float, "0–1 · drops what is far less likely"),
     Field("repeat_penalty", float, "0.01–100 · over 1 repeats less"),
     Field("max_tokens", int, "1 or more · length of an answer", "no limit"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -21,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from edgeai import EdgeAIError
 from edgeai.history import History
+from edgeai.text_search import fold
 from tui.safe_text import one_line
 
 NO_TITLE = "(no title)"
@@ -158,8 +158,8 @@ class Sidebar(Vertical):
 
     def _show(self) -> None:
         entries = self._entries or ()
-        wanted = _folded(self.query_one(FilterInput).value).split()
-        shown = [entry for entry in entries if all(word in _folded(entry.title) for word in wanted)]
+        wanted = fold(self.query_one(FilterInput).value).split()
+        shown = [entry for entry in entries if all(word in fold(entry.title) for word in wanted)]
         note = self._error
         if not note and self._entries is not None and not shown:
             note = "Nothing matches" if entries else "No conversations yet"
@@ -292,10 +292,6 @@ def _line(entry: Entry, *, marked: bool) -> Content:
     if marked:
         return Content.styled(f"▌ {entry.title}", "bold")
     return Content(f"  {entry.title}")
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def day_of(updated: str, today: date) -> str:
