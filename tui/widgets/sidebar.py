@@ -168,7 +168,8 @@ class Sidebar(Vertical):
     @on(Input.Submitted)
     def _filter_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._list.open_first()
+        if entry := self._list.first_entry:
+            self.post_message(self.Opened(entry.id))
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -254,10 +255,10 @@ class ConversationList(OptionList):
             return None
         return self._entries[self.highlighted]
 
-    def open_first(self) -> None:
-        """Open the first conversation, where there is one."""
-        if first := next((entry for entry in self._entries if entry), None):
-            self.post_message(Sidebar.Opened(first.id))
+    @property
+    def first_entry(self) -> Entry | None:
+        """The first conversation, where there is one."""
+        return next((entry for entry in self._entries if entry), None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
