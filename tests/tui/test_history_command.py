@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from edgeai.history import History
 from tui.cli import main
+from tui.commands.history import _local_time
 
 HOSTILE = "\x1b]0;owned\x07[bold]title[/] \x9b2J\u202e電源"
 
@@ -43,9 +45,20 @@ def test_nothing_yet(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_list(capsys: pytest.CaptureFixture[str], conversation_id: str) -> None:
     text = output(capsys, "list")
-    assert f"{conversation_id}   [bold]title[/] 2J電源" in text
+    assert re.search(rf"{conversation_id} .* 3   \[bold\]title\[/\] 2J電源", text)
     (row,) = json.loads(output(capsys, "list", "--json"))
     assert (row["id"], row["title"], row["n_messages"]) == (conversation_id, HOSTILE, 3)
+
+
+def test_a_long_title_leaves_room_for_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with History() as history:
+        conversation = history.create(model="a-model-with-a-long-name-q4_k_m", title="長い題名 " * 20)
+    text = output(capsys, "list")
+    assert f" {conversation.id}   {_local_time(conversation.updated)}          0   長い題名" in text
+    assert text.count("長い題名") == 20
 
 
 def test_show(capsys: pytest.CaptureFixture[str], conversation_id: str) -> None:

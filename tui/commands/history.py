@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _SPEAKERS = {"user": ("You", "bold cyan"), "assistant": ("Assistant", "bold green")}
+_WIDE = 110
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -43,21 +44,7 @@ def list_command(limit: int | None, as_json: bool) -> None:
     elif not conversations:
         console(stderr=True).print("No conversations yet: `edgeai chat` begins one.")
     else:
-        listing = table("id", "title", "messages", "model", "changed", right=("messages",))
-        for column in listing.columns:
-            column.no_wrap, column.overflow = True, "ellipsis"
-        listing.columns[1].ratio = 1
-        listing.columns[3].max_width = 16
-        listing.expand = console().is_terminal
-        for conversation in conversations:
-            listing.add_row(
-                conversation.id,
-                one_line(conversation.title or "(no title)"),
-                str(conversation.n_messages),
-                one_line(conversation.model),
-                _local_time(conversation.updated),
-            )
-        console().print(listing)
+        _print_list(conversations)
 
 
 @command.command()
@@ -137,6 +124,24 @@ def delete(ids: tuple[str, ...], yes: bool) -> None:
             if yes or click.confirm(f"Delete {what}?", err=True):
                 history.delete(conversation.id)
                 console(stderr=True).print(f"Deleted: {what}")
+
+
+def _print_list(conversations: list[Conversation]) -> None:
+    out = console()
+    names = ["id", "changed", "messages", *(["model"] if out.width >= _WIDE else []), "title"]
+    listing = table(*names, right=("messages",))
+    for column in listing.columns[:-1]:  # narrowing the table narrows the titles
+        column.no_wrap, column.overflow, column.max_width = True, "ellipsis", 24
+    for conversation in conversations:
+        cells = {
+            "id": conversation.id,
+            "changed": _local_time(conversation.updated),
+            "messages": str(conversation.n_messages),
+            "model": one_line(conversation.model),
+            "title": one_line(conversation.title) or "(no title)",
+        }
+        listing.add_row(*(cells[name] for name in names))
+    out.print(listing)
 
 
 def _listed(conversation: Conversation) -> dict[str, Any]:
