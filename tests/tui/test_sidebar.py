@@ -18,7 +18,8 @@ from edgeai import HistoryError
 from edgeai.history import History
 from edgeai.history_types import Conversation
 from tests.tui.dialogs import ESCAPE_CODES, screen_lines, settled
-from tui.widgets.sidebar import ConversationList, FilterInput, Sidebar, day_of
+from tui.days import day_of
+from tui.widgets.sidebar import ConversationList, FilterInput, Sidebar
 
 NOW = datetime.now(timezone.utc)
 

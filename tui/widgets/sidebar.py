@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import ClassVar
 
 from textual import on, work
@@ -21,23 +20,8 @@ from textual.widgets.option_list import Option
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.text_search import fold
+from tui.days import NO_TITLE, Entry, entries_of
 from tui.safe_text import one_line
-
-NO_TITLE = "(no title)"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A conversation in the list.
-
-    Attributes:
-        title: inert, on one line.
-        day: the group it stands in.
-    """
-
-    id: str
-    title: str
-    day: str
 
 
 class Sidebar(Vertical):
@@ -128,12 +112,7 @@ class Sidebar(Vertical):
         except EdgeAIError as exc:
             self.post_message(self.Loaded((), one_line(str(exc))))
             return
-        today = date.today()
-        entries = [
-            Entry(item.id, one_line(item.title).strip() or NO_TITLE, day_of(item.updated, today))
-            for item in conversations
-        ]
-        self.post_message(self.Loaded(entries))
+        self.post_message(self.Loaded(entries_of(conversations, date.today())))
 
     @property
     def _list(self) -> ConversationList:
@@ -293,23 +272,3 @@ def _line(entry: Entry, *, marked: bool) -> Content:
     if marked:
         return Content.styled(f"▌ {entry.title}", "bold")
     return Content(f"  {entry.title}")
-
-
-def day_of(updated: str, today: date) -> str:
-    """The group of a conversation: Today, Yesterday, a weekday of the last seven days, or a month.
-
-    Args:
-        updated: UTC, ISO 8601.
-        today: in local time.
-    """
-    try:
-        moment = datetime.fromisoformat(updated.replace("Z", "+00:00"))
-        day = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone().date()
-    except (ValueError, OverflowError, OSError):  # the store is a file like any other
-        return "Some time"
-    n_days = (today - day).days
-    if n_days <= 1:  # a clock that was set back makes days in the future
-        return "Yesterday" if n_days == 1 else "Today"
-    if n_days < 7:
-        return calendar.day_name[day.weekday()]
-    return f"{calendar.month_name[day.month]} {day.year}"
