@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.message import Message as Event
 
 from edgeai import EdgeAIError, GenerationError, Message, ModelNotFoundError, Response, Timings, Usage
+from edgeai.backends.base import PrefillProgress
 from edgeai.options import Overflow
 
 if TYPE_CHECKING:
     from edgeai.session import Session
 
 _CLOSE_TIMEOUT_S = 10.0
+_SAVE_S = 2.0
 
 
 class OpenSession(Protocol):
@@ -47,18 +50,20 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `begin` and `finish` store the turn; they are called in the engine's thread.
+    """What is asked. `begin`, `save` and `finish` store the turn; they are called in the engine's thread.
 
     Attributes:
         messages: the whole conversation, the question at its end.
         sampling: keywords for `Session.chat`.
         overflow: what to do when it does not fit.
-        begin: called when the prompt is known to fit, before any of the answer is shown.
+        begin: called with the model's name when the prompt is known to fit, before any of the answer is shown.
+        save: called with the answer so far, every few seconds.
         finish: called before the turn is shown as finished.
     """
 
     messages: Sequence[Message]
     begin: Callable[[str], None]
+    save: Callable[[str], None]
     finish: Callable[[Result], None]
     sampling: Mapping[str, Any] = field(default_factory=dict)
     overflow: Overflow = "error"
@@ -102,8 +107,12 @@ class Turn:
         self._response = response
         if self._cancelled.is_set():
             response.cancel()
+        saved = time.monotonic()
         for piece in response:
             self._pieces.append(piece)
+            if time.monotonic() - saved > _SAVE_S:
+                self.question.save(response.partial_text)
+                saved = time.monotonic()
 
 
 @dataclass
@@ -272,11 +281,12 @@ class Engine:
             return
         if self._session is None:
             raise ModelNotFoundError("no model is loaded: choose one with Ctrl+O, or run: edgeai models pull NAME")
+
+        def on_progress(progress: PrefillProgress) -> None:
+            self._post(TurnReading(turn, progress.n_done, progress.n_total))
+
         response = self._session.chat(
-            messages=question.messages,
-            overflow=question.overflow,
-            on_progress=lambda progress: self._post(TurnReading(turn, progress.n_done, progress.n_total)),
-            **question.sampling,
+            messages=question.messages, overflow=question.overflow, on_progress=on_progress, **question.sampling
         )
         try:
             question.begin(self._session.model_name)

@@ -53,7 +53,8 @@ class Harness:
         return events
 
     def question(self, text: str = "hello") -> Question:
-        return Question([Message("user", text)], begin=self.stored.append, finish=self.stored.append)
+        store = self.stored.append
+        return Question([Message("user", text)], begin=store, save=store, finish=store)
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_a_full_disk_stops_the_turn_before_it_begins(harness: Harness) -> None:
         raise HistoryError("the disk is full")
 
     harness.engine.load(None)
-    turn = harness.engine.ask(Question([Message("user", "x")], begin=full, finish=full))
+    turn = harness.engine.ask(Question([Message("user", "x")], begin=full, save=full, finish=full))
     ended = harness.until(TurnEnded)[-1]
     assert isinstance(ended, TurnEnded)
     assert isinstance(ended.result.error, HistoryError)

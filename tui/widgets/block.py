@@ -71,6 +71,11 @@ class Block:
         self._parse()
         return [*self._finished.code, *self._rest.code]
 
+    def shows_same(self, other: Block) -> bool:
+        """Whether another block would look the same."""
+        mine = (self.kind, self.text, self.title, self.note, self.branch, self.streaming)
+        return mine == (other.kind, other.text, other.title, other.note, other.branch, other.streaming)
+
     def append(self, text: str) -> None:
         """More of a text that is being written."""
         assert self._stream is not None

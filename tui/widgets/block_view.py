@@ -21,12 +21,18 @@ from textual.style import Style
 from tui.widgets.block import Block
 from tui.widgets.paint import BAR, ROWS_OF_A_BLOCK, Brush, paint
 
+MAX_TEXT_WIDTH = 120
+"""Cells; longer lines are hard to read on."""
+
 
 class BlockView(ScrollView, can_focus=True):
     """Blocks that one scrolls through and selects text in."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"block-{name}" for name in ("user", "assistant", "notice", "error", "note", "branch", "selected")),
+        *(
+            f"block-{name}"
+            for name in ("user", "assistant", "notice", "error", "note", "branch", "question", "selected")
+        ),
         *(f"md-h{level}" for level in range(1, 7)),
         *(f"md-{name}" for name in ("code", "code-label", "code-inline", "link", "bullet", "quote-bar", "dim")),
     }
@@ -71,7 +77,7 @@ class BlockView(ScrollView, can_focus=True):
     @property
     def text_width(self) -> int:
         """Cells for the text of a block."""
-        return max(self.scrollable_content_region.width - len(BAR), 4)
+        return max(min(self.scrollable_content_region.width - len(BAR) - 1, MAX_TEXT_WIDTH), 4)
 
     @property
     def n_visible(self) -> int:
@@ -171,20 +177,29 @@ class BlockView(ScrollView, can_focus=True):
         return block.strips[n_line]
 
     def _brush(self, index: int) -> Brush:
-        base = self.visual_style
+        base, kind = self.visual_style, self.blocks[index].kind
         if index == self.selected:
             base += self._style_of(".block-selected")
-        bar = base + self._style_of(f".block-{self.blocks[index].kind}")
+        elif kind == "user":
+            base += self._style_of(".block-question")
+        bar = base + self._style_of(f".block-{kind}")
         selection = Style.from_styles(self.screen.get_component_styles("screen--selection"))
-        return Brush(base, bar, selection, self._style_of)
+        return Brush(self.visual_style, base, bar, selection, self._style_of)
 
     def _style_of(self, style: str | Style) -> Style:
         """A style by the name of a component class (".md-code") or in Textual's words ("bold $accent")."""
         if isinstance(style, Style):
             return style
-        if style.startswith("."):
-            return self.get_visual_style(style[1:], partial=True)
-        return self.app.stylesheet.parse_style(style)
+        if not style.startswith("."):
+            return self.app.stylesheet.parse_style(style)
+        styles = self.get_component_styles(style[1:])
+        text_style = styles.text_style
+        return Style(
+            background=styles.background if styles.has_rule("background") else None,
+            foreground=styles.color if styles.has_rule("color") else None,
+            bold=text_style.bold,
+            underline=text_style.underline,
+        )
 
     def notify_style_update(self) -> None:
         """The theme has changed: draw everything again."""

@@ -29,29 +29,30 @@ class Conversation(BlockView):
         overflow-x: hidden;
         & .block-user { color: $primary; text-style: bold; }
         & .block-assistant { color: $accent; text-style: bold; }
-        & .block-notice { color: $warning; text-style: bold; }
+        & .block-notice { color: $secondary; text-style: bold; }
         & .block-error { color: $error; text-style: bold; }
-        & .block-note { color: $text-muted; }
+        & .block-note { color: $foreground 55%; }
         & .block-branch { color: $secondary; }
-        & .block-selected { background: $boost; }
+        & .block-question { background: $surface; }
+        & .block-selected { background: $panel; }
         & .md-h1, & .md-h2, & .md-h3, & .md-h4, & .md-h5, & .md-h6 { color: $accent; text-style: bold; }
         & .md-h1 { text-style: bold underline; }
-        & .md-code { background: $panel; }
-        & .md-code-label { color: $text-muted; background: $panel; }
-        & .md-code-inline { color: $text-warning; background: $panel; }
+        & .md-code { background: $foreground 6%; }
+        & .md-code-label { color: $foreground 55%; }
+        & .md-code-inline { color: $warning; background: $foreground 6%; }
         & .md-link { text-style: underline; color: $secondary; }
         & .md-bullet { color: $accent; }
         & .md-quote-bar { color: $secondary; }
-        & .md-dim { color: $text-muted; }
+        & .md-dim { color: $foreground 45%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k,ctrl+up,alt+up", "walk(-1)", "Up a block", key_display="k"),
-        Binding("j,ctrl+down,alt+down", "walk(1)", "Down a block", key_display="j"),
+        Binding("j,ctrl+down,alt+down", "walk(1)", "Move", key_display="j/k"),
+        Binding("k,ctrl+up,alt+up", "walk(-1)", "Move up", show=False),
         Binding("y", "block('copy')", "Copy"),
-        Binding("c", "block('copy_code')", "Copy code"),
+        Binding("c", "block('copy_code')", "Code", tooltip="Copy the code in it"),
         Binding("e", "block('edit')", "Edit"),
-        Binding("r", "block('regenerate')", "Regenerate"),
+        Binding("r", "block('regenerate')", "Again", tooltip="Make another answer"),
         Binding("x", "block('export')", "Export"),
         Binding("left", "block('previous_branch')", "Branch", key_display="←→"),
         Binding("right", "block('next_branch')", "Next branch", show=False),

@@ -24,12 +24,14 @@ class Brush:
     """The styles that lines are drawn with.
 
     Attributes:
+        outside: between the blocks.
         base: of the whole block.
         bar: of the bar at its left.
         selection: of selected text.
         style_of: a style by its name.
     """
 
+    outside: Style
     base: Style
     bar: Style
     selection: Style
@@ -48,7 +50,7 @@ def paint(brush: Brush, line: Line, index: int, width: int, selection: Selection
     """
     row, number, start, end = line
     if number == HEADER and not row.content:
-        return Strip([Segment(" " * width, brush.base.rich_style)])
+        return Strip([Segment(" " * width, brush.outside.rich_style)])
     fill = brush.base + brush.style_of(row.fill) if row.fill else brush.base
     content = row.content
     y = index * ROWS_OF_A_BLOCK + number

@@ -13,6 +13,8 @@ from textual.widgets import TextArea
 
 from tui.rows import tidy
 
+PLACEHOLDER = "Write a message"
+
 
 class PromptEditor(TextArea):
     """Enter sends; Shift+Enter, Alt+Enter or Ctrl+J starts a new line."""
@@ -32,7 +34,7 @@ class PromptEditor(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         # Enter is handled as a key, because the text area takes it before any binding; this line shows it.
         Binding("enter", "submit", "Send", show=True),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", key_display="^j"),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
         Binding("pageup", "screen.page(-1)", "Page up", show=False),
         Binding("pagedown", "screen.page(1)", "Page down", show=False),
     ]
@@ -47,7 +49,9 @@ class PromptEditor(TextArea):
         """An `@` was typed where a file's name can stand."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True)
+        super().__init__(
+            id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True, placeholder=PLACEHOLDER
+        )
         self.highlight_cursor_line = False
         self._sent: list[str] = []
         self._recalled: int | None = None

@@ -1,0 +1,77 @@
+"""What a conversation is between the store, the model and the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edgeai.history import History
+from edgeai.history_types import StoredMessage
+from tui.attachments import split_files
+from tui.live_turn import ending_note
+from tui.settings import ConversationSettings
+from tui.units import count_text
+from tui.widgets.block import Block
+
+
+@dataclass(slots=True)
+class Chat:
+    """The conversation on the screen.
+
+    Attributes:
+        id: None while nothing of it is stored.
+        path: its shown branch.
+    """
+
+    settings: ConversationSettings
+    id: str | None = None
+    title: str = ""
+    model: str = ""
+    path: list[StoredMessage] = field(default_factory=list)
+
+    def before(self, message_id: int) -> list[StoredMessage]:
+        """The part of the path above a message."""
+        ids = [message.id for message in self.path]
+        return self.path[: ids.index(message_id)] if message_id in ids else list(self.path)
+
+
+def open_chat(history: History, conversation_id: str) -> Chat:
+    """Read a conversation.
+
+    Raises:
+        HistoryError: it is not there, or cannot be read.
+    """
+    stored = history.get(conversation_id)
+    settings = ConversationSettings.from_json(stored.settings)
+    return Chat(settings, stored.id, stored.title, stored.model, history.path(stored.id))
+
+
+def blocks_of(path: Sequence[StoredMessage]) -> list[Block]:
+    """What the screen gets."""
+    return [_block_of(message) for message in path]
+
+
+def question_text(content: str) -> str:
+    """A user's message as the screen shows it: the files that went with it by name and size."""
+    text, files = split_files(content)
+    lines = [f"▤ {file.name} · {count_text(file.n_characters)} characters" for file in files]
+    return "\n".join([text, *lines])
+
+
+def _block_of(message: StoredMessage) -> Block:
+    branch = (message.branch, message.n_branches)
+    if message.role != "assistant":
+        return Block("user", question_text(message.content), title="You", key=message.id, branch=branch)
+    title = str(message.stats.get("model") or "Answer")
+    return Block("assistant", message.content, title=title, key=message.id, branch=branch, note=_note_of(message))
+
+
+def _note_of(message: StoredMessage) -> str:
+    if message.status in ("interrupted", "generating"):
+        return message.status
+    timings = message.stats.get("timings") or {}
+    return ending_note(
+        message.stats.get("finish_reason", ""),
+        timings.get("decode_tokens_per_s", 0.0),
+        message.stats.get("dropped", 0),
+    )

@@ -1,0 +1,259 @@
+"""The chat screen: moving between conversations, and the dialogs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.widgets import TextArea
+
+from edgeai import ModelNotFoundError
+from tui import engine
+from tui.attachments import mention
+from tui.chat import Chat, open_chat
+from tui.drafts import NEW
+from tui.screens.block_actions import BlockActions
+from tui.screens.confirm import ConfirmScreen
+from tui.settings import ConversationSettings
+from tui.widgets.block import Block
+from tui.widgets.conversation import Conversation
+from tui.widgets.prompt import PromptEditor
+from tui.widgets.sidebar import Sidebar
+
+LIST_FITS = 100
+"""Columns from which the list of conversations is shown unasked."""
+
+
+class ChatScreen(BlockActions):
+    """The whole chat."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "stop", "Stop", priority=True),
+        Binding("ctrl+n", "new_chat", "New"),
+        Binding("ctrl+l", "toggle_list", "List"),
+        Binding("alt+up,ctrl+up", "walk", "Blocks", key_display="alt+↑"),
+        Binding("ctrl+o", "pick_model", "Model"),
+        Binding("ctrl+f", "search", "Find", priority=True),
+        Binding("ctrl+s", "settings", "Settings"),
+        Binding("f1", "help", "Help"),
+    ]
+
+    def on_mount(self) -> None:
+        """Begin with a new chat; say what the last run left unfinished."""
+        self.start_clock()
+        self._list_wanted: bool | None = None
+        self._process = psutil.Process()
+        self.set_interval(1.0, self._tick)
+        self.show_chat(Chat(self.default_settings))
+        self._recover()
+        self.prompt.focus()
+
+    def _tick(self) -> None:
+        self.status.memory_bytes = self._process.memory_info().rss
+        self._save_drafts()
+
+    @work(thread=True, exclusive=True, group="drafts")
+    def _save_drafts(self) -> None:
+        self.drafts.save()
+
+    @work
+    async def _recover(self) -> None:
+        """Open the conversation whose answer a crash cut off."""
+        with self.errors_shown():
+            lost = await asyncio.to_thread(self.history.recover)
+            if lost and self.chat.id is None and self.live is None:
+                await self.open_conversation(lost[-1].conversation_id)
+                text = "The last answer was interrupted before it was finished. What was stored of it is shown above."
+                self.conversation.add(Block("notice", text, title="Interrupted"))
+
+    # --- conversations ---
+
+    async def open_conversation(self, conversation_id: str, message_id: int | None = None) -> None:
+        """Show a stored conversation, at a message where one is given."""
+        with self.errors_shown():
+            if message_id is not None:
+                await asyncio.to_thread(self._show_branch, conversation_id, message_id)
+            chat = await asyncio.to_thread(open_chat, self.history, conversation_id)
+            self.show_chat(chat)
+            if message_id is not None and (index := self.conversation.find(message_id)) is not None:
+                self.conversation.focus()
+                self.conversation.select(index)
+
+    def _show_branch(self, conversation_id: str, message_id: int) -> None:
+        """Make the branch with a message the shown one."""
+        if all(message.id != message_id for message in self.history.path(conversation_id)):
+            self.history.set_head(conversation_id, self.history.leaf_of(message_id))
+
+    def action_new_chat(self) -> None:
+        """Begin a conversation; it is stored with its first message."""
+        self.show_chat(Chat(self.default_settings))
+        self.prompt.focus()
+
+    @on(Sidebar.NewRequested)
+    def _new_requested(self) -> None:
+        self.action_new_chat()
+
+    @on(Sidebar.Opened)
+    async def _opened(self, event: Sidebar.Opened) -> None:
+        await self.open_conversation(event.conversation_id)
+        self.prompt.focus()
+
+    def action_toggle_list(self) -> None:
+        """Show or hide the list of conversations."""
+        self._list_wanted = not self.has_class("-with-list")
+        self._place_list()
+        if self._list_wanted:
+            self.query_one(Sidebar).focus_list()
+        else:
+            self.prompt.focus()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show the list where there is room for it, unless the user has decided."""
+        self._place_list()
+
+    def _place_list(self) -> None:
+        fits = self.size.width >= LIST_FITS
+        self.set_class(fits if self._list_wanted is None else self._list_wanted, "-with-list")
+
+    # --- writing ---
+
+    @on(TextArea.Changed)
+    def _typed(self, event: TextArea.Changed) -> None:
+        if event.text_area is self.prompt:
+            self.remember_draft()
+
+    @work
+    async def on_prompt_editor_file_requested(self) -> None:
+        """Choose a file and write its name behind the `@`."""
+        from tui.screens.file_picker import FilePicker
+
+        path = await self.app.push_screen_wait(FilePicker(self.folder))
+        if path is not None:
+            self.prompt.insert(mention(Path(path), self.folder)[1:] + " ")
+
+    def action_page(self, step: int) -> None:
+        """Turn a page of the conversation while the prompt has the focus."""
+        view = self.conversation
+        view.scroll_relative(y=step * max(1, view.n_visible - 2), animate=False)
+
+    def action_walk(self) -> None:
+        """Go to the last block on the screen."""
+        self.conversation.focus()
+
+    def action_stop(self) -> None:
+        """Stop the answer, or leave editing."""
+        if self.live is not None and self.live_is_shown:
+            self.live.turn.cancel()
+        else:
+            self.stop_editing()
+            self.prompt.write(self.drafts.get(self.chat.id or NEW))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Esc stops only where there is something to stop, so that it also leaves the blocks."""
+        if action == "stop":
+            return self.live_is_shown or self.editing is not None
+        return True
+
+    # --- the model ---
+
+    @on(engine.ModelLoading)
+    def _loading(self, event: engine.ModelLoading) -> None:
+        self.status.activity = f"loading {event.model or 'the model'} {event.share:.0%}"
+        self.status.is_busy = True
+
+    @on(engine.ModelReady)
+    def _ready(self, event: engine.ModelReady) -> None:
+        self.status.model_name, self.status.n_ctx = event.model, event.n_ctx
+        self.status.context_used = 0
+        self.show_activity()
+
+    @on(engine.ModelFailed)
+    def _failed(self, event: engine.ModelFailed) -> None:
+        self.status.model_name = event.fallback or ""
+        self.status.activity = "" if event.fallback else "choose one with Ctrl+O"
+        self.status.is_busy = False
+        self.conversation.add(Block("error", str(event.error), title="The model could not be loaded"))
+        if event.fallback is None and isinstance(event.error, ModelNotFoundError):
+            self.action_pick_model()
+
+    @work
+    async def action_pick_model(self) -> None:
+        """Choose a model; the conversation goes on with it."""
+        from tui.screens.model_picker import ModelPicker
+
+        model = await self.app.push_screen_wait(ModelPicker(current=self.status.model_name or None))
+        if model is not None:
+            self.engine.load(model)
+
+    # --- dialogs ---
+
+    @work
+    async def action_settings(self) -> None:
+        """The system prompt and the sampling of this conversation."""
+        from tui.screens.settings import SettingsScreen
+
+        settings = await self.app.push_screen_wait(SettingsScreen(self.chat.settings, title=self.chat.title))
+        if settings is not None:
+            await self._keep_settings(settings)
+
+    async def _keep_settings(self, settings: ConversationSettings) -> None:
+        self.chat.settings = settings
+        if self.chat.id is not None:
+            with self.errors_shown():
+                await asyncio.to_thread(self.history.update, self.chat.id, settings=settings.to_json())
+
+    @work
+    async def action_search(self) -> None:
+        """Search all conversations."""
+        from tui.screens.search import SearchScreen
+
+        found = await self.app.push_screen_wait(SearchScreen(self.history))
+        if found is not None:
+            await self.open_conversation(found.conversation_id, found.message_id)
+
+    def action_help(self) -> None:
+        """All keys."""
+        from tui.screens.help import HelpScreen
+
+        groups = {
+            "Chat": ChatScreen.BINDINGS,
+            "Writing": PromptEditor.BINDINGS,
+            "Blocks of the conversation": Conversation.BINDINGS,
+            "List of conversations": Sidebar.BINDINGS,
+        }
+        self.app.push_screen(HelpScreen(groups))
+
+    @on(Sidebar.RenameRequested)
+    @work
+    async def _rename(self, event: Sidebar.RenameRequested) -> None:
+        from tui.screens.rename import RenameScreen
+
+        with self.errors_shown():
+            stored = await asyncio.to_thread(self.history.get, event.conversation_id)
+            title = await self.app.push_screen_wait(RenameScreen(stored.title))
+            if title is not None:
+                await asyncio.to_thread(self.history.update, event.conversation_id, title=title)
+                self.query_one(Sidebar).refresh_list()
+                await self.reload()
+
+    @on(Sidebar.DeleteRequested)
+    @work
+    async def _delete(self, event: Sidebar.DeleteRequested) -> None:
+        with self.errors_shown():
+            stored = await asyncio.to_thread(self.history.get, event.conversation_id)
+            question = f"Delete “{stored.title}” with its {stored.n_messages} messages?"
+            if not await self.app.push_screen_wait(ConfirmScreen(question, "Delete")):
+                return
+            if self.live is not None and self.live.store.conversation_id == stored.id:
+                self.say("An answer is being made in it: stop it first.", error=True)
+                return
+            await asyncio.to_thread(self.history.delete, stored.id)
+            self.drafts.set(stored.id, "")
+            if self.chat.id == stored.id:
+                self.action_new_chat()
+            self.query_one(Sidebar).refresh_list()

@@ -1,0 +1,345 @@
+"""The screen's part that makes turns: from Enter to the stored answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from edgeai import ContextOverflowError, EdgeAIError, Message
+from edgeai.history import History
+from edgeai.history_types import StoredMessage, title_from, to_messages
+from edgeai.options import Overflow
+from tui import engine
+from tui.attachments import split_files, with_files
+from tui.chat import Chat, blocks_of, open_chat, question_text
+from tui.drafts import NEW, Drafts
+from tui.engine import Engine, Question
+from tui.live_turn import FLUSH_S, LiveTurn, note_of
+from tui.screens.confirm import ConfirmScreen
+from tui.settings import ConversationSettings
+from tui.turn_store import TurnStore
+from tui.widgets.block import Block
+from tui.widgets.conversation import Conversation
+from tui.widgets.prompt import PromptEditor
+from tui.widgets.sidebar import Sidebar
+from tui.widgets.status import StatusBar
+from tui.widgets.title import TitleBar
+
+WELCOME = (
+    "Everything you write stays on this device.\n"
+    "Enter sends, Ctrl+J starts a new line, @ brings a file along, Esc stops an answer.\n"
+    "Alt+↑ walks through what was said, to copy, edit or ask again. F1 shows all keys."
+)
+
+
+class TurnScreen(Screen[None]):
+    """One conversation and its prompt. One turn is made at a time, also while another conversation is shown.
+
+    Args:
+        history: the store.
+        engine: makes the answers.
+        drafts: what was typed and not sent.
+        settings: those of new conversations.
+        folder: where a message's files are.
+    """
+
+    def __init__(
+        self, history: History, engine: Engine, drafts: Drafts, settings: ConversationSettings, folder: Path
+    ) -> None:
+        super().__init__()
+        self.history = history
+        self.engine = engine
+        self.drafts = drafts
+        self.default_settings = settings
+        self.folder = folder
+        self.chat = Chat(settings)
+        self.live: LiveTurn | None = None
+        self.editing: StoredMessage | None = None
+        self.trimming: set[str] = set()  # conversations whose oldest turns may be left out
+
+    def compose(self) -> ComposeResult:
+        """The list at the left; the title, the conversation, the prompt and the status line."""
+        with Horizontal():
+            yield Sidebar(self.history)
+            with Vertical(id="main"):
+                yield TitleBar()
+                yield Conversation()
+                yield Static("Editing an earlier message: Enter sends it as a new branch, Esc leaves", id="editing")
+                with Horizontal(id="prompt-row"):
+                    yield PromptEditor()
+                yield StatusBar()
+        yield Footer(show_command_palette=False, compact=True)
+
+    def start_clock(self) -> None:
+        """The clock that shows what was made; the draft of the last run."""
+        self._clock = self.set_interval(FLUSH_S, self._show_progress, pause=True)
+        self.prompt.write(self.drafts.get(NEW))
+
+    # --- parts ---
+
+    @property
+    def conversation(self) -> Conversation:
+        """The blocks."""
+        return self.query_one(Conversation)
+
+    @property
+    def prompt(self) -> PromptEditor:
+        """What is being typed."""
+        return self.query_one(PromptEditor)
+
+    @property
+    def status(self) -> StatusBar:
+        """The status line."""
+        return self.query_one(StatusBar)
+
+    @property
+    def live_is_shown(self) -> bool:
+        """Whether the turn that is being made belongs to the conversation on the screen."""
+        return self.live is not None and self.live.answer in self.conversation.blocks
+
+    @contextmanager
+    def errors_shown(self) -> Iterator[None]:
+        """Show what goes wrong in the block as a message in the window."""
+        try:
+            yield
+        except EdgeAIError as exc:
+            self.say(str(exc), error=True)
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """A short message over the window."""
+        self.notify(text, severity="error" if error else "information", markup=False, timeout=8 if error else 3)
+
+    # --- asking ---
+
+    @on(PromptEditor.Submitted)
+    async def _submit(self, event: PromptEditor.Submitted) -> None:
+        if self.live is not None:
+            self.say("An answer is being made: Esc stops it, then Enter sends your message.")
+            return
+        with self.errors_shown():
+            content = await asyncio.to_thread(with_files, event.text, self.folder)
+            path = self.chat.path if self.editing is None else self.chat.before(self.editing.id)
+            self.ask(event.text, content, path)
+
+    def ask(self, typed: str, content: str, path: Sequence[StoredMessage], *, overflow: Overflow | None = None) -> None:
+        """Ask the model.
+
+        Args:
+            typed: what goes back into the prompt when the turn cannot begin.
+            content: the user's message; empty to answer the last message of the path (again).
+            path: the conversation above it.
+            overflow: "trim" leaves out the oldest turns where the context is too small.
+        """
+        if overflow == "trim" and self.chat.id is not None:
+            self.trimming.add(self.chat.id)
+        parent_id = path[-1].id if path else None
+        settings = self.chat.settings
+        store = TurnStore(self.history, self.chat.id, settings.to_json(), content, parent_id)
+        asked_now = [Message("user", content)] if content else []
+        question = Question(
+            [*to_messages(path, settings.system), *asked_now],
+            begin=store.begin,
+            save=store.save,
+            finish=store.finish,
+            sampling=settings.sampling(),
+            overflow="trim" if self.chat.id in self.trimming else overflow or "error",
+        )
+        asked = Block("user", question_text(content), title="You") if content else None
+        answer = Block("assistant", title=self.status.model_name or "Answer", streaming=True)
+        self.live = LiveTurn(self.engine.ask(question), store, path, content, typed, asked, answer, self.editing)
+        self.conversation.follows = True
+        self.conversation.replace_from(len(path), self.live.blocks)
+        if self.prompt.text == typed:
+            self.prompt.write("")
+        self.stop_editing()
+        self._clock.resume()
+        self.show_activity()
+
+    def start_editing(self, message: StoredMessage) -> None:
+        """What is typed takes a message's place, as a new branch."""
+        self.editing = message
+        self.add_class("-editing")
+        self.refresh_bindings()
+
+    def stop_editing(self) -> None:
+        """What is typed is a new message again."""
+        self.editing = None
+        self.remove_class("-editing")
+        self.refresh_bindings()
+
+    def remember_draft(self) -> None:
+        """Keep what is typed; also what was sent, until it is stored."""
+        if self.editing is None:
+            waiting = (
+                self.live.typed if self.live is not None and self.live_is_shown and not self.live.turn.begun else ""
+            )
+            self.drafts.set(self.chat.id or NEW, join_texts(waiting, self.prompt.text))
+
+    def _give_back(self, live: LiveTurn) -> None:
+        """What was typed for a turn that could not begin goes where it came from."""
+        key = live.store.conversation_id or NEW
+        if key != (self.chat.id or NEW):
+            self.drafts.set(key, join_texts(live.typed, self.drafts.get(key)))
+        elif live.typed:
+            self.prompt.write(join_texts(live.typed, self.prompt.text))
+            self.remember_draft()
+
+    # --- while it is made ---
+
+    def _show_progress(self) -> None:
+        """Show what was made since the last tick; called by the clock."""
+        if (live := self.live) is None:
+            return
+        started = time.monotonic()
+        if live.flush() and self.live_is_shown:
+            self.conversation.changed(live.answer)
+            live.flushed(time.monotonic() - started)
+        self.show_activity()
+
+    def show_activity(self) -> None:
+        """Bring the status line up to date."""
+        status = self.status
+        status.is_busy = self.live is not None
+        if self.live is not None:
+            status.activity = self.live.activity
+            if self.live.stage != "waiting":
+                status.context_used = self.live.context_used
+        elif status.model_name:
+            status.activity = "ready"
+
+    @on(engine.TurnReading)
+    def _reading(self, event: engine.TurnReading) -> None:
+        if self.live is not None and self.live.turn is event.turn:
+            self.live.read(event.n_done, event.n_total)
+
+    @on(engine.TurnBegun)
+    def _begun(self, event: engine.TurnBegun) -> None:
+        live = self.live
+        if live is None or live.turn is not event.turn:
+            return
+        if live.question is not None:
+            live.question.key = live.store.user_id
+        live.answer.key = live.store.answer_id
+        self.remember_draft()
+        if self.chat.id is None and self.live_is_shown:
+            self.chat.id = live.store.conversation_id
+            self.chat.title = title_from(live.content)
+            self._show_title()
+        self.query_one(Sidebar).refresh_list()
+
+    # --- its end ---
+
+    @on(engine.TurnEnded)
+    async def _ended(self, event: engine.TurnEnded) -> None:
+        live = self.live
+        if live is None or live.turn is not event.turn:
+            return
+        result = event.result
+        shown = self.live_is_shown
+        self.live = None
+        self._clock.pause()
+        self.refresh_bindings()
+        if event.turn.begun:
+            live.answer.finish(result.text)
+            live.answer.note = note_of(result)
+            self.status.context_used = result.usage.prompt_tokens + result.usage.completion_tokens
+        self.show_activity()
+        if not shown:
+            self._ended_elsewhere(live, event)
+        elif event.turn.begun:
+            self.conversation.changed(live.answer)
+            await self.reload()
+        else:
+            self._take_back(live)
+        if result.error is not None and shown:
+            self._show_error(result.error, live)
+
+    def _take_back(self, live: LiveTurn) -> None:
+        """The turn could not begin: the screen is again as it was before."""
+        index = min(self.conversation.blocks.index(block) for block in live.blocks)
+        self.conversation.replace_from(index, blocks_of(self.chat.path[index:]))
+        self._give_back(live)
+        if live.editing is not None:
+            self.start_editing(live.editing)
+
+    def _ended_elsewhere(self, live: LiveTurn, event: engine.TurnEnded) -> None:
+        """The user looks at another conversation."""
+        if not event.turn.begun:
+            self._give_back(live)
+        if event.result.error is not None:
+            self.say(str(event.result.error), error=True)
+        elif event.turn.begun:
+            self.say(f"The answer to “{title_from(live.content)}” is there.")
+
+    def _show_error(self, error: EdgeAIError, live: LiveTurn) -> None:
+        if isinstance(error, ContextOverflowError) and not live.turn.begun:
+            self._offer_trimming(error, live)
+        else:
+            self.conversation.add(Block("error", str(error), title="This did not work"))
+
+    def _offer_trimming(self, error: ContextOverflowError, live: LiveTurn) -> None:
+        """The conversation has outgrown the context window: nothing is left out without asking."""
+        text = (
+            f"The conversation has {error.n_prompt:,} tokens and the context window holds {error.n_ctx:,}. "
+            "Leave out its oldest turns for the model? They stay stored and on the screen."
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes and self.live is None:
+                self.ask(live.typed, live.content, live.path, overflow="trim")
+            else:
+                self.conversation.add(Block("error", str(error), title="Too long"))
+
+        self.app.push_screen(ConfirmScreen(text, "Leave out"), answered)
+
+    # --- the shown conversation ---
+
+    def show_chat(self, chat: Chat) -> None:
+        """Show a conversation, at its end, with what was typed there before."""
+        self.remember_draft()
+        self.stop_editing()
+        self.chat = chat
+        blocks = blocks_of(chat.path)
+        if self.live is not None and chat.id is not None and self.live.store.conversation_id == chat.id:
+            keys = {block.key for block in self.live.blocks}
+            blocks = [*(block for block in blocks if block.key not in keys), *self.live.blocks]
+        self.conversation.show(blocks or [Block("notice", WELCOME, title="A new chat")])
+        self._show_title()
+        self.prompt.set_sent(split_files(item.content)[0] for item in chat.path if item.role == "user")
+        self.prompt.write(self.drafts.get(chat.id or NEW))
+        self.show_activity()
+
+    def _show_title(self) -> None:
+        self.query_one(TitleBar).title = self.chat.title
+        self.query_one(Sidebar).current = self.chat.id
+
+    async def reload(self) -> None:
+        """Read the shown branch again; blocks that are the same stay as they are."""
+        if (conversation_id := self.chat.id) is None:
+            return
+        with self.errors_shown():
+            chat = await asyncio.to_thread(open_chat, self.history, conversation_id)
+            if self.chat.id == conversation_id:
+                self.chat = chat
+                notices = [block for block in self.conversation.blocks if block.kind in ("notice", "error")]
+                self.conversation.replace_from(0, [*self._same_or_new(chat), *notices])
+                self._show_title()
+
+    def _same_or_new(self, chat: Chat) -> list[Block]:
+        old = {block.key: block for block in self.conversation.blocks if block.key is not None}
+        new = blocks_of(chat.path)
+        return [kept if (kept := old.get(block.key)) is not None and kept.shows_same(block) else block for block in new]
+
+
+def join_texts(first: str, second: str) -> str:
+    """Two texts below each other; one of them where they are the same or the other is empty."""
+    return "\n".join(dict.fromkeys(text for text in (first, second) if text))

@@ -1,0 +1,75 @@
+"""Storing one turn as it goes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+
+from edgeai import EdgeAIError
+from edgeai.history import History
+from edgeai.history_types import Status
+from tui.engine import Result
+
+logger = logging.getLogger(__name__)
+
+_STATUSES: dict[str, Status] = {"cancelled": "cancelled", "error": "error"}
+
+
+class TurnStore:
+    """Where one turn goes; its methods are called in the engine's thread.
+
+    Args:
+        history: the store.
+        conversation_id: the conversation; None makes a new one with these settings.
+        settings: a JSON object.
+        user_text: the user's message; empty where a stored one is answered again.
+        parent_id: the message before it, or the stored one that is answered again.
+
+    Attributes:
+        user_id, answer_id: the messages' ids, once they are stored.
+    """
+
+    def __init__(
+        self, history: History, conversation_id: str | None, settings: str, user_text: str, parent_id: int | None
+    ) -> None:
+        self._history = history
+        self.conversation_id = conversation_id
+        self._settings = settings
+        self._user_text = user_text
+        self._parent_id = parent_id
+        self._model = ""
+        self.user_id: int | None = None
+        self.answer_id: int | None = None
+
+    def begin(self, model_name: str) -> None:
+        """Store the question, and that an answer is being made."""
+        self._model = model_name
+        if self.conversation_id is None:
+            self.conversation_id = self._history.create(model=model_name, settings=self._settings).id
+        if self._user_text:
+            ids = self._history.begin_turn(self.conversation_id, self._parent_id, self._user_text)
+            self.user_id, self.answer_id = ids
+        else:
+            assert self._parent_id is not None
+            self.answer_id = self._history.begin_answer(self._parent_id)
+
+    def save(self, text: str) -> None:
+        """Store what there is, as far as that goes: the end stores everything."""
+        assert self.answer_id is not None
+        try:
+            self._history.save_partial(self.answer_id, text)
+        except EdgeAIError as exc:
+            logger.warning("the answer so far was not stored: %s", exc)
+
+    def finish(self, result: Result) -> None:
+        """Store the whole answer."""
+        assert self.answer_id is not None
+        stats = {
+            "model": self._model,
+            "finish_reason": result.finish_reason,
+            "dropped": result.dropped,
+            "usage": asdict(result.usage),
+            "timings": asdict(result.timings),
+        }
+        status = _STATUSES.get(result.finish_reason, "complete")
+        self._history.finish_turn(self.answer_id, result.text, status, stats)
