@@ -89,6 +89,8 @@ class _Checks:
         self._count("embedding_length", 1, _MAX_WIDTH)
         self._sliding_window()
         self._count("nextn_predict_layers", 0, self._n_layer - 1, required=False)
+        self._count("attention.shared_kv_layers", 0, max(self._n_layer - 2, 0), required=False)
+        self._count("full_attention_interval", 1, _MAX_LAYERS, required=False)
 
     def _sliding_window(self) -> None:
         n_swa = self._count("attention.sliding_window", 0, 2**30, required=False)
@@ -145,7 +147,8 @@ class _Checks:
             self._count("expert_group_used_count", 1, n_groups - 1)
 
     def state_space(self) -> None:
-        """Mamba layers: llama.cpp divides by the number of heads and of groups."""
+        """Recurrent layers: llama.cpp divides by the number of heads and of groups."""
+        self._count("shortconv.l_cache", 1, 1024, required=False)
         if self._header["ssm.inner_size"] is None:
             return
         inner = self._count("ssm.inner_size", 1, _MAX_WIDTH)

@@ -1,0 +1,202 @@
+"""How much memory a model needs, before it is loaded, and what of it fits.
+
+The parts are what llama.cpp allocates on a CPU: the weights (mapped, and all of them read for every token), the KV
+cache (filled with zeros when it is opened, so all of it counts), the buffers of the largest graph, and the process
+itself with its vocabulary. Constants were fitted to llama-cpp-python 0.3.36 on Linux; tests/test_fit.py compares with
+what a process really uses. Weights that llama.cpp repacks for the CPU count once: their pages in the file stay mapped,
+but are given back when memory is short.
+
+Source of the formulas: llama_kv_cache, llama_kv_cache_iswa, llama_memory_recurrent and llama_context::sched_reserve of
+ggml-org/llama.cpp.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from edgeai.errors import ModelTooLargeError, OptionError
+from edgeai.gguf_types import TENSOR_TYPES
+from edgeai.model_shape import KVLayers, ModelShape
+from edgeai.options import LoadOptions
+
+__all__ = ["Estimate", "KVLayers", "ModelShape", "check_fit", "choose_n_ctx", "estimate", "fits", "largest_n_ctx"]
+
+AUTO_N_CTX = 4096
+"""What n_ctx = "auto" takes at most, tokens."""
+
+_CELLS = 256  # llama.cpp rounds caches up to so many tokens
+_F32_BYTES, _F16_BYTES = 4, 2
+_PROCESS_BYTES = 40 * 2**20  # Python, edgeai, llama.cpp's library and graphs
+_VOCABULARY_ENTRY_BYTES = 160  # a token's or a merge's text in llama.cpp's tables
+_LOGIT_BYTES = 24  # a token's logit and its entry in the sampler
+_LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
+_BITS_BY_TYPE = {kind.name.lower(): 8 * kind.block_bytes / kind.block_size for kind in TENSOR_TYPES.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Memory that a model needs, bytes.
+
+    Attributes:
+        weights_bytes: the weights.
+        kv_bytes: the KV cache and the state of recurrent layers.
+        compute_bytes: buffers of the graph.
+        runtime_bytes: the process and the vocabulary.
+    """
+
+    weights_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+    runtime_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        return self.weights_bytes + self.kv_bytes + self.compute_bytes + self.runtime_bytes
+
+
+def estimate(
+    shape: ModelShape,
+    *,
+    n_ctx: int,
+    n_ubatch: int = 512,
+    type_k: str = "f16",
+    type_v: str = "f16",
+    swa_full: bool = False,
+    flash_attn: bool | None = None,
+) -> Estimate:
+    """The memory that a model needs.
+
+    Args:
+        shape: the model.
+        n_ctx: context window, tokens.
+        n_ubatch: tokens of one physical batch.
+        type_k: element type of the K cache.
+        type_v: element type of the V cache.
+        swa_full: keep the whole cache of sliding-window layers.
+        flash_attn: fused attention; None counts as on, which is what llama.cpp decides on a CPU.
+    """
+    cells = _padded(n_ctx)
+    n_ubatch = min(n_ubatch, cells)
+    window_cells = cells if swa_full else _padded(min(cells, shape.n_swa + n_ubatch))
+    kv_bytes = sum(
+        group.n_layer
+        * (window_cells if group.windowed else cells)
+        * (group.k_width * _BITS_BY_TYPE[type_k] + group.v_width * _BITS_BY_TYPE[type_v])
+        / 8
+        for group in shape.kv_layers
+    )
+    return Estimate(
+        weights_bytes=shape.weights_bytes,
+        kv_bytes=int(kv_bytes) + shape.state_bytes,
+        compute_bytes=_compute_bytes(shape, cells, window_cells, n_ubatch, fused=flash_attn is not False),
+        runtime_bytes=_PROCESS_BYTES + _VOCABULARY_ENTRY_BYTES * (shape.n_vocab + shape.n_merges),
+    )
+
+
+def _compute_bytes(shape: ModelShape, cells: int, window_cells: int, n_ubatch: int, *, fused: bool) -> int:
+    """The largest graph's buffers: what is alive at once for each token of a batch, and the attention masks."""
+    width = max(shape.n_embd, shape.n_head * shape.head_dim)
+    per_token = max(3 * shape.n_ff + 4 * width, 6 * shape.d_inner + 2 * shape.n_embd) * _F32_BYTES
+    masks = {group.windowed: window_cells if group.windowed else cells for group in shape.kv_layers}
+    per_token += sum(masks.values()) * _F16_BYTES
+    if not fused:
+        per_token += shape.n_head * max(masks.values(), default=0) * _F32_BYTES
+    return n_ubatch * per_token + _LOGIT_BYTES * shape.n_vocab
+
+
+def fits(need: Estimate, available_bytes: int) -> bool:
+    """Whether so much memory is enough."""
+    return need.total_bytes <= available_bytes
+
+
+def largest_n_ctx(shape: ModelShape, options: LoadOptions, available_bytes: int, at_most: int) -> int:
+    """The largest context window that fits, a multiple of 256 or `at_most` itself; 0 where none does."""
+    steps = [*range(_CELLS, at_most, _CELLS), at_most]
+    n_fit = bisect.bisect_left(
+        steps, True, key=lambda n_ctx: not fits(_estimate_for(shape, options, n_ctx), available_bytes)
+    )
+    return steps[n_fit - 1] if n_fit else 0
+
+
+def choose_n_ctx(shape: ModelShape, options: LoadOptions, available_bytes: int) -> int:
+    """The context window to open: the one that was asked for, or for "auto" what fits, at most AUTO_N_CTX.
+
+    Memory is not checked for a model that goes to a GPU (n_gpu_layers): it has its own.
+
+    Raises:
+        OptionError: n_ctx is beyond what the model was trained for.
+        ModelTooLargeError: it does not fit; the message says what would.
+    """
+    trained = shape.n_ctx_train
+    if options.n_ctx != "auto":
+        if trained is not None and options.n_ctx > trained:
+            raise OptionError(
+                f"n_ctx = {options.n_ctx:,}: {shape.name} was trained for {trained:,} tokens; "
+                f"choose n_ctx = {trained:,} or less"
+            )
+        check_fit(shape, options, options.n_ctx, available_bytes)
+        return options.n_ctx
+    wanted = min(trained or AUTO_N_CTX, AUTO_N_CTX)
+    if options.n_gpu_layers:
+        return wanted
+    n_ctx = largest_n_ctx(shape, options, available_bytes, wanted)
+    if n_ctx < min(wanted, _LEAST_N_CTX):
+        check_fit(shape, options, min(wanted, _LEAST_N_CTX), available_bytes)
+    return n_ctx
+
+
+def check_fit(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> None:
+    """Refuse what does not fit into memory.
+
+    Raises:
+        ModelTooLargeError: with the numbers, and the nearest thing that would fit.
+    """
+    need = _estimate_for(shape, options, n_ctx)
+    if options.n_gpu_layers or fits(need, available_bytes):
+        return
+    alternatives = list(_alternatives(shape, options, n_ctx, available_bytes))
+    advice = (
+        f"it fits with {', or with '.join(alternatives)}"
+        if alternatives
+        else "take a smaller or more strongly quantized model"
+    )
+    raise ModelTooLargeError(
+        f"{shape.name} needs {_size(need.total_bytes)} of memory with n_ctx = {n_ctx:,} "
+        f"(weights {_size(need.weights_bytes)}, KV cache {_size(need.kv_bytes)}, "
+        f"buffers {_size(need.compute_bytes + need.runtime_bytes)}) and {_size(available_bytes)} is free: {advice}"
+    )
+
+
+def _alternatives(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> Iterator[str]:
+    """Settings that fit, those nearest to what was asked for first."""
+    if smaller := largest_n_ctx(shape, options, available_bytes, n_ctx):
+        yield f"n_ctx = {smaller:,}"
+    can_quantize = options.flash_attn is not False and not shape.head_dim % 32
+    if can_quantize and options.type_k == options.type_v == "f16":
+        quantized = replace(options, type_k="q8_0", type_v="q8_0")
+        larger = largest_n_ctx(shape, quantized, available_bytes, n_ctx)
+        if larger > smaller:
+            yield f'n_ctx = {larger:,} and type_k = type_v = "q8_0"'
+
+
+def _estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimate:
+    return estimate(
+        shape,
+        n_ctx=n_ctx,
+        n_ubatch=min(options.n_ubatch, options.n_batch),
+        type_k=options.type_k,
+        type_v=options.type_v,
+        swa_full=options.swa_full,
+        flash_attn=options.flash_attn,
+    )
+
+
+def _padded(n_cells: int) -> int:
+    return -(-n_cells // _CELLS) * _CELLS
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
