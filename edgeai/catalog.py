@@ -16,7 +16,7 @@ from edgeai.installed import InstalledModel, check_name, gguf_in, installed_mode
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml
 
-DEFAULT_MODEL_KEY = "default_model"
+_DEFAULT_MODEL_KEY = "default_model"
 _CATALOG_PATH = Path(__file__).with_name("catalog.toml")
 
 
@@ -150,7 +150,7 @@ class Catalog:
             ModelNotFoundError: neither installed nor a file.
         """
         if model is None:
-            model = config_text(DEFAULT_MODEL_KEY) or self.default_name
+            model = default_name()
         text = os.fspath(model)
         if not isinstance(model, str) or _looks_like_path(text):
             return self._at_path(Path(text).expanduser())
@@ -230,6 +230,15 @@ def _is_name(text: str) -> bool:
     return True
 
 
+def default_name() -> str:
+    """The model that is used when none is named: the user's choice in config.toml, else the catalog's.
+
+    Raises:
+        OptionError: config.toml is not TOML, or `default_model` in it is not text.
+    """
+    return config_text(_DEFAULT_MODEL_KEY) or _bundled().default_name
+
+
 def set_default_model(name: str) -> None:
     """Make an installed model the user's default.
 
@@ -237,4 +246,4 @@ def set_default_model(name: str) -> None:
         ModelNotFoundError: it is not installed.
         OptionError: config.toml cannot be changed.
     """
-    set_config_text(DEFAULT_MODEL_KEY, read_installed(name.lower()).name)
+    set_config_text(_DEFAULT_MODEL_KEY, read_installed(name.lower()).name)

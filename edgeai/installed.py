@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError, OptionError
 from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks, write_text
+from edgeai.gguf_header import read_header
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml, toml_table
 
@@ -198,7 +198,7 @@ def add_model(
     target = models_dir() / name
     if target.exists() and not force:
         raise ModelError(f"a model named {name} is installed already: choose another --name, or remove it first")
-    licence = str(_checked_metadata(source).get("general.license", ""))
+    licence = str(read_header(source).metadata.get("general.license", ""))
     n_bytes = source.stat().st_size + (mmproj.stat().st_size if mmproj else 0)
     if not link and n_bytes > (n_free := free_bytes(models_dir())):
         raise ModelError(f"{source}: {n_bytes:,} bytes, and {n_free:,} are free on the disk: make room, or use --link")
@@ -228,13 +228,6 @@ def _source_files(path: Path) -> tuple[Path, Path | None]:
     if _SHARD.search(path.name):
         raise ModelFormatError(f"{path}: one piece of a split model: merge it first with `llama-gguf-split --merge`")
     return path, None
-
-
-def _checked_metadata(path: Path) -> Mapping[str, Any]:
-    from edgeai.gguf_header import read_header
-
-    metadata: Mapping[str, Any] = read_header(path).metadata
-    return metadata
 
 
 def _copy(source: Path, folder: Path, on_progress: Progress) -> str:

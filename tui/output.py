@@ -48,10 +48,9 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
         columns: the heads.
         right: those of them whose cells stand to the right (numbers).
     """
-    from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
     return made

@@ -1,0 +1,144 @@
+"""All models that are installed or known, with what people ask before they choose: size, licence, does it fit here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgeai.catalog import Catalog, CatalogEntry, default_name
+from edgeai.errors import ModelError
+from edgeai.fit import ModelShape, estimate
+from edgeai.gguf_header import GGUFHeader, read_header
+from edgeai.installed import InstalledModel
+from edgeai.machine import available_memory_bytes
+
+USUAL_N_CTX = 4096
+"""The context window that "does it fit" is asked for, tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model.
+
+    Attributes:
+        name: what it is called by.
+        title: its makers' name for it; of a file that is not in the catalog, hostile text.
+        architecture: llama.cpp's name of it; "" where it is not known.
+        parameters: of all its parts; 0 where not known.
+        ftype: the mix of tensor types (Q4_K_M).
+        size_bytes: on the disk, or to fetch.
+        licence: a name; of a file that is not in the catalog, hostile text.
+        modalities: what it takes: text, image, audio.
+        n_ctx_train: the context window it was trained for, tokens.
+        memory_bytes: needed to run it with USUAL_N_CTX (or n_ctx_train, where that is less); None where not known.
+        fits: whether that much memory is free here; None where not known.
+        is_default: whether it is used when none is named.
+        has_chat_template: whether it can chat; None where only its file would tell.
+        installed: its files, if it is installed.
+        entry: its catalog entry, if it has one.
+        problem: what is wrong with its file, in one line; "" when nothing is.
+        shape: what the memory follows from; None where not known.
+        projector_bytes: of an installed projector, which is not part of the shape.
+    """
+
+    name: str
+    title: str
+    architecture: str = ""
+    parameters: int = 0
+    ftype: str = ""
+    size_bytes: int = 0
+    licence: str = ""
+    modalities: Sequence[str] = ("text",)
+    n_ctx_train: int | None = None
+    memory_bytes: int | None = None
+    fits: bool | None = None
+    has_chat_template: bool | None = None
+    is_default: bool = False
+    installed: InstalledModel | None = None
+    entry: CatalogEntry | None = None
+    problem: str = ""
+    shape: ModelShape | None = None
+    projector_bytes: int = 0
+
+
+def all_models() -> list[ModelFacts]:
+    """What is installed, then what else the catalog knows, each in the catalog's order and then by name."""
+    catalog = Catalog.load()
+    installed = {model.name: model for model in catalog.installed()}
+    order = [*catalog.entries, *sorted(set(installed) - set(catalog.entries))]
+    names = [name for name in order if name in installed] + [name for name in order if name not in installed]
+    default, free = default_name(), available_memory_bytes()
+    found = (_facts(name, catalog.entries.get(name), installed.get(name), free) for name in names)
+    return [replace(facts, is_default=facts.name == default) for facts in found]
+
+
+def model_facts(name: str) -> ModelFacts:
+    """One model, by its name.
+
+    Raises:
+        ModelNotFoundError: neither installed nor in the catalog.
+    """
+    catalog, name = Catalog.load(), name.lower()
+    installed = next((model for model in catalog.installed() if model.name == name), None)
+    entry = catalog.entries.get(name) if installed else catalog.entry(name)
+    facts = _facts(name, entry, installed, available_memory_bytes())
+    return replace(facts, is_default=name == default_name())
+
+
+def memory_at(model: ModelFacts, n_ctxs: Sequence[int] = (2048, 4096, 8192, 32768)) -> list[tuple[int, int]]:
+    """The memory a model needs at some context windows (none beyond what it was trained for): (n_ctx, bytes)."""
+    if model.shape is None:
+        return []
+    longest = model.n_ctx_train or USUAL_N_CTX
+    return [(n_ctx, _need(model.shape, n_ctx, model.projector_bytes)) for n_ctx in n_ctxs if n_ctx <= longest]
+
+
+def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | None, free_bytes: int) -> ModelFacts:
+    """What is known: of an installed model from its file's header, of others from the catalog."""
+    header, problem = _header(installed)
+    shape, projector_bytes = None, 0
+    if header is not None:
+        shape = ModelShape.from_header(header)
+        projector_bytes = installed.size_bytes - header.n_file_bytes if installed else 0
+    elif installed is None and entry is not None:
+        shape = ModelShape.from_entry(entry)
+    n_ctx = min(shape.n_ctx_train or USUAL_N_CTX, USUAL_N_CTX) if shape else 0
+    memory_bytes = _need(shape, n_ctx, projector_bytes) if shape else None
+    modalities = ("text", "image") if installed and installed.mmproj_path else ("text",)
+    return ModelFacts(
+        name=name,
+        title=entry.title if entry else header.name if header else name,
+        architecture=header.architecture if header else entry.architecture if entry else "",
+        parameters=entry.parameters if entry else header.n_params if header else 0,
+        ftype=header.file_type if header else entry.ftype if entry else "",
+        size_bytes=installed.size_bytes if installed else entry.size_bytes if entry else 0,
+        licence=entry.licence if entry else installed.licence if installed else "",
+        modalities=entry.modalities if entry else modalities,
+        n_ctx_train=shape.n_ctx_train if shape else entry.n_ctx_train if entry else None,
+        has_chat_template=header.chat_template is not None if header else None,
+        memory_bytes=memory_bytes,
+        fits=None if memory_bytes is None else memory_bytes <= free_bytes,
+        installed=installed,
+        entry=entry,
+        problem=problem,
+        shape=shape,
+        projector_bytes=projector_bytes,
+    )
+
+
+def _header(installed: InstalledModel | None) -> tuple[GGUFHeader | None, str]:
+    """The head of an installed model's file, or what is wrong with it."""
+    if installed is None:
+        return None, ""
+    if not installed.exists:
+        return None, f"{installed.path.resolve()} is gone"
+    try:
+        header = read_header(installed.path)
+        ModelShape.from_header(header)
+    except ModelError as exc:
+        return None, str(exc)
+    return header, ""
+
+
+def _need(shape: ModelShape, n_ctx: int, projector_bytes: int) -> int:
+    return estimate(shape, n_ctx=n_ctx).total_bytes + projector_bytes
