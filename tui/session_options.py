@@ -1,0 +1,82 @@
+"""The options by which commands open a session and choose tokens, and the one place where they open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgeai import OptionError, SamplingOptions
+
+if TYPE_CHECKING:
+    from edgeai.session import Session
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_LOAD = (
+    click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder."),
+    click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens."),
+    click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load."),
+)
+_SAMPLING = (
+    click.option("--max-tokens", type=click.IntRange(1), help="Tokens of an answer at most."),
+    click.option("--temperature", type=float, help="0 always takes the likeliest token."),
+    click.option("--top-p", type=float, help="Keep the likeliest tokens that make up this share, 0 to 1."),
+    click.option("--top-k", type=int, help="Keep this many of the likeliest tokens; 0 keeps all."),
+    click.option("--min-p", type=float, help="Drop tokens less likely than this share of the likeliest, 0 to 1."),
+    click.option("--repeat-penalty", type=float, help="Over 1 makes recent tokens less likely; 1 is off."),
+    click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text."),
+    click.option("--stop", multiple=True, metavar="TEXT", help="End the answer at this text. May be repeated."),
+)
+SAMPLING_NAMES = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed", "stop")
+
+overflow_option = click.option(
+    "--overflow",
+    type=click.Choice(["error", "trim"]),
+    default="error",
+    show_default=True,
+    help="What to do when the context window is full: stop, or leave the oldest turns out and say so.",
+)
+
+
+def load_options(function: _Function) -> _Function:
+    """Adds --model, --n-ctx and --threads."""
+    return _with(_LOAD, function)
+
+
+def sampling_options(function: _Function) -> _Function:
+    """Adds the options that choose tokens."""
+    return _with(_SAMPLING, function)
+
+
+def take_sampling(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the sampling options that were given out of a command's keywords.
+
+    Raises:
+        click.UsageError: a value makes no sense; told before a model is loaded.
+    """
+    sampling = given({name: options.pop(name) for name in SAMPLING_NAMES})
+    try:
+        SamplingOptions(**sampling)
+    except OptionError as exc:
+        raise click.UsageError(str(exc)) from exc
+    return sampling
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the user gave a value."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}
+
+
+def open_session(model: str | None, **options: Any) -> Session:
+    """A session, as `edgeai.Session` opens it; the tests put another in its place."""
+    from edgeai.session import Session
+
+    return Session(model, **options)
+
+
+def _with(options: tuple[Callable[[_Function], _Function], ...], function: _Function) -> _Function:
+    for option in reversed(options):
+        function = option(function)
+    return function
