@@ -31,6 +31,7 @@ _MAX_HEADER_BYTES = 256 * 2**20
 _MAX_KEYS = 2**16
 _MAX_TENSORS = 2**16
 _MAX_ARRAY = 2**24
+_MAX_STRINGS = 2**22
 _MAX_STRING_BYTES = 2**24
 _MAX_NAME_BYTES = 63
 _MAX_ALIGNMENT = 2**20
@@ -174,8 +175,9 @@ def _read_array(reader: HeaderReader, key: str) -> ArrayInfo | tuple[Any, ...]:
     type_id, count = reader.take(_U32, what), reader.take(_U64, what)
     if type_id not in SCALARS and type_id != STRING:
         reader.fail(f"{what} has elements of the type {type_id}, expected 0 to 12 and no arrays")
-    if count > _MAX_ARRAY:
-        reader.fail(f"{what} claims {count:,} elements, expected at most {_MAX_ARRAY:,}")
+    at_most = _MAX_STRINGS if type_id == STRING else _MAX_ARRAY
+    if count > at_most:
+        reader.fail(f"{what} claims {count:,} elements, expected at most {at_most:,}")
     array = ArrayInfo(VALUE_TYPE_NAMES[type_id], count, reader.offset)
     stays = count > _SMALL_ARRAY or key.startswith("tokenizer.ggml.")
     if type_id == STRING:
