@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from unittest import mock
 
+from textual import _wait
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from tui.themes import DARK, LIGHT
 
-Result = TypeVar("Result")
 ESCAPE_CODES = ("\x1b", "\x07", "\x9b", "\u202e")
 
 
@@ -38,17 +39,25 @@ async def opened(
 ) -> AsyncIterator[tuple[DialogApp, Pilot[None]]]:
     """The dialog on a screen of this size, its first work done."""
     app = DialogApp(make)
-    async with app.run_test(size=size) as pilot:
-        await settled(pilot)
-        yield app, pilot
+    with quick_pilot():
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            yield app, pilot
+
+
+@contextmanager
+def quick_pilot() -> Iterator[None]:
+    """The pilot waits 20 ms at every step to see whether the process is idle; 4 ms show it as well."""
+    with mock.patch.multiple(_wait, SLEEP_GRANULARITY=0.004, SLEEP_IDLE=0.0004):
+        yield
 
 
 async def settled(pilot: Pilot[None]) -> None:
     """Wait for workers and for what they make the screen do."""
-    for _ in range(2):
-        await pilot.pause()
-        await pilot.app.workers.wait_for_complete()
     await pilot.pause()
+    while any(not worker.is_finished for worker in pilot.app.workers):
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
 
 def screen_lines(app: App[None]) -> list[str]:

@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from edgeai import HistoryError
 from edgeai.history import History
 from edgeai.history_types import Conversation
-from tests.tui.dialogs import ESCAPE_CODES, screen_lines, settled
+from tests.tui.dialogs import ESCAPE_CODES, quick_pilot, screen_lines, settled
 from tui.days import day_of
 from tui.widgets.sidebar import ConversationList, FilterInput, Sidebar
 
@@ -75,11 +75,12 @@ class Conversations(History):
 @asynccontextmanager
 async def running(history: History, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[SidebarApp, Pilot[None]]]:
     app = SidebarApp(history)
-    async with app.run_test(size=size) as pilot:
-        await settled(pilot)
-        app.query_one(Sidebar).focus_list()
-        await pilot.pause()
-        yield app, pilot
+    with quick_pilot():
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            app.query_one(Sidebar).focus_list()
+            await pilot.pause()
+            yield app, pilot
 
 
 async def test_the_last_changed_conversation_comes_first_below_new_chat(history: History) -> None:

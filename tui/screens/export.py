@@ -48,6 +48,7 @@ class ExportScreen(Dialog["ExportChoice | None"]):
     def __init__(self, default_path: Path) -> None:
         super().__init__("Export the conversation")
         self._default_path = default_path
+        self._refused: str | None = None
 
     def compose_body(self) -> ComposeResult:
         is_json = self._default_path.suffix == SUFFIXES["json"]
@@ -80,19 +81,23 @@ class ExportScreen(Dialog["ExportChoice | None"]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.query_one("#problem", Static).update("")
+        # Enter right behind a key is faster than the news of that key.
+        if event.value != self._refused:
+            self.query_one("#problem", Static).update("")
 
     def action_change_format(self) -> None:
         self.query_one("#markdown" if self._format == "json" else "#json", RadioButton).value = True
 
     def action_save(self) -> None:
-        path = Path(self.query_one(Input).value.strip())
+        typed = self.query_one(Input).value
+        path = Path(typed.strip())
         try:
             path = path.expanduser()
             problem, exists = problem_with(path), path.exists()
         except (OSError, ValueError, RuntimeError) as exc:  # a null character, a name too long, no such ~user
             problem, exists = f"this path cannot be used: {exc}", False
         if problem:
+            self._refused = typed
             self.query_one("#problem", Static).update(one_line(problem))
         elif exists:
             question = f"{path} exists already. Replace it?"

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import SearchHit
+from tui.days import NO_TITLE
 from tui.safe_text import one_line
 from tui.screens.dialog import CANCEL, ListDialog
 
@@ -74,7 +75,7 @@ class SearchScreen(ListDialog["SearchHit | None"]):
 
 def lines_of(hit: SearchHit) -> Content:
     """Title and speaker, below them the part of the text with the match emphasised."""
-    title = one_line(hit.title).strip() or "(no title)"
+    title = one_line(hit.title).strip() or NO_TITLE
     return Content.assemble((title, "bold"), (f" · {SPEAKERS.get(hit.role, '')}\n", "dim"), "  ", *_parts(hit))
 
 
