@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeai.session import Session
 
 _CLOSE_TIMEOUT_S = 10.0
+_LOADING_TIMEOUT_S = 1.0
 _SAVE_S = 2.0
 
 
@@ -204,7 +205,8 @@ class Engine:
             turn.cancel()
         self._jobs.put(None)
         if self._thread.is_alive():
-            self._thread.join(_CLOSE_TIMEOUT_S)
+            # A model that is just being loaded has nothing to store, and nobody waits for it.
+            self._thread.join(_CLOSE_TIMEOUT_S if turn is not None else _LOADING_TIMEOUT_S)
 
     # --- in the engine's thread ---
 

@@ -58,7 +58,6 @@ class BlockActions(TurnScreen):
         self.remember_draft()
         self.start_editing(message)
         self.prompt.write(split_files(message.content)[0])
-        self.conversation.select(None)
         self.prompt.focus()
 
     def _regenerate(self, message: StoredMessage) -> None:
@@ -70,7 +69,6 @@ class BlockActions(TurnScreen):
             self.say("A message is being edited: Enter sends it, Esc leaves.")
             return
         path = self.chat.before(message.id) if message.role == "assistant" else [*self.chat.before(message.id), message]
-        self.conversation.select(None)
         self.ask("", "", path)
         self.prompt.focus()
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import psutil
 from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.events import DescendantFocus, Resize
 from textual.widgets import TextArea
 
 from edgeai import ModelNotFoundError
@@ -127,6 +127,11 @@ class ChatScreen(BlockActions):
         if event.text_area is self.prompt:
             self.remember_draft()
 
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """No block is chosen while one writes."""
+        if event.widget is self.prompt:
+            self.conversation.select(None)
+
     @work
     async def on_prompt_editor_file_requested(self) -> None:
         """Choose a file and write its name behind the `@`."""
@@ -149,6 +154,7 @@ class ChatScreen(BlockActions):
         """Stop the answer, or leave editing."""
         if self.live is not None and self.live_is_shown:
             self.live.turn.cancel()
+            self.show_activity()
         else:
             self.stop_editing()
             self.prompt.write(self.drafts.get(self.chat.id or NEW))

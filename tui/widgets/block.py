@@ -51,6 +51,7 @@ class Block:
         self._finished, self._rest = Document(), Document()
         self._parsed = streaming
         self._width = 0
+        self._guess: tuple[int, int] | None = None
         self._lines: list[Line] = []
         self._wrapped: list[Line] = []  # those of the finished rows
         self._n_wrapped = 0
@@ -85,7 +86,7 @@ class Block:
     def finish(self, text: str) -> None:
         """The whole text; it does not change any more."""
         self._text, self._stream = text, None
-        self._parsed, self._width = False, 0
+        self._parsed, self._width, self._guess = False, 0, None
         self.invalidate()
 
     def invalidate(self) -> None:
@@ -112,8 +113,9 @@ class Block:
         """Its lines at a width; a guess where the text was not needed yet."""
         if self.is_laid_out(width):
             return len(self._lines)
-        n_lines = self._text.count("\n") + 1
-        return 2 + n_lines + len(self._text) // max(width, 1)
+        if not self._guess or self._guess[0] != width:
+            self._guess = (width, 3 + self._text.count("\n") + len(self._text) // max(width, 1))
+        return self._guess[1]
 
     def rows_text(self, start: int = 0, end: int | None = None) -> Iterator[str]:
         """The text of its rows, as they are shown at the last width but without wrapping."""

@@ -82,12 +82,15 @@ class Conversation(BlockView):
 
     def select(self, index: int | None) -> None:
         """Choose a block and bring it into view; None chooses none."""
+        self._mark(index)
+        if index is not None:
+            self._bring_into_view(index)
+
+    def _mark(self, index: int | None) -> None:
         for changed in (self.selected, index):
             if changed is not None and changed < len(self.blocks):
                 self.blocks[changed].strips.clear()
         self.selected = index
-        if index is not None:
-            self._bring_into_view(index)
         self.refresh()
 
     def _bring_into_view(self, index: int) -> None:
@@ -104,9 +107,9 @@ class Conversation(BlockView):
     # --- keys and mouse ---
 
     def on_focus(self) -> None:
-        """Start at the last block on the screen."""
+        """Start at the last block on the screen, which stays where it is: the focus may come with a click."""
         if self.blocks and self.selected is None:
-            self.select(self.block_at(self.scroll_offset.y + self.n_visible - 1))
+            self._mark(self.block_at(self.scroll_offset.y + self.n_visible - 1))
 
     async def _on_click(self, event: events.Click) -> None:
         event.prevent_default()  # the base class selects the whole conversation on a double click
