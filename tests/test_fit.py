@@ -20,7 +20,8 @@ from edgeai.errors import ModelFormatError, ModelTooLargeError, OptionError
 from edgeai.fit import KVLayers, ModelShape, check_fit, choose_n_ctx, estimate, fits, largest_n_ctx
 from edgeai.gguf_header import read_header
 from edgeai.options import LoadOptions
-from tests.tiny import KINDS, Kind, tiny_model
+from tests.families import FAMILIES, family_model
+from tests.tiny import KINDS, tiny_model
 
 MIB, GIB = 2**20, 2**30
 
@@ -43,7 +44,7 @@ def allocated(log: str, what: str) -> float:
     return sum(float(size) for size in re.findall(rf"{what} buffer size = *([\d.]+) MiB", log))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *FAMILIES])
 @pytest.mark.parametrize(
     "options",
     [
@@ -54,10 +55,10 @@ def allocated(log: str, what: str) -> float:
     ids=lambda options: f"{options.n_ctx}-{options.n_ubatch}-{options.type_k}",
 )
 def test_buffers_are_those_that_llama_cpp_allocates(
-    kind: Kind, options: LoadOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kind: Any, options: LoadOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert isinstance(options.n_ctx, int)
-    path = tiny_model(tmp_path / "tiny.gguf", kind, n_ctx_train=8192)
+    path = (tiny_model if kind in KINDS else family_model)(tmp_path / "tiny.gguf", kind)
     with caplog.at_level(logging.DEBUG, logger="edgeai.backends.llama_native"):
         LlamaBackend(path, options, n_ctx=options.n_ctx, max_threads=1).close()
     need = estimate(

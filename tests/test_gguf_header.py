@@ -22,6 +22,7 @@ from llama_cpp import llama_cpp
 from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError
 from edgeai.gguf_header import ArrayInfo, read_header
 from edgeai.gguf_types import FILE_TYPES, TENSOR_TYPES
+from tests.families import FAMILIES, family_model
 from tests.mutate import Header, write_sparse
 from tests.tiny import KINDS, tiny_model
 from tests.tokenizers import SOUND, model_with_tokenizer
@@ -193,11 +194,18 @@ def test_file_without_permission(tiny: Path) -> None:
         (lambda w: None, ("tokenizer.ggml.tokens",), "tokenizer.ggml.tokens is missing"),
         (lambda w: None, ("llama.block_count",), "llama.block_count = None"),
         (lambda w: w.add_head_count([0, 4, 4, 4]), ("llama.attention.head_count",), "heads in layer 0"),
-        (lambda w: w.add_head_count(1000), ("llama.attention.head_count", "llama.attention.key_length"), "1000 heads"),
+        (
+            lambda w: w.add_head_count(1000),
+            ("llama.attention.head_count", "llama.attention.key_length"),
+            "at least one column for each head",
+        ),
         (lambda w: w.add_head_count_kv(3), ("llama.attention.head_count_kv",), "a divisor of head_count = 4"),
         (lambda w: w.add_head_count_kv([2, 2]), ("llama.attention.head_count_kv",), "a number, or 4 numbers"),
         (lambda w: w.add_key_length(0), ("llama.attention.key_length",), "key_length = 0"),
-        (lambda w: w.add_rope_dimension_count(31), (), "an even number"),
+        (lambda w: w.add_rope_dimension_count(31), (), "an even number, at most the key_length 32"),
+        (lambda w: w.add_rope_dimension_count(64), (), "an even number, at most the key_length 32"),
+        (lambda w: w.add_rope_dimension_count(16), (), "the value_length 32 and the rope.dimension_count 16"),
+        (lambda w: w.add_head_count(8), ("llama.attention.head_count",), "attn_q.weight has 128 rows, expected 256"),
         (lambda w: w.add_string("llama.rope.scaling.type", "magic"), (), "one of none, linear, yarn, longrope"),
         (lambda w: w.add_expert_used_count(2), (), "expert_used_count = 2, expected 0"),
         (lambda w: w.add_float32("llama.attention.layer_norm_epsilon", -1), (), "-1.0, expected a number from 0 to 1"),
@@ -322,6 +330,13 @@ def survives_mutations(sound: Path, probe: Callable[[Path], str], folder: Path, 
 @pytest.mark.parametrize("kind", KINDS)
 def test_llama_cpp_survives_what_is_let_through(kind: Any, probe: Callable[[Path], str], tmp_path: Path) -> None:
     survives_mutations(tiny_model(tmp_path / "tiny.gguf", kind), probe, tmp_path, seed=1, count=N_MUTATIONS)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_families_survive_what_is_let_through(family: str, probe: Callable[[Path], str], tmp_path: Path) -> None:
+    sound = family_model(tmp_path / "tiny.gguf", family)
+    survives_mutations(sound, probe, tmp_path, seed=4, count=N_MUTATIONS)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

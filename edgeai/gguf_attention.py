@@ -1,0 +1,98 @@
+"""What has to hold between heads, their widths, the rotary width and the tensors of attention.
+
+llama.cpp compares the tensors' shapes with some of these numbers and uses others unchecked in its graph, where a
+contradiction ends the process.
+"""
+
+from __future__ import annotations
+
+from edgeai.gguf_keys import MAX_WIDTH, Keys, all_counts
+
+_ROPE_SCALING = ("none", "linear", "yarn", "longrope")
+
+# Architectures whose graph asserts that K, V and the rotary part are equally wide.
+_EQUAL_WIDTHS = """
+    apertus arcee arctic baichuan chameleon codeshell dbrx deepseek dots1 ernie4_5 ernie4_5-moe exaone exaone-moe
+    exaone4 falcon granite granitemoe granite_swa grok grovemoe hunyuan-moe hunyuan-dense hy_v3 internlm2 jais2 llama llama4
+    maincoder mellum minimax-m2 mistral3 nemotron olmo olmo2 olmoe orion pangu-embedded plamo qwen2 qwen2moe qwen2vl
+    qwen3 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 starcoder2 talkie xverse
+"""
+_ONE_WIDTH = frozenset(_EQUAL_WIDTHS.split())
+# Others whose projections are as wide as their heads together.
+_OTHER_PLAIN = "gemma gemma2 gemma3 phi2 phi3 phimoe plamo2 plamo3 lfm2 lfm2moe stablelm gpt-oss cohere2 command-r"
+_PLAIN_WIDTHS = _ONE_WIDTH | frozenset(_OTHER_PLAIN.split())
+
+
+def check_attention(keys: Keys, n_layer: int) -> None:
+    """Refuse numbers that contradict each other.
+
+    Raises:
+        ModelFormatError: naming the key or tensor, its value and what was expected.
+    """
+    heads = keys.per_layer("attention.head_count", n_layer)
+    kv_heads = keys.per_layer("attention.head_count_kv", n_layer) or heads
+    _check_scaling(keys)
+    if heads is None or kv_heads is None or not any(heads):
+        return
+    _check_heads(keys, heads, kv_heads)
+    default = keys.header["embedding_length"] // heads[0] if heads[0] else 0
+    k_dim, v_dim = _check_widths(keys, "", default, default)
+    _check_widths(keys, "_swa", k_dim, v_dim)
+    if keys.header.architecture in _PLAIN_WIDTHS and keys.header["attention.key_length_swa"] is None:
+        _check_tensors(keys, heads, kv_heads, k_dim, v_dim)
+
+
+def _check_heads(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...]) -> None:
+    if heads[0] == 0:
+        keys.fail(
+            "attention.head_count",
+            list(heads[:8]),
+            "heads in layer 0 (llama.cpp takes the rotary width from it and would never finish a token: "
+            "PLaMo 2 files of its own converter are like that)",
+            "convert the model again with one head_count for all layers",
+        )
+    if not any(kv_heads):
+        keys.fail("attention.head_count_kv", 0, "at least one head in some layer")
+    for layer, (n_head, n_head_kv) in enumerate(zip(heads, kv_heads, strict=True)):
+        if n_head and n_head_kv and (n_head_kv > n_head or n_head % n_head_kv):
+            keys.fail("attention.head_count_kv", n_head_kv, f"a divisor of head_count = {n_head} (layer {layer})")
+
+
+def _check_widths(keys: Keys, suffix: str, k_default: int, v_default: int) -> tuple[int, int]:
+    """The widths of a head's K and V, elements."""
+    k_dim = keys.count(f"attention.key_length{suffix}", 1, MAX_WIDTH, required=False)
+    v_dim = keys.count(f"attention.value_length{suffix}", 1, MAX_WIDTH, required=False)
+    k_dim = k_default if k_dim is None else k_dim
+    v_dim = v_default if v_dim is None else v_dim
+    n_rot = keys.count(f"rope.dimension_count{suffix}", 1, MAX_WIDTH, required=False)
+    n_rot = k_dim if n_rot is None else n_rot
+    if k_dim < 1 or v_dim < 1:
+        keys.fail("embedding_length", keys.header["embedding_length"], "at least one column for each head")
+    if n_rot % 2 or n_rot > k_dim:
+        keys.fail(f"rope.dimension_count{suffix}", n_rot, f"an even number, at most the key_length {k_dim}")
+    if keys.header.architecture in _ONE_WIDTH and not suffix and not k_dim == v_dim == n_rot:
+        keys.fail("attention.key_length", k_dim, f"the value_length {v_dim} and the rope.dimension_count {n_rot}")
+    return k_dim, v_dim
+
+
+def _check_tensors(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...], k_dim: int, v_dim: int) -> None:
+    rows = {tensor.name: tensor.shape[1] for tensor in keys.header.tensors if len(tensor.shape) == 2}
+    for layer, (n_head, n_head_kv) in enumerate(zip(heads, kv_heads, strict=True)):
+        if not n_head or not n_head_kv:
+            continue  # a recurrent layer
+        q, k, v = n_head * k_dim, n_head_kv * k_dim, n_head_kv * v_dim
+        prefix = f"blk.{layer}.attn_"
+        expected = {"qkv": q + k + v} if f"{prefix}qkv.weight" in rows else {"q": q, "k": k, "v": v}
+        for name, n_rows in expected.items():
+            if rows.get(f"{prefix}{name}.weight") != n_rows:
+                found = rows.get(f"{prefix}{name}.weight", "no")
+                keys.reader.fail(f"{prefix}{name}.weight has {found} rows, expected {n_rows:,} for {n_head} heads")
+
+
+def _check_scaling(keys: Keys) -> None:
+    scaling = keys.header["rope.scaling.type"]
+    if scaling is not None and scaling not in _ROPE_SCALING:
+        keys.fail("rope.scaling.type", scaling, f"one of {', '.join(_ROPE_SCALING)}")
+    sections = keys.header["rope.dimension_sections"]
+    if sections is not None and not (all_counts(sections, 4) and any(sections[:3])):
+        keys.fail("rope.dimension_sections", sections, "up to four numbers, not all 0")
