@@ -13,9 +13,9 @@ _ROPE_SCALING = ("none", "linear", "yarn", "longrope")
 # Architectures whose graph asserts that K, V and the rotary part are equally wide.
 _EQUAL_WIDTHS = """
     apertus arcee arctic baichuan chameleon codeshell dbrx deepseek dots1 ernie4_5 ernie4_5-moe exaone exaone-moe
-    exaone4 falcon granite granitemoe granite_swa grok grovemoe hunyuan-moe hunyuan-dense hy_v3 internlm2 jais2 llama llama4
-    maincoder mellum minimax-m2 mistral3 nemotron olmo olmo2 olmoe orion pangu-embedded plamo qwen2 qwen2moe qwen2vl
-    qwen3 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 starcoder2 talkie xverse
+    exaone4 falcon granite granitemoe granite_swa grok grovemoe hunyuan-moe hunyuan-dense hy_v3 internlm2 jais2 llama
+    llama4 maincoder mellum minimax-m2 mistral3 nemotron olmo olmo2 olmoe orion pangu-embedded plamo qwen2 qwen2moe
+    qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 starcoder2 talkie xverse
 """
 _ONE_WIDTH = frozenset(_EQUAL_WIDTHS.split())
 # Others whose projections are as wide as their heads together.

@@ -6,10 +6,8 @@ import os
 import random
 import stat
 import struct
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,12 @@ from gguf import GGUFReader, GGUFWriter
 from gguf.constants import GGML_QUANT_SIZES
 from llama_cpp import llama_cpp
 
-from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError
+from edgeai.errors import ModelFormatError, ModelNotFoundError
 from edgeai.gguf_header import ArrayInfo, read_header
 from edgeai.gguf_types import FILE_TYPES, TENSOR_TYPES
-from tests.families import FAMILIES, family_model
-from tests.mutate import Header, write_sparse
+from tests.mutate import write_sparse
 from tests.tiny import KINDS, tiny_model
 from tests.tokenizers import SOUND, model_with_tokenizer
-
-N_MUTATIONS = int(os.environ.get("EDGEAI_MUTATIONS", "60"))
-"""Damaged headers for each sound one; tens of thousands for a campaign."""
 
 ONE_KEY = b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a"
 """A header up to the type of its only key's value."""
@@ -279,76 +273,3 @@ def test_hostile_counts_cost_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError):
         read_header(path)
     assert time.process_time() - started < 20
-
-
-# --- what it lets through, llama.cpp survives
-
-
-@pytest.fixture(scope="module")
-def probe() -> Iterator[Callable[[Path], str]]:
-    """Loads a file with llama.cpp in a process of its own and says how that ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.native_probe"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-        cwd=Path(__file__).parent.parent,
-    )
-    assert process.stdin
-    assert process.stdout
-    stdin, stdout = process.stdin, process.stdout
-
-    def ask(path: Path) -> str:
-        stdin.write(f"{path}\n")
-        stdin.flush()
-        return stdout.readline().strip()
-
-    yield ask
-    stdin.close()
-    stdout.close()
-    process.wait(timeout=30)
-
-
-def survives_mutations(sound: Path, probe: Callable[[Path], str], folder: Path, seed: int, count: int) -> None:
-    assert probe(sound) == "ok"
-    ends: dict[str, int] = {}
-    for what, data, n_file_bytes in Header(sound).mutations(seed, count):
-        damaged = write_sparse(folder / "damaged.gguf", data, n_file_bytes)
-        try:
-            read_header(damaged)
-        except ModelError:
-            continue
-        end = probe(damaged)
-        ends[end] = ends.get(end, 0) + 1
-        assert end in ("ok", "refused"), f"{what}: {end}"
-    assert ends.get("ok"), "no damaged header was harmless: nothing was tested"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("kind", KINDS)
-def test_llama_cpp_survives_what_is_let_through(kind: Any, probe: Callable[[Path], str], tmp_path: Path) -> None:
-    survives_mutations(tiny_model(tmp_path / "tiny.gguf", kind), probe, tmp_path, seed=1, count=N_MUTATIONS)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_other_families_survive_what_is_let_through(family: str, probe: Callable[[Path], str], tmp_path: Path) -> None:
-    sound = family_model(tmp_path / "tiny.gguf", family)
-    survives_mutations(sound, probe, tmp_path, seed=4, count=N_MUTATIONS)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("tokenizer", ["llama", "plamo2"])
-def test_tokenizers_survive_what_is_let_through(tokenizer: str, probe: Callable[[Path], str], tmp_path: Path) -> None:
-    sound = model_with_tokenizer(tmp_path / "tiny.gguf", tokenizer)
-    survives_mutations(sound, probe, tmp_path, seed=2, count=N_MUTATIONS)
-
-
-@pytest.mark.weights
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_llama_cpp_survives_damaged_real_headers(
-    real_model: Path, probe: Callable[[Path], str], tmp_path: Path
-) -> None:
-    survives_mutations(real_model, probe, tmp_path, seed=3, count=N_MUTATIONS)
