@@ -54,7 +54,8 @@ class History:
         """Open the store.
 
         Args:
-            path: the file; None takes the one in the user's data folder.
+            path: the file; None takes the one in the user's data folder, ":memory:" none at all: then everything is
+                forgotten at the end.
 
         Raises:
             HistoryError: it cannot be opened, is damaged, or is something else. Every method raises it too, when the

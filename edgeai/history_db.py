@@ -17,6 +17,7 @@ from edgeai.text_search import TOKENIZER
 
 APPLICATION_ID = 0x65646765  # "edge": tells our file from another program's SQLite file
 LOCK_TIMEOUT_S = 5.0
+IN_MEMORY = Path(":memory:")
 
 _VERSION_1 = (
     """CREATE TABLE conversations (
@@ -70,7 +71,8 @@ class Database:
         """
         self.path = path
         self._lock = threading.RLock()
-        _create(path)
+        if path != IN_MEMORY:
+            _create(path)
         with self._our_errors():
             self._connection = sqlite3.connect(
                 path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False

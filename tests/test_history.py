@@ -69,6 +69,15 @@ def test_the_default_file_is_in_the_users_folder(monkeypatch: pytest.MonkeyPatch
         assert history.file_path == tmp_path / "home" / "history.db"
 
 
+def test_a_store_in_memory_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with History(":memory:") as history:
+        id = history.create().id
+        turn(history, id, None, "q", "a")
+        assert contents(history, id) == ["q", "a"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_the_owner_can_read(history: History, path: Path) -> None:
     turn(history, history.create().id, None, "q", "a")
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
