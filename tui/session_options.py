@@ -27,10 +27,12 @@ _SAMPLING = (
     click.option("--min-p", type=float, help="Drop tokens less likely than this share of the likeliest, 0 to 1."),
     click.option("--repeat-penalty", type=float, help="Over 1 makes recent tokens less likely; 1 is off."),
     click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text."),
-    click.option("--stop", multiple=True, metavar="TEXT", help="End the answer at this text. May be repeated."),
 )
-SAMPLING_NAMES = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed", "stop")
+SAMPLING_NAMES = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed")
 
+stop_option = click.option(
+    "--stop", multiple=True, metavar="TEXT", help="End the answer at this text. May be repeated."
+)
 overflow_option = click.option(
     "--overflow",
     type=click.Choice(["error", "trim"]),
@@ -56,7 +58,7 @@ def take_sampling(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         click.UsageError: a value makes no sense; told before a model is loaded.
     """
-    sampling = given({name: options.pop(name) for name in SAMPLING_NAMES})
+    sampling = given({name: options.pop(name) for name in (*SAMPLING_NAMES, "stop") if name in options})
     try:
         SamplingOptions(**sampling)
     except OptionError as exc:

@@ -16,7 +16,7 @@ from tui.answer_stream import print_answer
 from tui.output import message
 from tui.piped_text import read_stdin
 from tui.progress_line import ProgressLine
-from tui.session_options import given, load_options, overflow_option, sampling_options, take_sampling
+from tui.session_options import given, load_options, overflow_option, sampling_options, stop_option, take_sampling
 
 
 @click.command()
@@ -24,6 +24,7 @@ from tui.session_options import given, load_options, overflow_option, sampling_o
 @load_options
 @click.option("-s", "--system", metavar="TEXT", help="A system prompt.")
 @sampling_options
+@stop_option
 @overflow_option
 @click.option(
     "--json-schema", type=click.Path(dir_okay=False, path_type=Path), help="A JSON Schema the answer must follow."

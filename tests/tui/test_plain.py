@@ -1,0 +1,250 @@
+"""The conversation line by line: through pipes, on a terminal, and what is stored of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgeai.history import History
+from tests.fakes import FakeBackend
+from tests.tui.terminal import FakeModels, pipe_in
+from tui.cli import main
+
+CHAT = [sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main())", "chat"]
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
+    return FakeModels(monkeypatch, FakeBackend())
+
+
+def chat(monkeypatch: pytest.MonkeyPatch, lines: str, *args: str) -> int:
+    pipe_in(monkeypatch, lines.encode("utf-8", "surrogatepass"))
+    return main(["chat", *args])
+
+
+def stored() -> list[list[tuple[str, str, str]]]:
+    """Role, text and status of each message, by conversation, the oldest first."""
+    with History() as history:
+        return [
+            [(message.role, message.content, message.status) for message in history.path(conversation.id)]
+            for conversation in reversed(history.conversations())
+        ]
+
+
+def test_each_piped_line_is_a_turn(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.backend.enqueue("one", "two\nlines\n\n")
+    assert chat(monkeypatch, "first\n\n  second 日本", "--plain") == 0
+    assert capsys.readouterr() == ("one\n\ntwo\nlines\n\n", "")
+    assert models.prompts[1] == (
+        "<|im_start|>user\nfirst<|im_end|>\n<|im_start|>assistant\none<|im_end|>\n"
+        "<|im_start|>user\nsecond 日本<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert stored() == [
+        [
+            ("user", "first", "complete"),
+            ("assistant", "one", "complete"),
+            ("user", "second 日本", "complete"),
+            ("assistant", "two\nlines\n\n", "complete"),
+        ]
+    ]
+    assert models.backend.closed
+
+
+def test_without_a_terminal_it_is_plain_by_itself(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chat(monkeypatch, "q\n") == 0
+    assert "textual.app" not in sys.modules or len(models.opened) == 1
+
+
+def test_bytes_that_are_no_text(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe_in(monkeypatch, b"a \xff b\r\n")
+    assert main(["chat"]) == 0
+    assert stored()[0][0] == ("user", "a \ufffd b", "complete")
+
+
+def test_no_input_no_conversation(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chat(monkeypatch, "") == 0
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["chat"]) == 0
+    assert stored() == []
+
+
+def test_numbers_about_the_answer_are_stored(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    models.backend.enqueue("a b c")
+    chat(monkeypatch, "q")
+    with History() as history:
+        answer = history.path(history.conversations()[0].id)[-1]
+    assert answer.stats["usage"]["completion_tokens"] == 3
+    assert (answer.stats["model"], answer.stats["finish_reason"]) == ("Fake", "stop")
+
+
+def test_commands(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models.backend.enqueue("one", "again", "two", "three")
+    lines = [
+        "/help",
+        "/system",
+        "/system Be brief.",
+        "first",
+        "/regenerate",
+        "/system -",
+        " /help",
+        "/save chat.md",
+        "/save chat.json",
+        "/reset",
+        "/etc/hosts what is it",
+        "/quit",
+        "never said",
+    ]
+    assert chat(monkeypatch, "\n".join(lines)) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "one\n\nagain\n\ntwo\n\nthree\n\n"
+    assert "/regenerate" in captured.err
+    assert "There is no system prompt.\nBe brief.\n" in captured.err
+    assert models.prompts[0] == models.prompts[1]
+    assert "system\nBe brief." in models.prompts[0]
+    assert "system" not in models.prompts[2]
+    assert "<|im_start|>assistant\nagain" in models.prompts[2]
+    assert "<|im_start|>user\n/help<|im_end|>" in models.prompts[2]
+    assert models.prompts[3].startswith("<|im_start|>user\n/etc/hosts what is it<|im_end|>")
+    assert [len(conversation) for conversation in stored()] == [4, 2]
+    assert (tmp_path / "chat.md").read_text().endswith("## You\n\n/help\n\n## Assistant\n\ntwo\n")
+    assert len(json.loads((tmp_path / "chat.json").read_text())["messages"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/regenerate", "no answer"),
+        ("/save x.md", "nothing to save"),
+        ("/save", "needs a file"),
+        ("/nonsense", "no command"),
+        ("long " * 2000, "n_ctx"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_the_next_goes_on(
+    models: FakeModels,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    message: str,
+) -> None:
+    models.backend.enqueue("fine")
+    assert chat(monkeypatch, f"{line}\nq\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == "fine\n\n"
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert len(stored()) == 1
+
+
+def test_save_overwrites_nothing(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "x.md").write_text("mine")
+    assert chat(monkeypatch, f"q\n/save {tmp_path}/x.md\n") == 1
+    assert (tmp_path / "x.md").read_text() == "mine"
+    assert "already" in capsys.readouterr().err
+
+
+def test_a_failed_answer_is_stored_as_one(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.backend.enqueue(RuntimeError("broke"), "fine")
+    assert chat(monkeypatch, "q1\nq2\n") == 1
+    assert "error: broke" in capsys.readouterr().err
+    statuses = [status for _, _, status in stored()[0]]
+    assert statuses == ["complete", "error", "complete", "complete"]
+    assert "q1" not in models.prompts[1]
+
+
+def test_history_can_be_gone_without(models: FakeModels, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    models.backend.enqueue("one")
+    assert chat(monkeypatch, "first\nsecond\n", "--no-history") == 0
+    assert "one" in models.prompts[1]
+    assert not home.exists()
+    assert chat(monkeypatch, "", "--no-history", "--continue") == 2
+
+
+def test_going_on_with_a_conversation(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.backend.enqueue("one")
+    assert chat(monkeypatch, "first\n", "--continue", "--system", "Old.", "--top-k", "7") == 0
+    assert "this is the first" in capsys.readouterr().err
+    chat(monkeypatch, "other\n")
+    with History() as history:
+        first = history.conversations()[-1]
+    assert chat(monkeypatch, "second\n", "--conversation", first.id[:6], "--temperature", "0") == 0
+    assert "Old." in models.prompts[-1]
+    assert "one<|im_end|>\n<|im_start|>user\nsecond" in models.prompts[-1]
+    assert chat(monkeypatch, "third\n", "--continue") == 0
+    sampling = models.backend.requests[-1].sampling
+    assert (sampling.top_k, sampling.temperature) == (7, 0)
+    assert [model for model, _ in models.opened] == [None, None, "Fake", "Fake"]
+    assert [len(conversation) for conversation in stored()] == [2, 6]
+    assert chat(monkeypatch, "", "--conversation", "nothere") == 1
+
+
+def test_an_interrupted_answer_is_told_of(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import os; from edgeai.history import History; h = History(); "
+        "h.begin_turn(h.create().id, None, 'q'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert chat(monkeypatch, "") == 0
+    assert "was interrupted" in capsys.readouterr().err
+    assert stored() == [[("user", "q", "complete"), ("assistant", "", "interrupted")]]
+
+
+def test_ctrl_c_ends_what_is_piped_in(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.backend.gate.clear()
+    interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    assert chat(monkeypatch, "q1\nq2\n") == 130
+    interrupt.join()
+    assert [status for _, _, status in stored()[0]] == ["complete", "cancelled"]
+
+
+def test_a_disk_that_is_full_stops_the_turn_not_the_chat(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    home.mkdir()
+    (home / "history.db").write_bytes(b"damaged" * 1000)
+    assert chat(monkeypatch, "q\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+
+
+# --- the real model, on a real terminal ---
+
+
+@pytest.mark.weights
+def test_through_pipes(real_model: Path) -> None:
+    lines = "My name is Ada.\nWhat is my name?\n"
+    args = ["-m", str(real_model), "--temperature", "0", "--max-tokens", "30"]
+    done = subprocess.run([*CHAT, *args], input=lines, capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n\n") >= 2
+    assert done.stderr == ""
+    with History() as history:
+        question, answer, _, second = history.path(history.conversations()[0].id)
+    assert question.content == "My name is Ada."
+    assert answer.content.rstrip("\n") + "\n\n" + second.content.rstrip("\n") + "\n\n" == done.stdout
+    assert second.stats["usage"]["cached_tokens"] > 10

@@ -1,0 +1,224 @@
+"""`edgeai chat --plain`: the conversation line by line, for any terminal and for pipes."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import click
+
+from edgeai import EdgeAIError, HistoryError, Message, OptionError, Response
+from edgeai.files import write_text
+from edgeai.history import History, Status, StoredMessage, to_messages
+from edgeai.history_export import to_json, to_markdown
+from edgeai.options import Overflow
+from edgeai.session import Session
+from tui.answer_stream import print_answer
+from tui.output import message
+from tui.progress_line import ProgressLine
+from tui.safe_text import one_line, plain
+from tui.settings import ConversationSettings
+
+HELP = """\
+/help              show this
+/quit              leave; so does Ctrl-D
+/reset             begin a new conversation
+/system [TEXT]     show the system prompt, or set it; /system - removes it
+/regenerate        make the last answer again
+/save FILE         write the conversation: FILE.md to read, FILE.json with all branches
+Ctrl-C stops an answer. A line that begins with a blank is never a command."""
+
+_SAVE_S = 1.0
+
+
+class LineChat:
+    """One conversation after the other, on one session.
+
+    Attributes:
+        conversation_id: None until the first turn is stored.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        history: History,
+        settings: ConversationSettings,
+        conversation_id: str | None = None,
+        overflow: Overflow = "error",
+    ) -> None:
+        self.conversation_id = conversation_id
+        self._session = session
+        self._history = history
+        self._settings = settings
+        self._overflow = overflow
+
+    def say(self, text: str) -> bool:
+        """Answer a line of the user's; False when the answer was stopped."""
+        path = self._path()
+        messages = [*to_messages(path, self._settings.system), Message("user", text)]
+        parent_id = path[-1].id if path else None
+
+        def begin() -> int:
+            if self.conversation_id is None:
+                settings = self._settings.to_json()
+                self.conversation_id = self._history.create(model=self._session.model_name, settings=settings).id
+            return self._history.begin_turn(self.conversation_id, parent_id, text)[1]
+
+        return self._answer(messages, begin)
+
+    def regenerate(self) -> bool:
+        """Answer the last line again; False when the answer was stopped."""
+        path = self._path()
+        while path and path[-1].role != "user":
+            path.pop()
+        if not path:
+            raise OptionError("there is no answer to make again yet")
+        messages = to_messages(path, self._settings.system)
+        return self._answer(messages, lambda: self._history.begin_answer(path[-1].id))
+
+    def reset(self) -> None:
+        """The next line begins a new conversation."""
+        self.conversation_id = None
+
+    def system(self, text: str) -> str:
+        """Set the system prompt, where there is a text, and say what it is."""
+        if text:
+            self._settings = replace(self._settings, system=None if text == "-" else text)
+            if self.conversation_id is not None:
+                self._history.update(self.conversation_id, settings=self._settings.to_json())
+        return self._settings.system or "There is no system prompt."
+
+    def save(self, path: Path) -> None:
+        """Write the conversation to a new file."""
+        if self.conversation_id is None:
+            raise OptionError("there is nothing to save yet")
+        if path.exists():
+            raise HistoryError(f"{path}: there is such a file already: name another")
+        conversation = self._history.get(self.conversation_id)
+        if path.suffix.lower() == ".json":
+            text = to_json(conversation, self._history.all_messages(conversation.id))
+        else:
+            text = to_markdown(conversation, self._path())
+        write_text(path, text)
+
+    def _path(self) -> list[StoredMessage]:
+        return [] if self.conversation_id is None else self._history.path(self.conversation_id)
+
+    def _answer(self, messages: list[Message], begin: Callable[[], int]) -> bool:
+        with ProgressLine() as line:
+            response = self._session.chat(
+                messages=messages, overflow=self._overflow, on_progress=line.reading, **self._settings.sampling()
+            )
+            try:
+                answer_id = begin()
+            except BaseException:
+                response.cancel()
+                raise
+            if response.dropped:
+                message("note", f"the {len(response.dropped)} oldest messages were left out to fit", "yellow")
+            return self._print_and_store(response, line, answer_id)
+
+    def _print_and_store(self, response: Response, line: ProgressLine, answer_id: int) -> bool:
+        saved = time.monotonic()
+
+        def save() -> None:
+            nonlocal saved
+            if time.monotonic() - saved > _SAVE_S:
+                self._history.save_partial(answer_id, response.partial_text)
+                saved = time.monotonic()
+
+        try:
+            is_whole = print_answer(response, line, save)
+            click.echo()
+        except BaseException:
+            response.cancel()
+            response.wait()
+            self._history.finish_turn(answer_id, response.partial_text, "error")
+            raise
+        status: Status = "cancelled" if response.finish_reason == "cancelled" else "complete"
+        self._history.finish_turn(answer_id, response.partial_text, status, self._stats(response))
+        if response.finish_reason == "context_full":
+            message("note", "the answer ends where the context window is full: /reset begins anew", "yellow")
+        return is_whole
+
+    def _stats(self, response: Response) -> dict[str, object]:
+        return {
+            "model": self._session.model_name,
+            "finish_reason": response.finish_reason,
+            "dropped": len(response.dropped),
+            "usage": asdict(response.usage),
+            "timings": asdict(response.timings),
+        }
+
+
+def converse(chat: LineChat) -> int:
+    """Read lines until they end, and answer each.
+
+    Returns:
+        The exit code: 1 when a piped line could not be answered, 130 when Ctrl-C ended what is piped in.
+    """
+    is_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    if is_terminal:
+        with suppress(ImportError):
+            import readline  # noqa: F401 - gives input() its editing keys
+    elif sys.stdin is not None and isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    code = 0
+    while (line := _next_line(is_terminal)) is not None and line.strip() != "/quit":
+        try:
+            is_whole = _obey(chat, line) if line.strip() else True
+        except EdgeAIError as exc:
+            message("error", str(exc), "red")
+            code, is_whole = int(not is_terminal), True
+        except KeyboardInterrupt:  # while the prompt was read
+            is_whole = False
+        if not is_whole and not is_terminal:
+            return 130
+    return code
+
+
+def _next_line(is_terminal: bool) -> str | None:
+    """A line without its end; None when there are no more."""
+    if sys.stdin is None:
+        return None
+    try:
+        line = input("> ") + "\n" if is_terminal else sys.stdin.readline()
+    except EOFError:
+        click.echo()
+        return None
+    except KeyboardInterrupt:
+        if not is_terminal:
+            raise
+        click.echo("\n(Ctrl-D or /quit leaves)", err=True)
+        return ""
+    return line.encode("utf-8", "replace").decode().rstrip("\r\n") if line else None
+
+
+def _obey(chat: LineChat, line: str) -> bool:
+    """Do what a line says; False when it made an answer that was stopped."""
+    word, _, rest = line.rstrip().partition(" ")
+    rest = rest.strip()
+    if word == "/regenerate":
+        return chat.regenerate()
+    if word == "/help":
+        click.echo(HELP, err=True)
+    elif word == "/reset":
+        chat.reset()
+    elif word == "/system":
+        click.echo(plain(chat.system(rest)), err=True)
+    elif word == "/save":
+        if not rest:
+            raise OptionError("/save needs a file: /save conversation.md")
+        chat.save(Path(rest).expanduser())
+        click.echo(f"Written: {one_line(rest)}", err=True)
+    elif re.fullmatch("/[a-z]+", word):
+        raise OptionError(f"{word} is no command: /help shows them; put a blank before a line that begins with /")
+    else:
+        return chat.say(line.strip())
+    return True
