@@ -1,8 +1,7 @@
-"""The dialogs, through keys and what they are left with: settings, confirm, rename, help, export, search."""
+"""The dialogs, through keys and what they are left with: settings, confirm, rename, help, export."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, TextArea
 
-from edgeai import HistoryError
 from edgeai.history import History
-from edgeai.history_types import SearchHit
 from tests.tui.dialogs import ESCAPE_CODES, opened, screen_text, settled
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.export import ExportChoice, ExportScreen
 from tui.screens.help import HelpScreen
 from tui.screens.rename import RenameScreen
-from tui.screens.search import SearchScreen, lines_of
+from tui.screens.search import SearchScreen
 from tui.screens.settings import FIELDS, SettingsScreen
 from tui.settings import SAMPLING_NAMES, ConversationSettings
 
@@ -248,70 +245,3 @@ async def test_export_says_what_is_wrong_with_a_path_and_stays(
         await settled(pilot)
         assert problem in screen_text(app)
         assert app.results == []
-
-
-# --- search ---
-
-
-def talk(history: History, question: str, answer: str) -> tuple[str, int]:
-    conversation = history.create()
-    _, answer_id = history.begin_turn(conversation.id, None, question)
-    history.finish_turn(answer_id, answer)
-    return conversation.id, answer_id
-
-
-@pytest.mark.parametrize("typed", ["batt", "電池"])
-async def test_search_finds_as_one_types_and_enter_waits_for_the_result(typed: str, history: History) -> None:
-    wanted = talk(history, "hello", "A battery is 電池 in Japanese.")
-    talk(history, "another", "thing")
-    async with opened(lambda: SearchScreen(history)) as (app, pilot):
-        await pilot.press(*typed, "enter")  # before the search has begun
-        await settled(pilot)
-        assert [(hit.conversation_id, hit.message_id) for hit in app.results] == [wanted]
-
-
-async def test_search_moves_by_keys_and_says_when_nothing_is_found(history: History) -> None:
-    ids = {talk(history, f"question {n}", "the word kumquat")[1] for n in range(3)}
-    async with opened(lambda: SearchScreen(history)) as (app, pilot):
-        await pilot.press(*"zzz")
-        await settled(pilot)
-        assert "Nothing was found." in screen_text(app)
-        app.screen.query_one(Input).value = "kumquat"
-        await settled(pilot)
-        assert "3 found" in screen_text(app)
-        await pilot.press("down", "enter")
-        await settled(pilot)
-        assert app.results[0].message_id in ids
-
-
-async def test_search_looks_once_for_a_word_that_is_typed_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.screens.search.DEBOUNCE_S", 0.5)  # fast enough on a busy machine too
-    asked: list[tuple[str, str]] = []
-
-    class Counting(History):
-        def __init__(self) -> None:
-            pass
-
-        def search(self, query: str, limit: int = 50) -> list[SearchHit]:
-            asked.append((query, threading.current_thread().name))
-            if query == "bad":
-                raise HistoryError("history.db: disk I/O error: copy the file elsewhere")
-            return []
-
-    async with opened(lambda: SearchScreen(Counting())) as (app, pilot):
-        await pilot.press(*"word")
-        await settled(pilot)
-        assert [query for query, _ in asked] == ["word"]
-        assert asked[0][1] != threading.main_thread().name
-        app.screen.query_one(Input).value = "bad"
-        await settled(pilot)
-        assert "disk I/O error" in screen_text(app)
-
-
-def test_a_hit_is_inert_and_its_matches_are_emphasised_where_they_are() -> None:
-    snippet = "\x1b[31mred [b]電池[/b] and 電池\x07"
-    places = [(index, index + 2) for index in range(len(snippet)) if snippet.startswith("電池", index)]
-    content = lines_of(SearchHit("id", 1, "user", "ti\x1b[0mtle\nx", snippet, places))
-    assert content.plain == "title x · You\n  red [b]電池[/b] and 電池"
-    emphasised = [content.plain[span.start : span.end] for span in content.spans if "underline" in str(span.style)]
-    assert emphasised == ["電池", "電池"]
