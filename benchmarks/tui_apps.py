@@ -61,7 +61,7 @@ class Ours(EdgeAIApp):
         self._backend = PacedBackend(n_ctx=1 << 30).enqueue(ANSWER * 200)
         super().__init__(self._open, history)
         self._result = result
-        self._conversation_id = fill(history, n_turns)
+        self._long_id = fill(history, n_turns)
 
     def _open(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session:
         return Session(backend=self._backend)
@@ -69,7 +69,7 @@ class Ours(EdgeAIApp):
     async def on_ready(self) -> None:
         """The first frame is on the screen."""
         started = time.perf_counter()
-        await self.chat_screen.open_conversation(self._conversation_id)
+        await self.chat_screen.open_conversation(self._long_id)
         self.call_after_refresh(self._opened, started)
 
     def _opened(self, started: float) -> None:

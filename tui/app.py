@@ -22,6 +22,7 @@ from edgeai import EdgeAIError
 from edgeai.config import set_config_text
 from edgeai.files import write_text
 from edgeai.history import History
+from edgeai.history_db import IN_MEMORY
 from edgeai.paths import data_dir
 from tui.drafts import Drafts
 from tui.engine import Engine, OpenSession
@@ -43,6 +44,7 @@ class EdgeAIApp(App[None]):
         settings: those of new conversations.
         theme: the name of a theme; None takes the dark one.
         folder: where `@` looks for files.
+        conversation_id: the conversation to go on with; None begins a new one.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")  # absolute, so that subclasses elsewhere find it
@@ -62,22 +64,26 @@ class EdgeAIApp(App[None]):
         *,
         theme: str | None = None,
         folder: Path | None = None,
+        conversation_id: str | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # an animated scroll shows text that nobody can read
         self.history = history
         self.default_settings = settings or ConversationSettings()
         self.folder = folder or Path.cwd()
-        self.drafts = Drafts(data_dir() / "drafts.json")
+        self.drafts = Drafts(None if history.file_path == IN_MEMORY else data_dir() / "drafts.json")
         self.engine = Engine(open_session, self._post_from_engine)
         self._model = model
+        self._conversation_id = conversation_id
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = theme if theme in self.available_themes else DARK.name
 
     def get_default_screen(self) -> Screen[None]:
         """The chat is there from the first frame on; the model loads meanwhile."""
-        self.chat_screen = ChatScreen(self.history, self.engine, self.drafts, self.default_settings, self.folder)
+        self.chat_screen = ChatScreen(
+            self.history, self.engine, self.drafts, self.default_settings, self.folder, self._conversation_id
+        )
         return self.chat_screen
 
     def on_mount(self) -> None:

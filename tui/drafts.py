@@ -15,14 +15,14 @@ NEW = "new"
 
 
 class Drafts:
-    """Drafts by conversation, in one small JSON file.
+    """Drafts by conversation, in one small JSON file; in memory only where there is no path.
 
     Losing them to a full disk would be a pity, but no reason to disturb: what is on the screen is still there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._texts = _read(path)
+        self._texts = _read(path) if path is not None else {}
         self._changed = False
 
     def get(self, key: str) -> str:
@@ -40,7 +40,7 @@ class Drafts:
 
     def save(self) -> None:
         """Write what has changed; from any thread, one at a time."""
-        if not self._changed:
+        if not self._changed or self._path is None:
             return
         self._changed = False
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgeai.history_types import StoredMessage
-from tui.engine import Result, Turn
+from tui.turn import Result, Turn
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import Status
-from tui.engine import Result
+from tui.turn import Result
 
 logger = logging.getLogger(__name__)
 

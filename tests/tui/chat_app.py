@@ -113,11 +113,12 @@ async def running_chat(
     size: tuple[int, int] = (80, 24),
     folder: Path | None = None,
     model: str | None = None,
+    conversation_id: str | None = None,
 ) -> AsyncIterator[Chat]:
     """The chat, its model loaded unless the model's gate is closed."""
     models = models or Models()
     with History() as history:
-        app = EdgeAIApp(models, history, model, folder=folder)
+        app = EdgeAIApp(models, history, model, folder=folder, conversation_id=conversation_id)
         async with app.run_test(size=size) as pilot:
             chat = Chat(app, pilot, models)
             if models.is_open and model not in models.missing:

@@ -136,6 +136,17 @@ async def test_what_a_crash_cut_off_is_said_at_the_next_start() -> None:
         assert chat.blocks[1].note == "interrupted"
 
 
+async def test_a_conversation_can_be_gone_on_with() -> None:
+    async with running_chat(Models("one")) as chat:
+        await chat.ask("first")
+        first = chat.screen.chat.id
+    async with running_chat(Models("two"), conversation_id=first) as chat:
+        await chat.until(lambda: chat.texts == ["first", "one"])
+        await chat.ask("second")
+        assert chat.texts == ["first", "one", "second", "two"]
+        assert len(chat.history.conversations()) == 1
+
+
 async def test_another_model_goes_on_with_the_conversation() -> None:
     async with running_chat(Models("one", "two")) as chat:
         await chat.ask("first")

@@ -32,6 +32,13 @@ def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: str) -> None:
     assert Drafts(tmp_path / "drafts.json").get("a") == ""
 
 
+def test_without_a_path_nothing_is_stored() -> None:
+    drafts = Drafts(None)
+    drafts.set(NEW, "secret")
+    drafts.save()
+    assert drafts.get(NEW) == "secret"
+
+
 def test_a_disk_that_takes_nothing_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     drafts = Drafts(tmp_path / "file" / "drafts.json")

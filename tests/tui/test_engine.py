@@ -16,12 +16,11 @@ from tui.engine import (
     ModelFailed,
     ModelLoading,
     ModelReady,
-    Question,
-    Result,
     TurnBegun,
     TurnEnded,
     TurnReading,
 )
+from tui.turn import Question, Result
 
 
 class Harness:

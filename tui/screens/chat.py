@@ -17,6 +17,7 @@ from tui import engine
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
 from tui.drafts import NEW
+from tui.safe_text import one_line
 from tui.screens.block_actions import BlockActions
 from tui.screens.confirm import ConfirmScreen
 from tui.settings import ConversationSettings
@@ -44,13 +45,13 @@ class ChatScreen(BlockActions):
     ]
 
     def on_mount(self) -> None:
-        """Begin with a new chat; say what the last run left unfinished."""
+        """Begin with a new chat."""
         self.start_clock()
         self._list_wanted: bool | None = None
         self._process = psutil.Process()
         self.set_interval(1.0, self._tick)
         self.show_chat(Chat(self.default_settings))
-        self._recover()
+        self._begin()
         self.prompt.focus()
 
     def _tick(self) -> None:
@@ -62,13 +63,16 @@ class ChatScreen(BlockActions):
         self.drafts.save()
 
     @work
-    async def _recover(self) -> None:
-        """Open the conversation whose answer a crash cut off."""
+    async def _begin(self) -> None:
+        """Open the conversation that was asked for, or the last that a crash cut off, and say what was cut off."""
         with self.errors_shown():
             lost = await asyncio.to_thread(self.history.recover)
-            if lost and self.chat.id is None and self.live is None:
-                await self.open_conversation(lost[-1].conversation_id)
-                text = "The last answer was interrupted before it was finished. What was stored of it is shown above."
+            wanted = self.first_id or (lost[-1].conversation_id if lost else None)
+            if wanted is not None and self.chat.id is None and self.live is None:
+                await self.open_conversation(wanted)
+            for message in lost:
+                title = (await asyncio.to_thread(self.history.get, message.conversation_id)).title
+                text = f"An answer in “{one_line(title)}” was interrupted. What was stored of it is kept."
                 self.conversation.add(Block("notice", text, title="Interrupted"))
 
     # --- conversations ---

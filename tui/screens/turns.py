@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.widgets import Footer, Static
 
 from edgeai import ContextOverflowError, EdgeAIError, Message
-from edgeai.history import History
 from edgeai.history_types import StoredMessage, title_from, to_messages
 from edgeai.options import Overflow
 from tui import engine
 from tui.attachments import split_files, with_files
 from tui.chat import Chat, blocks_of, open_chat, question_text
-from tui.drafts import NEW, Drafts
-from tui.engine import Engine, Question
+from tui.drafts import NEW
 from tui.live_turn import FLUSH_S, LiveTurn, note_of
 from tui.screens.confirm import ConfirmScreen
-from tui.settings import ConversationSettings
+from tui.screens.parts import ChatParts
+from tui.turn import Question
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
-from tui.widgets.conversation import Conversation
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import Sidebar
-from tui.widgets.status import StatusBar
-from tui.widgets.title import TitleBar
 
 WELCOME = (
     "Everything you write stays on this device.\n"
@@ -41,82 +31,13 @@ WELCOME = (
 )
 
 
-class TurnScreen(Screen[None]):
-    """One conversation and its prompt. One turn is made at a time, also while another conversation is shown.
-
-    Args:
-        history: the store.
-        engine: makes the answers.
-        drafts: what was typed and not sent.
-        settings: those of new conversations.
-        folder: where a message's files are.
-    """
-
-    def __init__(
-        self, history: History, engine: Engine, drafts: Drafts, settings: ConversationSettings, folder: Path
-    ) -> None:
-        super().__init__()
-        self.history = history
-        self.engine = engine
-        self.drafts = drafts
-        self.default_settings = settings
-        self.folder = folder
-        self.chat = Chat(settings)
-        self.live: LiveTurn | None = None
-        self.editing: StoredMessage | None = None
-        self.trimming: set[str] = set()  # conversations whose oldest turns may be left out
-
-    def compose(self) -> ComposeResult:
-        """The list at the left; the title, the conversation, the prompt and the status line."""
-        with Horizontal():
-            yield Sidebar(self.history)
-            with Vertical(id="main"):
-                yield TitleBar()
-                yield Conversation()
-                yield Static("Editing an earlier message: Enter sends it as a new branch, Esc leaves", id="editing")
-                with Horizontal(id="prompt-row"):
-                    yield PromptEditor()
-                yield StatusBar()
-        yield Footer(show_command_palette=False, compact=True)
+class TurnScreen(ChatParts):
+    """Makes turns. One is made at a time, also while another conversation is shown."""
 
     def start_clock(self) -> None:
         """The clock that shows what was made; the draft of the last run."""
         self._clock = self.set_interval(FLUSH_S, self._show_progress, pause=True)
         self.prompt.write(self.drafts.get(NEW))
-
-    # --- parts ---
-
-    @property
-    def conversation(self) -> Conversation:
-        """The blocks."""
-        return self.query_one(Conversation)
-
-    @property
-    def prompt(self) -> PromptEditor:
-        """What is being typed."""
-        return self.query_one(PromptEditor)
-
-    @property
-    def status(self) -> StatusBar:
-        """The status line."""
-        return self.query_one(StatusBar)
-
-    @property
-    def live_is_shown(self) -> bool:
-        """Whether the turn that is being made belongs to the conversation on the screen."""
-        return self.live is not None and self.live.answer in self.conversation.blocks
-
-    @contextmanager
-    def errors_shown(self) -> Iterator[None]:
-        """Show what goes wrong in the block as a message in the window."""
-        try:
-            yield
-        except EdgeAIError as exc:
-            self.say(str(exc), error=True)
-
-    def say(self, text: str, *, error: bool = False) -> None:
-        """A short message over the window."""
-        self.notify(text, severity="error" if error else "information", markup=False, timeout=8 if error else 3)
 
     # --- asking ---
 
@@ -164,35 +85,6 @@ class TurnScreen(Screen[None]):
         self._clock.resume()
         self.show_activity()
 
-    def start_editing(self, message: StoredMessage) -> None:
-        """What is typed takes a message's place, as a new branch."""
-        self.editing = message
-        self.add_class("-editing")
-        self.refresh_bindings()
-
-    def stop_editing(self) -> None:
-        """What is typed is a new message again."""
-        self.editing = None
-        self.remove_class("-editing")
-        self.refresh_bindings()
-
-    def remember_draft(self) -> None:
-        """Keep what is typed; also what was sent, until it is stored."""
-        if self.editing is None:
-            waiting = (
-                self.live.typed if self.live is not None and self.live_is_shown and not self.live.turn.begun else ""
-            )
-            self.drafts.set(self.chat.id or NEW, join_texts(waiting, self.prompt.text))
-
-    def _give_back(self, live: LiveTurn) -> None:
-        """What was typed for a turn that could not begin goes where it came from."""
-        key = live.store.conversation_id or NEW
-        if key != (self.chat.id or NEW):
-            self.drafts.set(key, join_texts(live.typed, self.drafts.get(key)))
-        elif live.typed:
-            self.prompt.write(join_texts(live.typed, self.prompt.text))
-            self.remember_draft()
-
     # --- while it is made ---
 
     def _show_progress(self) -> None:
@@ -233,7 +125,7 @@ class TurnScreen(Screen[None]):
         if self.chat.id is None and self.live_is_shown:
             self.chat.id = live.store.conversation_id
             self.chat.title = title_from(live.content)
-            self._show_title()
+            self.show_title()
         self.query_one(Sidebar).refresh_list()
 
     # --- its end ---
@@ -267,14 +159,14 @@ class TurnScreen(Screen[None]):
         """The turn could not begin: the screen is again as it was before."""
         index = min(self.conversation.blocks.index(block) for block in live.blocks)
         self.conversation.replace_from(index, blocks_of(self.chat.path[index:]))
-        self._give_back(live)
+        self.give_back(live)
         if live.editing is not None:
             self.start_editing(live.editing)
 
     def _ended_elsewhere(self, live: LiveTurn, event: engine.TurnEnded) -> None:
         """The user looks at another conversation."""
         if not event.turn.begun:
-            self._give_back(live)
+            self.give_back(live)
         if event.result.error is not None:
             self.say(str(event.result.error), error=True)
         elif event.turn.begun:
@@ -313,14 +205,10 @@ class TurnScreen(Screen[None]):
             keys = {block.key for block in self.live.blocks}
             blocks = [*(block for block in blocks if block.key not in keys), *self.live.blocks]
         self.conversation.show(blocks or [Block("notice", WELCOME, title="A new chat")])
-        self._show_title()
+        self.show_title()
         self.prompt.set_sent(split_files(item.content)[0] for item in chat.path if item.role == "user")
         self.prompt.write(self.drafts.get(chat.id or NEW))
         self.show_activity()
-
-    def _show_title(self) -> None:
-        self.query_one(TitleBar).title = self.chat.title
-        self.query_one(Sidebar).current = self.chat.id
 
     async def reload(self) -> None:
         """Read the shown branch again; blocks that are the same stay as they are."""
@@ -332,14 +220,9 @@ class TurnScreen(Screen[None]):
                 self.chat = chat
                 notices = [block for block in self.conversation.blocks if block.kind in ("notice", "error")]
                 self.conversation.replace_from(0, [*self._same_or_new(chat), *notices])
-                self._show_title()
+                self.show_title()
 
     def _same_or_new(self, chat: Chat) -> list[Block]:
         old = {block.key: block for block in self.conversation.blocks if block.key is not None}
         new = blocks_of(chat.path)
         return [kept if (kept := old.get(block.key)) is not None and kept.shows_same(block) else block for block in new]
-
-
-def join_texts(first: str, second: str) -> str:
-    """Two texts below each other; one of them where they are the same or the other is empty."""
-    return "\n".join(dict.fromkeys(text for text in (first, second) if text))

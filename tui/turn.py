@@ -1,0 +1,101 @@
+"""A question and its answer, seen from both threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeai import EdgeAIError, Message, Response, Timings, Usage
+from edgeai.options import Overflow
+
+_SAVE_S = 2.0
+
+
+@dataclass(slots=True)
+class Result:
+    """How a turn ended.
+
+    Attributes:
+        text: the answer, or the part of it that was made.
+        finish_reason: as `Response.finish_reason`.
+        dropped: how many of the oldest messages were left out.
+        error: what went wrong, if anything did.
+    """
+
+    text: str = ""
+    finish_reason: str = "error"
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    dropped: int = 0
+    error: EdgeAIError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `begin`, `save` and `finish` store the turn; they are called in the engine's thread.
+
+    Attributes:
+        messages: the whole conversation, the question at its end.
+        sampling: keywords for `Session.chat`.
+        overflow: what to do when it does not fit.
+        begin: called with the model's name when the prompt is known to fit, before any of the answer is shown.
+        save: called with the answer so far, every few seconds.
+        finish: called before the turn is shown as finished.
+    """
+
+    messages: Sequence[Message]
+    begin: Callable[[str], None]
+    save: Callable[[str], None]
+    finish: Callable[[Result], None]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    overflow: Overflow = "error"
+
+
+class Turn:
+    """A question and its answer, seen from both threads."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.begun = False
+        self._response: Response | None = None
+        self._cancelled = threading.Event()
+        self._pieces: deque[str] = deque()
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens made so far."""
+        return self._response.n_tokens if self._response is not None else 0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was to be stopped."""
+        return self._cancelled.is_set()
+
+    def take(self) -> str:
+        """The text that was made since the last call."""
+        pieces = []
+        while self._pieces:
+            pieces.append(self._pieces.popleft())
+        return "".join(pieces)
+
+    def cancel(self) -> None:
+        """Stop it, whether it waits, reads or writes."""
+        self._cancelled.set()
+        if self._response is not None:
+            self._response.cancel()
+
+    def run(self, response: Response) -> None:
+        """Collect the answer; for the engine's thread."""
+        self._response = response
+        if self._cancelled.is_set():
+            response.cancel()
+        saved = time.monotonic()
+        for piece in response:
+            self._pieces.append(piece)
+            if time.monotonic() - saved > _SAVE_S:
+                self.question.save(response.partial_text)
+                saved = time.monotonic()
