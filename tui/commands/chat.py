@@ -83,7 +83,14 @@ def _window(
     from tui.app import EdgeAIApp
 
     open_session = functools.partial(session_options.open_session, **load_options)
-    app = EdgeAIApp(open_session, history, model, settings, theme=config_text("theme"))
+    app = EdgeAIApp(
+        open_session,
+        history,
+        model or (stored.model if stored else None) or None,
+        settings,
+        theme=config_text("theme"),
+        conversation_id=stored.id if stored else None,
+    )
     app.run()
     return app.return_code or 0
 
