@@ -51,10 +51,10 @@ class Models:
 class Chat:
     """A running chat and short words for what a test does with it."""
 
-    def __init__(self, app: EdgeAIApp, pilot: ChatPilot, models: Models) -> None:
+    def __init__(self, app: EdgeAIApp, pilot: ChatPilot, models: Models | None = None) -> None:
         self.app = app
         self.pilot = pilot
-        self.models = models
+        self.models = models or Models()
         self.press = pilot.press
         self.history = app.history
 
@@ -81,8 +81,8 @@ class Chat:
         return "\n".join(notification.message for notification in self.app._notifications)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition, for at most ten seconds."""
-        limit = time.monotonic() + 10
+        """Wait for a condition, for at most a minute: the machine may be busy."""
+        limit = time.monotonic() + 60
         while time.monotonic() < limit:
             if condition():
                 return

@@ -35,19 +35,20 @@ class StatusBar(Widget):
         width = self.content_size.width
         left = Content.styled(one_line(self.model_name) or "no model", "bold $text")
         activity = Content.styled(f"  {self.activity}", "$text-accent" if self.is_busy else "")
-        context = self._fullness()
+        bar, context = self._fullness()
         memory = Content(f"  {self.memory_bytes / 1e6:,.0f} MB" if self.memory_bytes else "")
-        for right in (context + memory, context, Content("")):
+        for right in (bar + context + memory, bar + context, context, Content("")):
             if left.cell_length + activity.cell_length + right.cell_length <= width:
                 gap = width - left.cell_length - activity.cell_length - right.cell_length
                 return left + activity + Content(" " * gap) + right
         return (left + activity).truncate(width, ellipsis=True)
 
-    def _fullness(self) -> Content:
+    def _fullness(self) -> tuple[Content, Content]:
+        """A bar, and the numbers."""
         if not self.n_ctx:
-            return Content("")
+            return Content(""), Content("")
         share = min(1.0, self.context_used / self.n_ctx)
         n_full = round(share * _BAR_CELLS)
         style = "$text-error" if share > 0.9 else "$text-warning" if share > 0.7 else "$text-accent"
-        bar = Content.assemble(("━" * n_full, style), ("━" * (_BAR_CELLS - n_full), "$foreground 20%"))
-        return Content("  ") + bar + Content(f" {self.context_used:,}/{self.n_ctx:,}")
+        bar = Content.assemble("  ", ("━" * n_full, style), ("━" * (_BAR_CELLS - n_full), "$foreground 20%"))
+        return bar, Content(f"  {self.context_used:,}/{self.n_ctx:,}")
