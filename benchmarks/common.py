@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeai.machine import Machine
+from edgeai.machine import machine
 
 from edgeai.catalog import Catalog
 
@@ -29,8 +29,8 @@ def model_path() -> Path:
 
 def print_machine() -> None:
     """Where the figures were measured."""
-    machine = Machine.read()
-    print(f"{machine.cpu_name}, {machine.usable_cores} cores, {platform.system()}, Python {platform.python_version()}")
+    here = machine()
+    print(f"{here.cpu_name}, {here.usable_cores} cores, {platform.system()}, Python {platform.python_version()}")
 
 
 def ratio_lines(title: str, figures: Mapping[str, Sequence[float]], ours: str, *, higher_is_better: bool) -> list[str]:

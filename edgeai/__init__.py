@@ -30,6 +30,7 @@ from edgeai.errors import (
 from edgeai.messages import Message, ToolCall
 from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.response import Response, Timings, Usage
+from edgeai.session import Session
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ __all__ = [
     "Response",
     "SamplingOptions",
     "SchemaError",
+    "Session",
     "SessionClosedError",
     "Timings",
     "ToolCall",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeai import Session
 from edgeai.paths import models_dir
+from edgeai.session import Session
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 REAL_MODELS = models_dir()

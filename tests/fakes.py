@@ -22,12 +22,14 @@ class FakeBackend:
     Attributes:
         requests: every request it was given.
         gate: when cleared, generation waits before each piece until it is set (or is cancelled).
+        pause_after: the number of pieces after which the gate closes by itself.
     """
 
     def __init__(self, n_ctx: int = 4096, chat_template: str | None = CHATML) -> None:
         self.requests: list[GenerateRequest] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.pause_after: int | None = None
         self.closed = False
         self._answers: deque[str | Exception] = deque()
         self._cancelled = threading.Event()
@@ -82,6 +84,8 @@ class FakeBackend:
                 reason = "cancelled"
                 break
             n_tokens += 1
+            if n_tokens == self.pause_after:
+                self.gate.clear()
             yield Piece(word if n_tokens == 1 else " " + word, n_tokens)
         usage = Usage(prompt_tokens=len(prompt), cached_tokens=n_cached, completion_tokens=n_tokens)
         yield Finished(reason, usage, Timings(ttft_ms=1.0, decode_tokens_per_s=100.0))  # type: ignore[arg-type]

@@ -16,7 +16,9 @@ from edgeai import ContextOverflowError, ModelFormatError, OptionError, Session,
 
 pytestmark = pytest.mark.weights
 
-PARIS = {"temperature": 0.2, "top_p": 0.9, "seed": 1, "max_tokens": 40}
+CAPITAL = "What is the capital of France? Answer with one word."
+PARIS: dict[str, Any] = {"temperature": 0.2, "top_p": 0.9, "seed": 1, "max_tokens": 40}
+"""With these settings it named Paris for 20 seeds of 20; without "with one word" for few: it is a very small model."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +27,13 @@ def anew(real_session: Session) -> None:
 
 
 def test_it_names_paris(real_session: Session) -> None:
-    response = real_session.chat("What is the capital of France?", **PARIS)
+    response = real_session.chat(CAPITAL, **PARIS)
     assert "Paris" in response.text
     assert response.finish_reason == "stop"
 
 
 def test_the_second_turn_evaluates_only_its_new_tokens(real_session: Session) -> None:
-    first = real_session.chat("What is the capital of France?", **PARIS)
+    first = real_session.chat(CAPITAL, **PARIS)
     n_first = first.usage.prompt_tokens + first.usage.completion_tokens
     assert real_session.n_evaluated == n_first
     question = "And of Italy?"
@@ -83,11 +85,12 @@ def test_logit_bias_forbids_a_token(real_session: Session) -> None:
         _ = real_session.complete(question, logit_bias={10**6: 1.0}).text
 
 
-def test_a_repeat_penalty_breaks_a_loop(real_session: Session) -> None:
-    prompt = "la la la la la la la la la la la la"
-    assert set(real_session.complete(prompt, temperature=0, max_tokens=12).text.split()) == {"la"}
-    penalized = real_session.complete(prompt, temperature=0, max_tokens=12, repeat_penalty=1.8).text
-    assert set(penalized.split()) != {"la"}
+def test_a_repeat_penalty_makes_the_text_vary(real_session: Session) -> None:
+    prompt = "one two three one two three one two three one two three one two three"
+    plain = real_session.complete(prompt, temperature=0, max_tokens=40).text.split()
+    penalized = real_session.complete(prompt, temperature=0, max_tokens=40, repeat_penalty=2.0).text.split()
+    assert len(set(plain)) < len(plain) / 2
+    assert len(set(penalized)) > len(penalized) * 0.8
 
 
 def test_cancelling_ends_within_a_token(real_session: Session) -> None:
@@ -133,7 +136,11 @@ SCHEMA: dict[str, Any] = {
         "name": {"type": "string", "maxLength": 30},
         "age": {"type": "integer", "minimum": 0, "maximum": 150},
         "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
-        "address": {"type": ["object", "null"], "properties": {"city": {"type": "string", "maxLength": 20}}},
+        "address": {
+            "type": ["object", "null"],
+            "properties": {"city": {"type": "string", "maxLength": 20}},
+            "additionalProperties": False,
+        },
     },
     "required": ["name", "age", "tags"],
     "additionalProperties": False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
 from edgeai.backends.llama_cache import LlamaCache
@@ -19,6 +20,9 @@ from edgeai.backends.threads import ThreadTuner
 from edgeai.errors import GenerationError, ModelTooLargeError, SessionClosedError
 from edgeai.options import LoadOptions
 from edgeai.response import FinishReason, Timings, Usage
+
+if TYPE_CHECKING:
+    from edgeai.backends.grammar import TokenMaskFactory
 
 
 class LlamaBackend:
@@ -140,18 +144,23 @@ class LlamaBackend:
         options, n_ctx = request.sampling, self._info.n_ctx
         stream = TextStream(options.stop)
         max_tokens = options.max_tokens or n_ctx
+        mask = self._masks.mask(request.grammar) if request.grammar is not None else None
         sampler = make_sampler(llama_cpp, options, n_vocab=model.n_vocab, prompt=request.tokens)
         try:
             while True:
+                if mask is not None:
+                    mask.apply(self._logits())
                 token = llama_cpp.llama_sampler_sample(sampler, context, -1)
                 run.sampled()
                 if model.is_end(token):
                     reason: FinishReason = "stop"
                     break
                 run.tokens.append(token)
+                if mask is not None:
+                    mask.accept(token)
                 text = stream.push(model.token_bytes(token, special=request.show_special))
                 yield Piece(text, len(run.tokens))
-                if stream.stopped:
+                if stream.stopped or (mask is not None and mask.is_finished):
                     reason = "stop"
                     break
                 if len(run.tokens) >= max_tokens:
@@ -169,6 +178,25 @@ class LlamaBackend:
             yield Piece(rest, len(run.tokens))
         return reason
 
+    @functools.cached_property
+    def _masks(self) -> TokenMaskFactory:
+        from edgeai.backends.grammar import TokenMaskFactory
+
+        model = self._model
+        return TokenMaskFactory(
+            [model.token_bytes(token, special=True) for token in range(model.n_vocab)],
+            special_ids=model.control_ids,
+            end_ids=[model.end_id],
+            tokenize=lambda data: model.tokenize(data, add_special=False, parse_special=False),
+        )
+
+    def _logits(self) -> Any:
+        """The last token's logits, llama.cpp's own memory. float32 [n_vocab]"""
+        import numpy as np
+
+        pointer = self._llama.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(pointer, (self._model.n_vocab,))
+
     def _evaluate(self, tokens: Sequence[int]) -> bool:
         """Evaluate a piece with the number of threads that is best now; False when it was cancelled."""
         if self._abort.is_set:
@@ -177,8 +205,9 @@ class LlamaBackend:
             return self._cache.evaluate(tokens)
         started = time.perf_counter()
         done = self._cache.evaluate(tokens)
-        self._tuner.record(len(tokens), time.perf_counter() - started)
-        self._set_threads(self._tuner)
+        if done:
+            self._tuner.record(len(tokens), time.perf_counter() - started)
+            self._set_threads(self._tuner)
         return done
 
     def _set_threads(self, tuner: ThreadTuner) -> None:
