@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from edgeai.history import History
 from edgeai.history_types import StoredMessage
 from tui.attachments import split_files
-from tui.live_turn import ending_note
 from tui.settings import ConversationSettings
 from tui.units import count_text
 from tui.widgets.block import Block
@@ -75,3 +74,16 @@ def _note_of(message: StoredMessage) -> str:
         timings.get("decode_tokens_per_s", 0.0),
         message.stats.get("dropped", 0),
     )
+
+
+def ending_note(finish_reason: str, tokens_per_s: float = 0.0, n_dropped: int = 0) -> str:
+    """A few words on how an answer came about."""
+    ending = {
+        "length": "cut at max_tokens",
+        "context_full": "the context is full",
+        "cancelled": "stopped",
+        "error": "failed",
+    }.get(finish_reason, "")
+    speed = f"{tokens_per_s:.0f} tok/s" if tokens_per_s else ""
+    dropped = f"without the oldest {n_dropped} messages" if n_dropped else ""
+    return " · ".join(part for part in (ending, speed, dropped) if part)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgeai.history_types import StoredMessage
+from tui.chat import ending_note
 from tui.turn import Result, Turn
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
@@ -96,16 +97,3 @@ class LiveTurn:
 def note_of(result: Result) -> str:
     """What stands beside the title of a finished answer."""
     return ending_note(result.finish_reason, result.timings.decode_tokens_per_s, result.dropped)
-
-
-def ending_note(finish_reason: str, tokens_per_s: float = 0.0, n_dropped: int = 0) -> str:
-    """A few words on how an answer came about."""
-    ending = {
-        "length": "cut at max_tokens",
-        "context_full": "the context is full",
-        "cancelled": "stopped",
-        "error": "failed",
-    }.get(finish_reason, "")
-    speed = f"{tokens_per_s:.0f} tok/s" if tokens_per_s else ""
-    dropped = f"without the oldest {n_dropped} messages" if n_dropped else ""
-    return " · ".join(part for part in (ending, speed, dropped) if part)

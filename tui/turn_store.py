@@ -8,6 +8,7 @@ from dataclasses import asdict
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import Status
+from tui.chat import Chat
 from tui.turn import Result
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,7 @@ class TurnStore:
 
     Args:
         history: the store.
-        conversation_id: the conversation; None makes a new one with these settings.
-        settings: a JSON object.
+        chat: the conversation; a new one is made with its settings where it is not stored yet.
         user_text: the user's message; empty where a stored one is answered again.
         parent_id: the message before it, or the stored one that is answered again.
 
@@ -29,12 +29,11 @@ class TurnStore:
         user_id, answer_id: the messages' ids, once they are stored.
     """
 
-    def __init__(
-        self, history: History, conversation_id: str | None, settings: str, user_text: str, parent_id: int | None
-    ) -> None:
+    def __init__(self, history: History, chat: Chat, user_text: str, parent_id: int | None) -> None:
         self._history = history
-        self.conversation_id = conversation_id
-        self._settings = settings
+        self.conversation_id = chat.id
+        self._settings = chat.settings.to_json()
+        self._stored_model = chat.model
         self._user_text = user_text
         self._parent_id = parent_id
         self._model = ""
@@ -46,6 +45,8 @@ class TurnStore:
         self._model = model_name
         if self.conversation_id is None:
             self.conversation_id = self._history.create(model=model_name, settings=self._settings).id
+        elif self._stored_model != model_name:
+            self._history.update(self.conversation_id, model=model_name)
         if self._user_text:
             ids = self._history.begin_turn(self.conversation_id, self._parent_id, self._user_text)
             self.user_id, self.answer_id = ids

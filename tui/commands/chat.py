@@ -86,13 +86,20 @@ def _window(
     app = EdgeAIApp(
         open_session,
         history,
-        model or (stored.model if stored else None) or None,
+        model or _installed(stored),
         settings,
         theme=config_text("theme"),
         conversation_id=stored.id if stored else None,
     )
     app.run()
     return app.return_code or 0
+
+
+def _installed(stored: Conversation | None) -> str | None:
+    """The model that a conversation was held with, if it is still there."""
+    from edgeai.installed import installed_models
+
+    return next((found.name for found in installed_models() if stored and found.name == stored.model), None)
 
 
 def _plain(

@@ -185,8 +185,8 @@ class ChatScreen(BlockActions):
     @on(engine.ModelFailed)
     def _failed(self, event: engine.ModelFailed) -> None:
         self.status.model_name = event.fallback or ""
-        self.status.activity = "" if event.fallback else "choose one with Ctrl+O"
-        self.status.is_busy = False
+        self.status.activity = "choose one with Ctrl+O"
+        self.show_activity()
         self.conversation.add(Block("error", str(event.error), title="The model could not be loaded"))
         if event.fallback is None and isinstance(event.error, ModelNotFoundError):
             self.action_pick_model()

@@ -26,8 +26,8 @@ from tui.widgets.sidebar import Sidebar
 
 WELCOME = (
     "Everything you write stays on this device.\n"
-    "Enter sends, Ctrl+J starts a new line, @ brings a file along, Esc stops an answer.\n"
-    "Alt+↑ walks through what was said, to copy, edit or ask again. F1 shows all keys."
+    "Enter sends · Ctrl+J new line · @ brings a file · Esc stops an answer\n"
+    "Alt+↑ walks through what was said: copy, edit, ask again · F1 all keys"
 )
 
 
@@ -64,7 +64,7 @@ class TurnScreen(ChatParts):
             self.trimming.add(self.chat.id)
         parent_id = path[-1].id if path else None
         settings = self.chat.settings
-        store = TurnStore(self.history, self.chat.id, settings.to_json(), content, parent_id)
+        store = TurnStore(self.history, self.chat, content, parent_id)
         asked_now = [Message("user", content)] if content else []
         question = Question(
             [*to_messages(path, settings.system), *asked_now],
