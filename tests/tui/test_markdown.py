@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from tui.markdown import MAX_MARKDOWN, Document, MarkdownStream, parse_markdown
+from tui.markdown import MAX_MARKDOWN, MarkdownStream, parse_markdown
+from tui.markdown_rows import Document
 from tui.rows import Row, wrap_rows
 
 SAMPLE = """# Title
@@ -162,10 +164,41 @@ def test_a_table_fits_its_width() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["> " * 50 + "deep", "1. " * 50 + "deep", "".join(f"{'  ' * n}- item {n}\n" for n in range(30)) + "deep"]
+)
+def test_what_nests_too_deep_is_shown_as_written(text: str) -> None:
+    lines = shown(parse_markdown(f"before\n\n{text}\n\n# after"), 200)
+    assert lines[0] == "before"
+    assert lines[2].startswith(text[:8])
+    assert any("deep" in line for line in lines)
+    assert any("after" in line for line in lines)
+
+
+ALPHABET = "ab \n\t`*_[]()<>#-|!&;:\\~1.日👍\x1b\u202e\r\u2028"
+
+
+@given(st.text(ALPHABET, max_size=200), st.integers(4, 40))
+def test_any_text_is_drawn_within_its_width(text: str, width: int) -> None:
+    for line in wrap_rows(parse_markdown(text).rows, width):
+        content = line.row.content.plain[line.start : line.end]
+        assert not set(content) & set("\x1b\r\n\t\u202e\u2028")
+        n_cells = line.row.left.cell_length + (line.row.hang if line.start else 0) + cell_len(content.rstrip())
+        assert n_cells <= width or line.row.left.cell_length + line.row.hang > width - 4
+
+
 def test_a_very_long_text_is_shown_as_it_is() -> None:
     document = parse_markdown("**x** " * (MAX_MARKDOWN // 6 + 1))
     assert isinstance(document.rows[0], Row)
     assert document.rows[0].content.plain.startswith("**x**")
+
+
+def test_a_stream_that_grows_very_long_shows_everything_once() -> None:
+    stream = MarkdownStream()
+    stream.append("# first\n\nsecond\n\n")
+    finished, rest = stream.append("third " * (MAX_MARKDOWN // 6))
+    lines = shown(Document([*finished.rows, *rest.rows]), 10**7)
+    assert [line[:5] for line in lines if line] == ["first", "secon", "third"]
 
 
 def streamed(text: str, sizes: list[int]) -> Document:
@@ -200,6 +233,8 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(max_examples=300)
+@example("- a# h\n**b**", [8])
 @given(st.lists(PIECES, max_size=25).map("".join), st.lists(st.integers(1, 9), max_size=30))
 def test_a_streamed_text_ends_as_the_same_document(text: str, sizes: list[int]) -> None:
     whole, parts = parse_markdown(text), streamed(text, sizes)
