@@ -15,6 +15,10 @@ from edgeai.gguf_header import ArrayInfo, GGUFHeader
 _WINDOW_PATTERNS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "gpt-oss": 2, "olmo2": 4, "plamo3": 8}
 _RECURRENT = ("mamba", "mamba2")
 _FULL_ATTENTION_INTERVAL = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
+_ENCODERS = (
+    *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert"),
+    *("jina-bert-v2", "jina-bert-v3", "eurobert", "gemma-embedding"),
+)
 _F32_BYTES = 4
 
 
@@ -89,11 +93,16 @@ class ModelShape:
         """The shape of a model that is on the disk.
 
         Raises:
-            ModelFormatError: a projector, not a language model.
+            ModelFormatError: a projector or an encoder, not a language model.
         """
         if header.architecture == "clip":
             raise ModelFormatError(
                 f"{header.path}: a projector (mmproj), not a language model: open the model that it belongs to"
+            )
+        if header.architecture in _ENCODERS:
+            raise ModelFormatError(
+                f"{header.path}: an encoder for embeddings ({header.architecture}), which writes no text: "
+                "choose a language model"
             )
         return _HeaderShape(header).shape()
 

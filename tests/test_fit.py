@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,10 @@ def test_projector_is_no_language_model(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(ModelFormatError, match="projector"):
         ModelShape.from_header(read_header(path))
+
+
+def test_encoder_is_no_language_model(tmp_path: Path) -> None:
+    header = read_header(tiny_model(tmp_path / "tiny.gguf"))
+    encoder = replace(header, metadata={**header.metadata, "general.architecture": "bert"})
+    with pytest.raises(ModelFormatError, match="an encoder for embeddings"):
+        ModelShape.from_header(encoder)
