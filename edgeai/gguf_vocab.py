@@ -86,7 +86,7 @@ def _check_special_ids(header: GGUFHeader, reader: HeaderReader, n_tokens: int) 
     for name, flag in (("bos", "bos"), ("eos", "eos"), ("seperator", "sep")):
         added = metadata.get(f"tokenizer.ggml.add_{flag}_token", (tokenizer, name) in _ADDED_BY_DEFAULT)
         token = metadata.get(f"tokenizer.ggml.{name}_token_id", _DEFAULT_IDS.get((tokenizer, name), -1))
-        if added and not 0 <= token < n_tokens:
+        if added and not (isinstance(token, int) and 0 <= token < n_tokens):
             reader.fail(f"the tokenizer is to add a {name} token, but tokenizer.ggml.{name}_token_id is not set")
 
 

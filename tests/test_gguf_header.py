@@ -205,6 +205,11 @@ def test_file_without_permission(tiny: Path) -> None:
         (lambda w: w.add_float32("llama.attention.layer_norm_epsilon", -1), (), "-1.0, expected a number from 0 to 1"),
         (lambda w: w.add_float32("llama.rope.freq_base", float("nan")), ("llama.rope.freq_base",), "a finite number"),
         (lambda w: w.add_bos_token_id(999), ("tokenizer.ggml.bos_token_id",), "expected 0 to 270"),
+        (
+            lambda w: w.add_string("tokenizer.ggml.bos_token_id", "x"),
+            ("tokenizer.ggml.bos_token_id",),
+            "= x, expected 0",
+        ),
         (lambda w: w.add_token_list(["a"] * 271), ("tokenizer.ggml.tokens",), "b'a' stands twice"),
         (lambda w: w.add_token_list(["a"]), ("tokenizer.ggml.tokens",), "the vocabulary has 1 tokens"),
         (lambda w: w.add_custom_alignment(8), (), "general.alignment = 8"),
