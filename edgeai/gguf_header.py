@@ -29,7 +29,6 @@ _LOOKS_LIKE = (
     (b"lmgg", "a GGML file of 2023, older than GGUF: download a GGUF file"),
     (b"fmgg", "a GGML file of 2023, older than GGUF: download a GGUF file"),
     (b"tjgg", "a GGML file of 2023, older than GGUF: download a GGUF file"),
-    (b"FUGG", "a GGUF file for big-endian machines: download the little-endian file"),
     (b"<", "a web page, probably an error message: download the file again"),
     (b"{", "a JSON text: download the .gguf file"),
     (b"\0\0\0\0", "a file of zeros, probably a download that was not finished: download it again"),
