@@ -62,13 +62,12 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: self._filter(operation) for name, operation in FILTERS.items()}
         self.filters |= {name: self._lazy_filter(JINJA_FILTERS[name]) for name in LAZY_FILTERS}
         self.filters |= {name: self._comparing_filter(name) for name in COMPARING_FILTERS}
-        guards: dict[str, Operation] = {
-            TICK: lambda meter, cost: meter.spend(max(cost, 0)),
-            CONCAT: lambda _meter, *values: self._concat([str(self._finalize(value)) for value in values]),
-            SLICE: lambda _meter, value, *bounds: value[slice(*bounds)],
-            CHECK: Meter.check,
+        self.filters |= {
+            TICK: pass_context(lambda _context, cost: self.meter.spend(max(cost, 0))),
+            CHECK: pass_context(lambda _context, value: self.meter.check(value)),
+            CONCAT: self._filter(lambda _meter, *values: self._concat([str(self._finalize(item)) for item in values])),
+            SLICE: self._filter(lambda _meter, value, *bounds: value[slice(*bounds)]),
         }
-        self.filters |= {name: self._filter(guard) for name, guard in guards.items()}
         self.tests = {name: JINJA_TESTS[name] for name in PLAIN_TESTS}
         self.tests |= {name: self._comparing_test(name) for name in COMPARING_TESTS}
 
