@@ -40,7 +40,7 @@ check: $(VENV)/.edgeai-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.edgeai-dev $(VENV)/.model  ## measure against peers, side by side
 	$(BIN)/python -m benchmarks
