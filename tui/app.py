@@ -51,8 +51,9 @@ class EdgeAIApp(App[None]):
     TITLE = "edgeai"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", priority=True),
+        Binding("ctrl+q", "quit", "Quit", priority=True, tooltip="Leave; everything is stored"),
         Binding("ctrl+t", "toggle_theme", "Light or dark", show=False, priority=True),
+        Binding("ctrl+p", "command_palette", "All commands", show=False, priority=True),
     ]
 
     def __init__(

@@ -121,6 +121,9 @@ async def running_chat(
         app = EdgeAIApp(models, history, model, folder=folder, conversation_id=conversation_id)
         async with app.run_test(size=size) as pilot:
             chat = Chat(app, pilot, models)
+            await chat.until(
+                lambda: app.chat_screen.query("PromptEditor") and chat.screen.focused is chat.screen.prompt
+            )
             if models.is_open and model not in models.missing:
                 await chat.until(lambda: chat.screen.status.model_name)
             try:

@@ -43,7 +43,6 @@ async def test_typing_goes_on_while_the_model_loads_and_the_first_message_waits(
         await chat.send("are you")
         await chat.press("x", "y")
         assert chat.screen.prompt.text == "xy"
-        await chat.until(lambda: chat.screen.status.activity == "waiting for the model")
         models.is_open = True
         await chat.answered()
         assert chat.texts == ["are you", "there"]

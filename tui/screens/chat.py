@@ -24,7 +24,7 @@ from tui.settings import ConversationSettings
 from tui.widgets.block import Block
 from tui.widgets.conversation import Conversation
 from tui.widgets.prompt import PromptEditor
-from tui.widgets.sidebar import Sidebar
+from tui.widgets.sidebar import ConversationList, Sidebar
 
 LIST_FITS = 100
 """Columns from which the list of conversations is shown unasked."""
@@ -34,14 +34,15 @@ class ChatScreen(BlockActions):
     """The whole chat."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "Stop", priority=True),
-        Binding("ctrl+n", "new_chat", "New"),
-        Binding("ctrl+l", "toggle_list", "List"),
-        Binding("alt+up,ctrl+up", "walk", "Blocks", key_display="alt+↑"),
-        Binding("ctrl+o", "pick_model", "Model"),
-        Binding("ctrl+f", "search", "Find", priority=True),
-        Binding("ctrl+s", "settings", "Settings"),
-        Binding("f1", "help", "Help"),
+        Binding("escape", "stop", "Stop", priority=True, tooltip="Stop the answer; leave editing"),
+        Binding("ctrl+n", "new_chat", "New", tooltip="Begin a new conversation"),
+        Binding("ctrl+l", "toggle_list", "List", tooltip="Show or hide the list of conversations"),
+        Binding("alt+up", "walk", "Blocks", tooltip="Walk through the conversation"),
+        Binding("ctrl+up", "walk", "Walk through the conversation", show=False),
+        Binding("ctrl+o", "pick_model", "Model", tooltip="Choose the model"),
+        Binding("ctrl+f", "search", "Find", priority=True, tooltip="Search all conversations"),
+        Binding("ctrl+s", "settings", "Settings", tooltip="System prompt and sampling of this conversation"),
+        Binding("f1", "help", "Help", tooltip="All keys"),
     ]
 
     def on_mount(self) -> None:
@@ -53,6 +54,7 @@ class ChatScreen(BlockActions):
         self.show_chat(Chat(self.default_settings))
         self._begin()
         self.prompt.focus()
+        self.call_after_refresh(self.prompt.focus)  # its first layout hides it for a moment, which takes the focus
 
     def _tick(self) -> None:
         self.status.memory_bytes = self._process.memory_info().rss
@@ -173,19 +175,20 @@ class ChatScreen(BlockActions):
 
     @on(engine.ModelLoading)
     def _loading(self, event: engine.ModelLoading) -> None:
-        self.status.activity = f"loading {event.model or 'the model'} {event.share:.0%}"
-        self.status.is_busy = True
+        self.load_note = f"loading {Path(event.model or 'the model').name} {event.share:.0%}"
+        self.show_activity()
 
     @on(engine.ModelReady)
     def _ready(self, event: engine.ModelReady) -> None:
         self.status.model_name, self.status.n_ctx = event.model, event.n_ctx
         self.status.context_used = 0
+        self.load_note = ""
         self.show_activity()
 
     @on(engine.ModelFailed)
     def _failed(self, event: engine.ModelFailed) -> None:
         self.status.model_name = event.fallback or ""
-        self.status.activity = "choose one with Ctrl+O"
+        self.load_note = ""
         self.show_activity()
         self.conversation.add(Block("error", str(event.error), title="The model could not be loaded"))
         if event.fallback is None and isinstance(event.error, ModelNotFoundError):
@@ -231,10 +234,10 @@ class ChatScreen(BlockActions):
         from tui.screens.help import HelpScreen
 
         groups = {
-            "Chat": ChatScreen.BINDINGS,
+            "Chat": [*ChatScreen.BINDINGS, *self.app.BINDINGS],
             "Writing": PromptEditor.BINDINGS,
             "Blocks of the conversation": Conversation.BINDINGS,
-            "List of conversations": Sidebar.BINDINGS,
+            "List of conversations": ConversationList.BINDINGS,
         }
         self.app.push_screen(HelpScreen(groups))
 

@@ -72,9 +72,9 @@ class HelpScreen(Dialog[None]):
         """One line a command, with all its keys."""
         keys: dict[str, list[str]] = {}
         for binding in bindings:
-            if binding.description:
-                keys.setdefault(binding.description, []).append(self.app.get_key_display(binding))
+            if meaning := binding.tooltip or binding.description:
+                keys.setdefault(meaning, []).append(self.app.get_key_display(binding))
         lines = [
-            Content.assemble((" / ".join(names).ljust(18), "bold"), description) for description, names in keys.items()
+            Content.assemble((" / ".join(names).ljust(26), "bold"), " ", meaning) for meaning, names in keys.items()
         ]
         return Content("\n").join([Content.styled(name, "bold $text-accent"), *lines])

@@ -57,6 +57,7 @@ class ChatParts(Screen[None]):
         self.chat = Chat(settings)
         self.live: LiveTurn | None = None
         self.editing: StoredMessage | None = None
+        self.load_note = ""  # what the status line says of a model that is being loaded
         self.trimming: set[str] = set()  # conversations whose oldest turns may be left out
 
     def compose(self) -> ComposeResult:

@@ -100,13 +100,16 @@ class TurnScreen(ChatParts):
     def show_activity(self) -> None:
         """Bring the status line up to date."""
         status = self.status
-        status.is_busy = self.live is not None
-        if self.live is not None:
-            status.activity = self.live.activity
-            if self.live.stage != "waiting":
-                status.context_used = self.live.context_used
-        elif status.model_name:
-            status.activity = "ready"
+        live = self.live
+        status.is_busy = live is not None or bool(self.load_note)
+        if live is not None and not (live.stage == "waiting" and self.load_note):
+            status.activity = live.activity
+            if live.stage != "waiting":
+                status.context_used = live.context_used
+        elif self.load_note:
+            status.activity = self.load_note
+        else:
+            status.activity = "ready" if status.model_name else "choose one with Ctrl+O"
 
     @on(engine.TurnReading)
     def _reading(self, event: engine.TurnReading) -> None:

@@ -47,18 +47,20 @@ class Conversation(BlockView):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,ctrl+down,alt+down", "walk(1)", "Move", key_display="j/k"),
-        Binding("k,ctrl+up,alt+up", "walk(-1)", "Move up", show=False),
-        Binding("y", "block('copy')", "Copy"),
+        Binding("j", "walk(1)", "Move", key_display="j/k", tooltip="Next and previous block"),
+        Binding("ctrl+down,alt+down", "walk(1)", "Next block", show=False),
+        Binding("k,ctrl+up,alt+up", "walk(-1)", "Previous block", show=False),
+        Binding("y", "block('copy')", "Copy", tooltip="Copy the block"),
         Binding("c", "block('copy_code')", "Code", tooltip="Copy the code in it"),
-        Binding("e", "block('edit')", "Edit"),
-        Binding("r", "block('regenerate')", "Again", tooltip="Make another answer"),
-        Binding("x", "block('export')", "Export"),
-        Binding("left", "block('previous_branch')", "Branch", key_display="←→"),
+        Binding("e", "block('edit')", "Edit", tooltip="Write your message anew, as a branch"),
+        Binding("r", "block('regenerate')", "Again", tooltip="Make another answer, as a branch"),
+        Binding("x", "block('export')", "Export", tooltip="Write the conversation to a file"),
+        Binding("left", "block('previous_branch')", "Branch", key_display="←→", tooltip="Show another branch"),
         Binding("right", "block('next_branch')", "Next branch", show=False),
         Binding("g", "select(0)", "First block", show=False),
         Binding("G,shift+g", "select(-1)", "Last block", show=False),
-        Binding("escape,i,enter", "leave", "Write", key_display="esc"),
+        Binding("escape", "leave", "Write", tooltip="Back to the prompt"),
+        Binding("i,enter", "leave", "Back to the prompt", show=False),
     ]
 
     @dataclass
