@@ -40,8 +40,12 @@ _SAVE_S = 1.0
 class LineChat:
     """One conversation after the other, on one session.
 
-    Attributes:
-        conversation_id: None until the first turn is stored.
+    Args:
+        session: what answers.
+        history: where it is stored.
+        settings: those of new conversations.
+        conversation_id: a stored one to go on with, with its own settings.
+        overflow: what to do when a conversation does not fit the context window.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class LineChat:
         conversation_id: str | None = None,
         overflow: Overflow = "error",
     ) -> None:
-        self.conversation_id = conversation_id
         self._session = session
         self._history = history
         self._settings = settings
+        self._conversation_id = conversation_id
+        if conversation_id is not None:
+            self._settings = ConversationSettings.from_json(history.get(conversation_id).settings)
         self._overflow = overflow
 
     def say(self, text: str) -> bool:
@@ -65,10 +71,10 @@ class LineChat:
         parent_id = path[-1].id if path else None
 
         def begin() -> int:
-            if self.conversation_id is None:
+            if self._conversation_id is None:
                 settings = self._settings.to_json()
-                self.conversation_id = self._history.create(model=self._session.model_name, settings=settings).id
-            return self._history.begin_turn(self.conversation_id, parent_id, text)[1]
+                self._conversation_id = self._history.create(model=self._session.model_name, settings=settings).id
+            return self._history.begin_turn(self._conversation_id, parent_id, text)[1]
 
         return self._answer(messages, begin)
 
@@ -84,23 +90,23 @@ class LineChat:
 
     def reset(self) -> None:
         """The next line begins a new conversation."""
-        self.conversation_id = None
+        self._conversation_id = None
 
     def system(self, text: str) -> str:
         """Set the system prompt, where there is a text, and say what it is."""
         if text:
             self._settings = replace(self._settings, system=None if text == "-" else text)
-            if self.conversation_id is not None:
-                self._history.update(self.conversation_id, settings=self._settings.to_json())
+            if self._conversation_id is not None:
+                self._history.update(self._conversation_id, settings=self._settings.to_json())
         return self._settings.system or "There is no system prompt."
 
     def save(self, path: Path) -> None:
         """Write the conversation to a new file."""
-        if self.conversation_id is None:
+        if self._conversation_id is None:
             raise OptionError("there is nothing to save yet")
         if path.exists():
             raise HistoryError(f"{path}: there is such a file already: name another")
-        conversation = self._history.get(self.conversation_id)
+        conversation = self._history.get(self._conversation_id)
         if path.suffix.lower() == ".json":
             text = to_json(conversation, self._history.all_messages(conversation.id))
         else:
@@ -108,7 +114,7 @@ class LineChat:
         write_text(path, text)
 
     def _path(self) -> list[StoredMessage]:
-        return [] if self.conversation_id is None else self._history.path(self.conversation_id)
+        return [] if self._conversation_id is None else self._history.path(self._conversation_id)
 
     def _answer(self, messages: list[Message], begin: Callable[[], int]) -> bool:
         with ProgressLine() as line:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ import pytest
 from edgeai.history import History
 from tests.fakes import FakeBackend
 from tests.tui.terminal import FakeModels, pipe_in
+from tui.app import EdgeAIApp
 from tui.cli import main
 
 CHAT = [sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main())", "chat"]
@@ -61,8 +65,9 @@ def test_each_piped_line_is_a_turn(
 
 
 def test_without_a_terminal_it_is_plain_by_itself(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EdgeAIApp, "run", lambda _app: pytest.fail("there is no terminal"))
     assert chat(monkeypatch, "q\n") == 0
-    assert "textual.app" not in sys.modules or len(models.opened) == 1
+    assert len(stored()) == 1
 
 
 def test_bytes_that_are_no_text(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,9 +197,37 @@ def test_going_on_with_a_conversation(
     assert chat(monkeypatch, "third\n", "--continue") == 0
     sampling = models.backend.requests[-1].sampling
     assert (sampling.top_k, sampling.temperature) == (7, 0)
-    assert [model for model, _ in models.opened] == [None, None, "Fake", "Fake"]
     assert [len(conversation) for conversation in stored()] == [2, 6]
     assert chat(monkeypatch, "", "--conversation", "nothere") == 1
+
+
+def test_a_conversation_goes_on_with_its_own_model(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    chat(monkeypatch, "q\n")
+    chat(monkeypatch, "q\n", "--continue")
+    assert "Fake is not installed any more" in capsys.readouterr().err
+    with History() as history:
+        history.update(history.conversations()[0].id, model=str(tmp_path / "kept.gguf"))
+    (tmp_path / "kept.gguf").write_bytes(b"GGUF")
+    chat(monkeypatch, "q\n", "--continue")
+    chat(monkeypatch, "q\n", "--continue", "-m", "other")
+    assert [model for model, _ in models.opened] == [None, None, str(tmp_path / "kept.gguf"), "other"]
+
+
+def test_the_window_gets_what_was_asked_for(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat(monkeypatch, "q\n")
+    made: list[EdgeAIApp] = []
+    monkeypatch.setattr("tui.commands.chat._has_terminal", lambda: True)
+    monkeypatch.setattr(EdgeAIApp, "run", lambda app: made.append(app))
+    assert chat(monkeypatch, "", "--continue", "--n-ctx", "512", "--temperature", "0", "-m", "some") == 0
+    (app,) = made
+    with History() as history:
+        (conversation,) = history.conversations()
+    assert app._conversation_id == conversation.id
+    assert json.loads(conversation.settings) == {"temperature": 0}
+    app.engine._open_session("some", on_load_progress=print).close()
+    assert models.opened[-1] == ("some", {"n_ctx": 512, "on_load_progress": print})
 
 
 def test_an_interrupted_answer_is_told_of(
@@ -221,7 +254,7 @@ def test_ctrl_c_ends_what_is_piped_in(
     assert [status for _, _, status in stored()[0]] == ["complete", "cancelled"]
 
 
-def test_a_disk_that_is_full_stops_the_turn_not_the_chat(
+def test_a_damaged_store_is_told_of_in_one_line(
     models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
     home.mkdir()
@@ -248,3 +281,85 @@ def test_through_pipes(real_model: Path) -> None:
     assert question.content == "My name is Ada."
     assert answer.content.rstrip("\n") + "\n\n" + second.content.rstrip("\n") + "\n\n" == done.stdout
     assert second.stats["usage"]["cached_tokens"] > 10
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._ours, theirs = os.openpty()
+        self.shown = ""
+        environment = {**os.environ, "TERM": "xterm"}
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env=environment
+        )
+        os.close(theirs)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Read until the screen has shown this since the last call."""
+        until = time.monotonic() + 60
+        while text not in self.shown:
+            assert time.monotonic() < until, f"expected {text!r}, shown: {self.shown!r}"
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.shown += os.read(self._ours, 4096).decode("utf-8", "replace")
+        self.shown = self.shown.partition(text)[2]
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(real_model: Path) -> Iterator[Terminal]:
+    terminal = Terminal([*CHAT, "--plain", "-m", str(real_model), "--temperature", "0", "--n-ctx", "2048"])
+    yield terminal
+    terminal.close()
+
+
+LONG = "Count from one to five hundred in words.\n"
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_on_a_terminal(terminal: Terminal) -> None:
+    terminal.wait_for("/help shows the commands")
+    terminal.wait_for("> ")
+    terminal.type(LONG)
+    terminal.wait_for("\r\n")  # the echo of what was typed
+    terminal.wait_for(" ")
+    os.kill(terminal.process.pid, signal.SIGINT)
+    terminal.wait_for("> ")
+    os.kill(terminal.process.pid, signal.SIGINT)  # nothing runs now
+    terminal.wait_for("Ctrl-D or /quit leaves")
+    terminal.type("/system\n")
+    terminal.wait_for("There is no system prompt.")
+    terminal.type("\x04")
+    assert terminal.process.wait(20) == 0
+    ((question, answer),) = stored()
+    assert question == ("user", LONG.strip(), "complete")
+    assert answer[1]
+    assert answer[2] == "cancelled"
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_killed_while_it_answers(terminal: Terminal, real_model: Path) -> None:
+    terminal.wait_for("> ")
+    terminal.type("Hello!\n")
+    terminal.wait_for("\r\n\r\n> ")
+    terminal.type(LONG)
+    terminal.wait_for("\r\n")
+    terminal.wait_for(" ")
+    terminal.process.kill()
+    terminal.process.wait()
+    done = subprocess.run([*CHAT, "-m", str(real_model)], input="", capture_output=True, text=True, check=True)
+    assert "was interrupted" in done.stderr
+    ((_, hello, question, lost),) = stored()
+    assert hello[1]
+    assert hello[2] == "complete"
+    assert question == ("user", LONG.strip(), "complete")
+    assert lost[2] == "interrupted"

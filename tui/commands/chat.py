@@ -6,11 +6,13 @@ import functools
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from edgeai import ModelNotFoundError
+from edgeai import ModelError
+from edgeai.catalog import Catalog
+from edgeai.config import config_text
 from edgeai.history import Conversation, History
 from edgeai.options import Overflow
 from tui import session_options
@@ -19,9 +21,6 @@ from tui.progress_line import ProgressLine
 from tui.safe_text import one_line
 from tui.session_options import given, load_options, overflow_option, sampling_options, take_sampling
 from tui.settings import ConversationSettings
-
-if TYPE_CHECKING:
-    from edgeai.session import Session
 
 
 @click.command()
@@ -49,12 +48,14 @@ def command(
     asked = given({"system": system, **take_sampling(options)})
     with History(":memory:" if no_history else None) as history:
         stored = _stored(history, go_on, conversation)
-        settings = replace(ConversationSettings.from_json(stored.settings if stored else None), **asked)
-        if stored and asked:
-            history.update(stored.id, settings=settings.to_json())
+        model = model or _model_of(stored)
+        if stored:
+            own = replace(ConversationSettings.from_json(stored.settings), **asked)
+            history.update(stored.id, settings=own.to_json())
+        conversation_id = stored.id if stored else None
         if plain or not _has_terminal():
-            return _plain(history, stored, settings, model, given(options), overflow)
-        return _window(history, stored, settings, model, given(options))
+            return _plain(history, conversation_id, ConversationSettings(**asked), model, given(options), overflow)
+        return _window(history, conversation_id, ConversationSettings(**asked), model, given(options))
 
 
 def _stored(history: History, go_on: bool, conversation_id: str | None) -> Conversation | None:
@@ -72,39 +73,37 @@ def _has_terminal() -> bool:
     return os.environ.get("TERM") != "dumb" and all(stream is not None and stream.isatty() for stream in streams)
 
 
+def _model_of(stored: Conversation | None) -> str | None:
+    """The model that a conversation was held with, where it is still there; None takes the default."""
+    if not stored or not stored.model:
+        return None
+    try:
+        Catalog.load().resolve(stored.model)
+    except ModelError:
+        message("note", f"{stored.model} is not installed any more: the default model goes on", "yellow")
+        return None
+    return stored.model
+
+
 def _window(
     history: History,
-    stored: Conversation | None,
+    conversation_id: str | None,
     settings: ConversationSettings,
     model: str | None,
     load_options: dict[str, Any],
 ) -> int:
-    from edgeai.config import config_text
     from tui.app import EdgeAIApp
 
     open_session = functools.partial(session_options.open_session, **load_options)
-    app = EdgeAIApp(
-        open_session,
-        history,
-        model or _installed(stored),
-        settings,
-        theme=config_text("theme"),
-        conversation_id=stored.id if stored else None,
-    )
+    theme = config_text("theme")
+    app = EdgeAIApp(open_session, history, model, settings, theme=theme, conversation_id=conversation_id)
     app.run()
     return app.return_code or 0
 
 
-def _installed(stored: Conversation | None) -> str | None:
-    """The model that a conversation was held with, if it is still there."""
-    from edgeai.installed import installed_models
-
-    return next((found.name for found in installed_models() if stored and found.name == stored.model), None)
-
-
 def _plain(
     history: History,
-    stored: Conversation | None,
+    conversation_id: str | None,
     settings: ConversationSettings,
     model: str | None,
     load_options: dict[str, Any],
@@ -113,26 +112,11 @@ def _plain(
     from tui.plain import LineChat, converse
 
     for lost in history.recover():
-        message(
-            "note",
-            f"an answer in conversation {lost.conversation_id} was interrupted: what there is was kept",
-            "yellow",
-        )
+        message("note", f"an answer in {lost.conversation_id} was interrupted; what there is of it was kept", "yellow")
     with ProgressLine() as line:
-        session = _open(model, stored, on_load_progress=line.loading, **load_options)
+        session = session_options.open_session(model, on_load_progress=line.loading, **load_options)
     with session:
         if sys.stderr.isatty():
             about = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
             click.echo(click.style(about, dim=True), err=True)
-        chat = LineChat(session, history, settings, stored.id if stored else None, overflow)
-        return converse(chat)
-
-
-def _open(model: str | None, stored: Conversation | None, **options: Any) -> Session:
-    """The model asked for, else the one the conversation was held with, else the default."""
-    if model is None and stored and stored.model:
-        try:
-            return session_options.open_session(stored.model, **options)
-        except ModelNotFoundError:
-            message("note", f"{stored.model} is not installed any more: the default model goes on", "yellow")
-    return session_options.open_session(model, **options)
+        return converse(LineChat(session, history, settings, conversation_id, overflow))
