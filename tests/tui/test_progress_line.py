@@ -11,13 +11,13 @@ from tui import progress_line
 from tui.progress_line import ProgressLine
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, after_s: float = -1.0) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(progress_line, "_AFTER_S", -1.0)
+    monkeypatch.setattr(progress_line, "_AFTER_S", after_s)
 
 
-def test_it_is_shown_and_taken_away(terminal: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_shown_and_taken_away(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_terminal(monkeypatch)
     with ProgressLine() as line:
         line.loading(0.5)
         line.reading(PrefillProgress(1024, 2048, 0))
@@ -34,10 +34,8 @@ def test_it_is_shown_and_taken_away(terminal: None, capsys: pytest.CaptureFixtur
     )
 
 
-def test_what_is_quick_needs_none(
-    terminal: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress_line, "_AFTER_S", 3600.0)
+def test_what_is_quick_needs_none(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_terminal(monkeypatch, after_s=3600.0)
     with ProgressLine() as line:
         line.loading(0.5)
     assert capsys.readouterr().err == ""
