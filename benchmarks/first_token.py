@@ -20,7 +20,10 @@ from edgeai.machine import usable_cores
 from benchmarks.common import model_path, print_machine, ratio_lines
 
 QUESTION = "Name three uses of a paper clip."
-PROMPT = f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # the default model's template adds it
+PROMPT = (
+    f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
+)
 BARE = """
 import sys
 from pathlib import Path

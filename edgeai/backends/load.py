@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +51,8 @@ def load(
     from edgeai.machine import available_memory_bytes, usable_cores
 
     started = time.perf_counter()
+    # The template engine is needed as soon as the model is loaded; llama.cpp loads without Python's lock.
+    threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
     found = Catalog.load().resolve(model)
     header = read_header(found.path)
     n_ctx = choose_n_ctx(ModelShape.from_header(header), options, available_memory_bytes())
