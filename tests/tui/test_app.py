@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edgeai.history import History
 from tests.tui.chat_app import Models, running_chat
 
@@ -221,3 +223,20 @@ async def test_quitting_while_an_answer_is_made_stores_it() -> None:
     with History() as history:
         path = history.path(history.conversations()[0].id)
         assert [item.status for item in path] == ["complete", "cancelled"]
+
+
+async def test_a_fault_of_ours_is_one_line_and_a_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("[red]oops\x1b[2J")
+
+    async def run() -> None:
+        async with running_chat() as chat:
+            chat.app.call_later(fail)
+            await chat.until(lambda: (home / "crash.log").exists())
+
+    with pytest.raises(ZeroDivisionError):
+        await run()
+    error = " ".join(capsys.readouterr().err.split())
+    assert "error: the chat stopped: ZeroDivisionError: [red]oops" in error
+    assert "Traceback" not in error
+    assert "Traceback" in (home / "crash.log").read_text()
