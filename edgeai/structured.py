@@ -2,54 +2,65 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from edgeai.errors import SchemaError
+from edgeai.errors import GenerationError, SchemaError
+from edgeai.json_schema import Schema, find_fault, parse_schema, prepare
 
-_MAX_CHARS = 200_000
+GRAMMAR_OPTIONS = {
+    "whitespace_flexible": False,
+    "whitespace_pattern": None,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": False,
+    "lenient": False,
+}
+"""One way to write an object down, that of Python's json.dumps: a small model that may write any whitespace writes it
+without end. Numbers, texts and lists have the lengths that the schema allows, so give `maxLength` and `maxItems`."""
+
+_MAX_FORCED = 10_000
+
+
+class _PydanticModel(Protocol):
+    def model_json_schema(self) -> dict[str, Any]: ...
+
+    def model_validate_json(self, json_data: str) -> Any: ...
 
 
 class OutputFormat:
     """The form of an answer.
 
-    The grammar allows no white space between the parts of the JSON, in which small models lose themselves. Strings and
-    lists are as long as the schema lets them be: give `maxLength` and `maxItems`, or the answer may end at max_tokens.
-
     Attributes:
         schema: the JSON Schema.
-        grammar: the same, for llguidance.
+        grammar: the same as a grammar of llguidance.
     """
 
     def __init__(self, response_format: Any) -> None:
-        """Turn a schema into a grammar.
+        """Take a form.
 
         Args:
-            response_format: a JSON Schema (dict or JSON text) or a pydantic model class.
+            response_format: a JSON Schema as a dict or as JSON text, or a pydantic model class.
 
         Raises:
-            SchemaError: it is no schema, refers to other documents, or is too complex.
+            SchemaError: it is no schema, or has parts that cannot be made a grammar of (`not`, `if`, `uniqueItems`,
+                references to other documents …). The message names the place.
         """
-        self._model = response_format if hasattr(response_format, "model_json_schema") else None
-        self.schema = _schema(self._model.model_json_schema() if self._model else response_format)
-        import llguidance
-
-        try:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(
-                dict(self.schema), overrides={"whitespace_flexible": False}
-            )
-        except (ValueError, TypeError, RecursionError) as exc:
-            raise SchemaError(f"response_format is not a JSON Schema: {exc}") from exc
-        if problem := llguidance.LLMatcher.validate_grammar(grammar):
-            raise SchemaError(f"response_format cannot be used: {_first_line(problem)}")
-        self.grammar: str = grammar
+        self._model = _as_model(response_format)
+        self.schema: Schema = parse_schema(_schema_of(self._model) if self._model else _as_schema(response_format))
+        schema = prepare(self.schema)
+        if problem := _problem(schema):
+            place, problem = find_fault(schema, problem, _problem)
+            where = f" at {place if len(place) < 120 else '…' + place[-120:]!r}" if place else ""
+            raise SchemaError(f"response_format{where}: {problem}")
+        self.grammar: str = _grammar(schema)
 
     def parse(self, text: str) -> Any:
-        """The object that an answer stands for; None where it was cut short.
+        """What an answer stands for: plain data or, with a pydantic model, its instance; None where it was cut short.
 
         Raises:
-            SchemaError: the JSON is whole, but the pydantic model has rules of its own that it breaks.
+            GenerationError: the answer has the form, but the pydantic model's own validators refuse it.
         """
         try:
             value = json.loads(text)
@@ -58,30 +69,90 @@ class OutputFormat:
         if self._model is None:
             return value
         try:
-            return self._model.model_validate(value)
+            return self._model.model_validate_json(text)
         except ValueError as exc:
-            raise SchemaError(f"the answer breaks a rule of {self._model.__name__}: {_first_line(str(exc))}") from exc
+            reason = " ".join(str(exc).split())[:300]
+            raise GenerationError(f"the answer has the right form, but it is refused: {reason}") from exc
 
 
-def _schema(value: Any) -> Mapping[str, Any]:
-    """A schema from a dict or from JSON text, small enough to be looked at."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as exc:
-            raise SchemaError(f"response_format is not JSON: {exc}") from exc
-    if not isinstance(value, Mapping):
-        raise SchemaError(
-            f"response_format is {type(value).__name__}: expected a JSON Schema (dict or JSON text) or a pydantic model"
-        )
+def _as_model(response_format: Any) -> _PydanticModel | None:
+    is_model = isinstance(response_format, type) and hasattr(response_format, "model_json_schema")
+    return response_format if is_model else None
+
+
+def _schema_of(model: _PydanticModel) -> dict[str, Any]:
     try:
-        n_chars = len(json.dumps(value))
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise SchemaError(f"response_format is not plain JSON: {exc}") from exc
-    if n_chars > _MAX_CHARS:
-        raise SchemaError(f"response_format has {n_chars:,} characters: expected at most {_MAX_CHARS:,}")
-    return value
+        return model.model_json_schema()
+    except (TypeError, ValueError, RuntimeError) as exc:
+        raise SchemaError(f"response_format: no JSON Schema can be made of {model!r}: {exc}") from exc
 
 
-def _first_line(text: str) -> str:
-    return " ".join(text.split())[:200]
+def _as_schema(response_format: Any) -> Any:
+    if isinstance(response_format, (dict, str)):
+        return response_format
+    raise SchemaError(
+        f"response_format is a {type(response_format).__name__}: expected a JSON Schema (dict or JSON text) or a "
+        "pydantic model class"
+    )
+
+
+def _grammar(schema: Schema) -> str:
+    import llguidance
+
+    try:
+        grammar: str = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=GRAMMAR_OPTIONS)
+    except ValueError as exc:
+        raise SchemaError(f"the JSON Schema cannot be read: {exc}") from exc
+    return grammar
+
+
+def _problem(schema: Schema) -> str:
+    """What keeps a schema from being followed; "" for nothing."""
+    import llguidance
+
+    try:
+        grammar = _grammar(schema)
+    except SchemaError as exc:
+        return str(exc)
+    matcher = llguidance.LLMatcher(_byte_tokenizer(), grammar, log_level=0)
+    for _ in range(_MAX_FORCED):  # the beginning that any answer has: a schema that nothing follows fails here
+        forced = matcher.compute_ff_tokens()
+        if not forced or not matcher.consume_tokens(forced):
+            break
+    if not matcher.is_error() and not matcher.is_stopped():
+        matcher.compute_bitmask()
+    return _in_words(matcher.get_error()) if matcher.is_error() else ""
+
+
+def _in_words(error: str) -> str:
+    """llguidance's message in one line."""
+    lines = [line.strip() for line in error.split("<state>")[0].splitlines() if line.strip()]
+    if lines[0].startswith("NoExtension") or "Too many items" in lines[0]:
+        return "nothing can follow it: it asks for itself without end, or contradicts itself"
+    if "Current row has" in lines[0]:
+        return "it has too many optional properties or alternatives at one place"
+    if lines[0].startswith("regex parse error"):
+        return f"{lines[-1].removeprefix('error: ')} in the pattern {lines[1][:80]!r}"
+    if lines[0].startswith("Unimplemented keys"):
+        return f"{lines[0].partition(': ')[2]} cannot be followed: leave it out"
+    if lines[0].startswith("Resource"):
+        return f"the reference {lines[0].split(chr(39))[1]!r} leads out of the schema: put its target under $defs"
+    return lines[0][:300]
+
+
+@functools.cache
+def _byte_tokenizer() -> Any:
+    """A tokenizer whose tokens are the bytes, to try grammars with."""
+    import llguidance
+
+    return llguidance.LLTokenizer(llguidance.TokenizerWrapper(_Bytes()), n_vocab=257, eos_token=[256], slices=[])
+
+
+class _Bytes:
+    tokens = [bytes([value]) for value in range(256)] + [b"<end>"]
+    special_token_ids = (256,)
+    eos_token_id = 256
+    bos_token_id = None
+
+    def __call__(self, data: bytes) -> list[int]:
+        return list(data)
