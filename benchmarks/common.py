@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeai.machine import machine
-
 from edgeai.catalog import Catalog
+from edgeai.machine import machine
 
 TEXT = (
     "The history of the sea begins with the first rivers. People who lived near the coast told stories of storms and "

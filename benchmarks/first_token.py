@@ -15,15 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from edgeai.machine import usable_cores
-
 from benchmarks.common import model_path, print_machine, ratio_lines
+from edgeai.machine import usable_cores
 
 QUESTION = "Name three uses of a paper clip."
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # the default model's template adds it
-PROMPT = (
-    f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
-)
+PROMPT = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
 BARE = """
 import sys
 from pathlib import Path

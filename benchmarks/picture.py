@@ -1,6 +1,6 @@
 """The picture at the head of the README: the chat on the real model, exported as SVG.
 
-    python -m benchmarks.picture [chat.svg]
+python -m benchmarks.picture [chat.svg]
 """
 
 from __future__ import annotations

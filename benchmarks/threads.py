@@ -12,10 +12,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from edgeai.machine import usable_cores
-
 import edgeai
 from benchmarks.common import TEXT, model_path, one_busy_process, print_machine
+from edgeai.machine import usable_cores
 
 
 def decode_rates(sessions: dict[Any, edgeai.Session], rounds: int, n_tokens: int) -> dict[Any, float]:
