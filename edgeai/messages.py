@@ -18,10 +18,12 @@ class ToolCall:
     Attributes:
         name: the tool's name.
         arguments: its keyword arguments, as parsed from JSON.
+        error: why it cannot be run (no such tool, wrong arguments); "" for a good call.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """
     try:
         return typing.get_type_hints(function)
-    except (NameError, TypeError) as exc:
+    except (NameError, TypeError, SyntaxError, AttributeError) as exc:
         raise SchemaError(f"tool {_name(function)}: its type hints cannot be read: {exc}") from exc
 
 
@@ -42,6 +43,8 @@ def parameters_schema(function: Callable[..., Any]) -> tuple[str, dict[str, Any]
     Raises:
         SchemaError: naming the parameter and its hint.
     """
+    if inspect.iscoroutinefunction(function):
+        raise SchemaError(f"tool {_name(function)} is async: expected an ordinary function")
     hints = hints_of(function)
     description, told = _docstring(function)
     properties: dict[str, Any] = {}
@@ -57,6 +60,8 @@ def parameters_schema(function: Callable[..., Any]) -> tuple[str, dict[str, Any]
         properties[name] = schema
         if parameter.default is parameter.empty:
             required.append(name)
+        elif isinstance(default := getattr(parameter.default, "value", parameter.default), (str, int, float)):
+            schema["default"] = default
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return description, schema
 
@@ -69,10 +74,9 @@ def _schema_of(hint: Any, where: str) -> dict[str, Any]:
         return {"type": "array", "items": _schema_of(arguments[0], where)}
     if origin is dict and len(arguments) == 2 and arguments[0] is str:
         return {"type": "object", "additionalProperties": _schema_of(arguments[1], where)}
-    if origin is Literal:
-        return {"enum": list(arguments)}
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return {"enum": [member.value for member in hint]}
+    choices = _choices(hint)
+    if choices and all(type(choice) in (str, int, float, bool, type(None)) for choice in choices):
+        return {"enum": choices}
     if origin in (Union, types.UnionType):
         return {"anyOf": [{"type": "null"} if one is type(None) else _schema_of(one, where) for one in arguments]}
     raise SchemaError(
@@ -81,18 +85,29 @@ def _schema_of(hint: Any, where: str) -> dict[str, Any]:
     )
 
 
+def _choices(hint: Any) -> list[Any]:
+    """The values of a Literal or an Enum; none for other hints."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [member.value for member in hint] if isinstance(hint, type) and issubclass(hint, enum.Enum) else []
+
+
 def problem_with(value: Any, schema: Mapping[str, Any], where: str = "") -> str | None:
     """What is wrong with a JSON value, in a few words; None where it follows the schema made here."""
     name = where or "the arguments"
+    shown = reprlib.repr(value)
     if "anyOf" in schema:
         if all(problem_with(value, one, where) for one in schema["anyOf"]):
-            return f"{name} = {value!r} has the wrong type"
+            return f"{name} = {shown} has the wrong type"
         return None
     if "enum" in schema:
-        return None if value in schema["enum"] else f"{name} = {value!r}: expected one of {schema['enum']}"
+        known = any(
+            value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in schema["enum"]
+        )
+        return None if known else f"{name} = {shown}: expected one of {schema['enum']}"
     kind = schema.get("type")
     if kind is not None and not _is(value, kind):
-        return f"{name} = {value!r}: expected {kind}"
+        return f"{name} = {shown}: expected {kind}"
     if kind == "array":
         items = enumerate(value)
         problems = (problem_with(item, schema.get("items", {}), f"{name}[{index}]") for index, item in items)
@@ -109,7 +124,7 @@ def _problem_with_object(value: Mapping[str, Any], schema: Mapping[str, Any], wh
     for name, item in value.items():
         one = properties.get(name, more)
         if one is False:
-            return f"there is no parameter {name!r}: expected {', '.join(properties) or 'none'}"
+            return f"there is no parameter {reprlib.repr(name)}: expected {', '.join(properties) or 'none'}"
         if isinstance(one, Mapping) and (problem := problem_with(item, one, f"{where}.{name}" if where else name)):
             return problem
     return None
@@ -125,13 +140,17 @@ def _is(value: Any, kind: str) -> bool:
 
 def to_hint(value: Any, hint: Any) -> Any:
     """A checked JSON value as a hint wants it: an Enum's member, a whole number as int, a number as float."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is list:
+        return [to_hint(item, arguments[0]) for item in value]
+    if origin is dict:
+        return {key: to_hint(item, arguments[1]) for key, item in value.items()}
+    if origin in (Union, types.UnionType):
+        fitting = (one for one in arguments if one is not type(None) and not problem_with(value, _schema_of(one, "")))
+        return value if value is None else to_hint(value, next(fitting))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint(value)
-    if hint is int and isinstance(value, float):
-        return int(value)
-    if hint is float and isinstance(value, int):
-        return float(value)
-    return value
+    return hint(value) if hint in (int, float) else value
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

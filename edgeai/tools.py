@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 from edgeai.errors import SchemaError
@@ -13,6 +14,7 @@ from edgeai.tool_calls import find_calls
 from edgeai.tool_schema import hints_of, parameters_schema, problem_with, to_hint
 
 MAX_RESULT_CHARS = 20_000
+MAX_ERROR_CHARS = 500
 
 
 class ToolBox:
@@ -30,7 +32,8 @@ class ToolBox:
                 paragraph of the docstring and its `Args:` section tell the model what they are for.
 
         Raises:
-            SchemaError: a parameter has no type hint, or one that JSON cannot carry; two tools have the same name.
+            SchemaError: a parameter has no type hint, or one that JSON cannot carry; two tools have the same name; a
+                function is async.
         """
         self._functions: dict[str, Callable[..., Any]] = {}
         self._parameters: dict[str, Mapping[str, Any]] = {}
@@ -49,33 +52,43 @@ class ToolBox:
     def parse(self, text: str) -> tuple[ToolCall, ...]:
         """The calls that a model's text asks for; none where it is an ordinary answer.
 
-        Text that has the form of a call but names no tool of this box is an ordinary answer.
+        A call of no tool of this box, or with wrong arguments, says so in its `error`. JSON that is not marked as a
+        call and names no tool is an ordinary answer.
         """
-        return tuple(call for call in find_calls(text) if call.name in self._functions)
+        calls = (call for call, marked in find_calls(text) if marked or call.name in self._functions)
+        return tuple(replace(call, error=self._problem(call)) for call in calls)
 
     def run(self, call: ToolCall) -> str:
         """Call a tool.
 
         Returns:
-            The result as JSON (text as it is). Wrong arguments and the tool's own exceptions become a text beginning
-            with "error:", which the model reads and may mend.
+            The result as JSON (text as it is). Wrong calls and the tool's own exceptions become a text beginning with
+            "error:", which the model reads and may mend.
         """
-        if problem := problem_with(call.arguments, self._parameters[call.name]):
-            return f"error: {call.name}: {problem}"
+        if problem := self._problem(call):
+            return f"error: {problem}"
         function = self._functions[call.name]
+        hints = hints_of(function)
         try:
-            result = function(**_converted(function, call.arguments))
-            text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+            result = function(**{name: to_hint(value, hints[name]) for name, value in call.arguments.items()})
+            text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=_plain)
         except Exception as exc:  # noqa: BLE001 - whatever the tool raises, the model is told
-            return f"error: {call.name}: {type(exc).__name__}: {exc}"
+            return f"error: {call.name}: {type(exc).__name__}: {exc}"[:MAX_ERROR_CHARS]
         return text if len(text) <= MAX_RESULT_CHARS else text[:MAX_RESULT_CHARS] + " … (cut)"
 
+    def _problem(self, call: ToolCall) -> str:
+        """Why a call cannot be run; "" for a good one."""
+        if call.name not in self._functions:
+            names = ", ".join(self._functions)
+            return f"there is no tool {call.name[:64]!r}: expected one of {names}"[:MAX_ERROR_CHARS]
+        problem = problem_with(dict(call.arguments), self._parameters[call.name])
+        return f"{call.name}: {problem}"[:MAX_ERROR_CHARS] if problem else ""
 
-def _converted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as the function's hints want them: members of an Enum, floats written as whole numbers."""
-    hints = hints_of(function)
-    return {name: to_hint(value, hints[name]) for name, value in arguments.items() if name in _names(function)}
 
-
-def _names(function: Callable[..., Any]) -> set[str]:
-    return set(inspect.signature(function).parameters)
+def _plain(value: Any) -> Any:
+    """What JSON can carry of a tool's result."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    return list(value) if isinstance(value, (set, frozenset, tuple)) else str(value)
