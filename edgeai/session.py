@@ -248,16 +248,19 @@ class Session:
     def _make_template(self) -> ChatTemplate:
         info = self._backend.info
         source = self._template_source or info.chat_template
+        tokens: dict[str, Any] = {
+            "bos_token": info.bos_token,
+            "eos_token": info.eos_token,
+            "special_tokens": info.special_tokens,
+        }
         if source == "plain":
-            return ChatTemplate.plain()
+            return ChatTemplate.plain(**tokens)
         if source is None:
             raise ChatTemplateError(
                 f'{self.model_name} has no chat template: pass one as chat_template=…, or chat_template="plain" for '
                 "a simple one, or use complete()"
             )
-        return ChatTemplate(
-            source, bos_token=info.bos_token, eos_token=info.eos_token, special_tokens=info.special_tokens
-        )
+        return ChatTemplate(source, **tokens)
 
     def _start(self, job: Job, prepare: Callable[[], None]) -> Response:
         """Prepare a prompt, raising what is wrong with it, and let a thread make the answer."""

@@ -82,9 +82,11 @@ class LlamaModel:
 
     @functools.cached_property
     def control_ids(self) -> frozenset[int]:
-        """Tokens that steer the model and are no text."""
-        is_control = self._llama.llama_vocab_is_control
-        return frozenset(token for token in range(self.n_vocab) if is_control(self._vocab, token))
+        """Tokens that steer the model and are no text: those that are read with parse_special only."""
+        llama_cpp, vocab = self._llama, self._vocab
+        mask = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        attributes = llama_cpp.llama_vocab_get_attr
+        return frozenset(token for token in range(self.n_vocab) if attributes(vocab, token) & mask)
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends an answer."""
