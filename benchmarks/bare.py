@@ -21,8 +21,16 @@ class Bare:
     """One model and one context, with nothing round it."""
 
     def __init__(
-        self, path: Path, *, n_ctx: int = 256, n_batch: int = 256, n_ubatch: int = 64, n_threads: int = 1
+        self,
+        path: Path,
+        *,
+        n_ctx: int = 256,
+        n_batch: int = 256,
+        n_ubatch: int = 64,
+        n_threads: int = 1,
+        flash_attn: bool | None = False,
     ) -> None:
+        """Load; `flash_attn` None leaves it to llama.cpp, which takes it."""
         llama.llama_log_set(_quiet, ctypes.c_void_p(0))
         llama.llama_backend_init()
         model_params = llama.llama_model_default_params()
@@ -34,6 +42,8 @@ class Bare:
         params.n_ctx, params.n_batch, params.n_ubatch = n_ctx, n_batch, n_ubatch
         params.n_threads = params.n_threads_batch = n_threads
         params.swa_full = False
+        if flash_attn is not None:
+            params.flash_attn_type = int(flash_attn)
         self.context: Any = llama.llama_init_from_model(self.model, params)
         assert self.context, path
         self.vocab: Any = llama.llama_model_get_vocab(self.model)

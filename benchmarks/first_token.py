@@ -25,7 +25,7 @@ BARE = """
 import sys
 from pathlib import Path
 from benchmarks.bare import Bare
-loop = Bare(Path(sys.argv[1]), n_ctx=4096, n_batch=512, n_ubatch=512, n_threads=int(sys.argv[2]))
+loop = Bare(Path(sys.argv[1]), n_ctx=4096, n_batch=512, n_ubatch=128, n_threads=int(sys.argv[2]))
 loop.prefill(loop.tokenize(sys.argv[3], parse_special=True))
 for piece in loop.decode(8):
     sys.stdout.buffer.write(piece)

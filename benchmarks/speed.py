@@ -1,7 +1,9 @@
 """Prefill and decode against a bare loop on llama.cpp's C API, and against llama-cpp-python's `Llama` class.
 
-All three have the same file, threads, batch sizes and prompt in one process, and take turns, so that what disturbs the
-machine disturbs them alike. Greedy; the same 128 tokens.
+All three have the same file, threads, batch sizes and prompt, each in a process of its own (OpenMP's teams of threads
+disturb each other inside one), and take turns, so that what disturbs the machine disturbs them alike. Greedy; 128
+tokens. The bare loop stands there twice: with the attention that a Session takes on a CPU (not fused, as `Llama` has
+it too), and with llama.cpp's own choice (fused).
 
     python -m benchmarks.speed [--threads N] [--rounds N] [--model PATH]
 """
@@ -9,8 +11,11 @@ machine disturbs them alike. Greedy; the same 128 tokens.
 from __future__ import annotations
 
 import argparse
+import functools
+import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +27,14 @@ N_PROMPT = 512
 N_DECODE = 128
 N_CTX = 2048
 N_BATCH = 512
+N_UBATCH = 128
 
 Rates = tuple[float, float]  # prefill, decode: tokens a second
-Contender = Callable[[], Rates]
+Run = Callable[[], Rates]
 
 
-def ours(path: Path, n_threads: int) -> Contender:
-    session = edgeai.Session(path, n_ctx=N_CTX, n_batch=N_BATCH, n_ubatch=N_BATCH, n_threads=n_threads)
-    prompt = prompt_text(session)
+def ours(path: Path, n_threads: int, prompt: str) -> Run:
+    session = edgeai.Session(path, n_ctx=N_CTX, n_batch=N_BATCH, n_ubatch=N_UBATCH, n_threads=n_threads)
 
     def run() -> Rates:
         session._backend._cache.clear()  # type: ignore[attr-defined]
@@ -41,13 +46,8 @@ def ours(path: Path, n_threads: int) -> Contender:
     return run
 
 
-def prompt_text(session: edgeai.Session) -> str:
-    """About N_PROMPT tokens of text."""
-    return TEXT * (N_PROMPT // session.count_tokens(TEXT))
-
-
-def bare(path: Path, n_threads: int, prompt: str) -> Contender:
-    loop = Bare(path, n_ctx=N_CTX, n_batch=N_BATCH, n_ubatch=N_BATCH, n_threads=n_threads)
+def bare(path: Path, n_threads: int, prompt: str, flash_attn: bool | None = False) -> Run:
+    loop = Bare(path, n_ctx=N_CTX, n_batch=N_BATCH, n_ubatch=N_UBATCH, n_threads=n_threads, flash_attn=flash_attn)
     tokens = loop.tokenize(prompt)
 
     def run() -> Rates:
@@ -61,21 +61,50 @@ def bare(path: Path, n_threads: int, prompt: str) -> Contender:
     return run
 
 
-def high_level(path: Path, n_threads: int, prompt: str) -> Contender:
+def high_level(path: Path, n_threads: int, prompt: str) -> Run:
     from llama_cpp import Llama
 
-    options: dict[str, Any] = {"n_ctx": N_CTX, "n_batch": N_BATCH, "n_ubatch": N_BATCH, "verbose": False}
+    options: dict[str, Any] = {"n_ctx": N_CTX, "n_batch": N_BATCH, "n_ubatch": N_UBATCH, "verbose": False}
     llama = Llama(str(path), n_threads=n_threads, n_threads_batch=n_threads, **options)
     tokens = llama.tokenize(prompt.encode())
 
     def run() -> Rates:
         llama.reset()
         started = time.perf_counter()
-        times = [
-            time.perf_counter()
-            for _ in llama.create_completion(tokens, temperature=0, max_tokens=N_DECODE, stream=True)
-        ]
+        answer = llama.create_completion(tokens, temperature=0, max_tokens=N_DECODE, stream=True)
+        times = [time.perf_counter() for _ in answer]
         return len(tokens) / (times[0] - started), (N_DECODE - 1) / (times[-1] - times[0])
+
+    return run
+
+
+CONTENDERS: dict[str, Callable[[Path, int, str], Run]] = {
+    "edgeai.Session": ours,
+    "C API, bare loop": bare,
+    "C API, llama.cpp's own attention": functools.partial(bare, flash_attn=None),
+    "llama_cpp.Llama": high_level,
+}
+
+
+def serve(pipe: Connection, name: str, path: Path, n_threads: int, prompt: str) -> None:
+    """In a process of its own: a run for every word that comes."""
+    run = CONTENDERS[name](path, n_threads, prompt)
+    pipe.send(None)
+    while pipe.recv():
+        pipe.send(run())
+
+
+def start(name: str, path: Path, n_threads: int, prompt: str) -> Run:
+    """A contender in its process."""
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    context.Process(target=serve, args=(there, name, path, n_threads, prompt), daemon=True).start()
+    here.recv()
+
+    def run() -> Rates:
+        here.send(True)
+        rates: Rates = here.recv()
+        return rates
 
     return run
 
@@ -91,16 +120,12 @@ def main() -> None:
 
     n_threads = arguments.threads or usable_cores()
     with edgeai.Session(path, n_ctx=512) as session:
-        prompt = prompt_text(session)
-    contenders = {
-        "edgeai.Session": ours(path, n_threads),
-        "C API, bare loop": bare(path, n_threads, prompt),
-        "llama_cpp.Llama": high_level(path, n_threads, prompt),
-    }
+        prompt = TEXT * (N_PROMPT // session.count_tokens(TEXT))
+    contenders = {name: start(name, path, n_threads, prompt) for name in CONTENDERS}
     rates: dict[str, list[Rates]] = {name: [] for name in contenders}
     for round_ in range(arguments.rounds + 1):
         for name, run in contenders.items():
-            time.sleep(0.2)  # the last one's threads stop spinning
+            time.sleep(0.3)  # the last one's threads stop spinning
             measured = run()
             if round_:  # the first one warms up
                 rates[name].append(measured)

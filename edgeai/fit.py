@@ -61,11 +61,11 @@ def estimate(
     shape: ModelShape,
     *,
     n_ctx: int,
-    n_ubatch: int = 512,
+    n_ubatch: int = 128,
     type_k: str = "f16",
     type_v: str = "f16",
     swa_full: bool = False,
-    flash_attn: bool | None = None,
+    flash_attn: bool | None = False,
 ) -> Estimate:
     """The memory that a model needs.
 
@@ -76,7 +76,7 @@ def estimate(
         type_k: element type of the K cache.
         type_v: element type of the V cache.
         swa_full: keep the whole cache of sliding-window layers.
-        flash_attn: fused attention; None counts as on, which is what llama.cpp decides on a CPU.
+        flash_attn: fused attention; None, llama.cpp's own choice, counts as on.
     """
     cells = _padded(n_ctx)
     n_ubatch = min(n_ubatch, cells)
@@ -190,7 +190,7 @@ def _estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estima
         type_k=options.type_k,
         type_v=options.type_v,
         swa_full=options.swa_full,
-        flash_attn=options.flash_attn,
+        flash_attn=options.fused_attention,
     )
 
 

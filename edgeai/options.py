@@ -13,6 +13,7 @@ Overflow = Literal["error", "trim"]
 
 KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """Types a KV cache can have; the names llama.cpp's --cache-type-k takes."""
+_FLOAT_TYPES = ("f32", "f16", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,9 @@ class LoadOptions:
         n_gpu_layers: layers given to a GPU, where llama.cpp was built for one; -1 is all.
         type_k: element type of the K cache, one of KV_TYPES.
         type_v: element type of the V cache; a quantized one needs flash_attn.
-        flash_attn: fused attention; None lets llama.cpp decide.
+        flash_attn: fused attention. None takes it where it is needed (a quantized type_v) and leaves it to llama.cpp
+            on a GPU; on a CPU it makes long prompts somewhat faster and the answers to them far slower
+            (benchmarks/attention.py).
         use_mmap: map the weights instead of reading them into memory.
         use_mlock: keep the weights from being swapped out.
         swa_full: keep the whole cache of sliding-window layers (more memory; turns can be edited without evaluating
@@ -37,7 +40,7 @@ class LoadOptions:
 
     n_ctx: int | Auto = "auto"
     n_batch: int = 512
-    n_ubatch: int = 512
+    n_ubatch: int = 128
     n_threads: int | Auto = "auto"
     n_gpu_layers: int = 0
     type_k: str = "f16"
@@ -59,6 +62,17 @@ class LoadOptions:
         for name in ("type_k", "type_v"):
             if getattr(self, name) not in KV_TYPES:
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(KV_TYPES)}")
+        if self.flash_attn is False and self.type_v not in _FLOAT_TYPES:
+            raise OptionError(
+                f"type_v = {self.type_v!r} needs flash_attn: leave flash_attn out, or take type_v = 'f16'"
+            )
+
+    @property
+    def fused_attention(self) -> bool | None:
+        """What flash_attn comes to; None leaves it to llama.cpp."""
+        if self.flash_attn is not None:
+            return self.flash_attn
+        return None if self.n_gpu_layers else self.type_v not in _FLOAT_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ def test_buffers_are_those_that_llama_cpp_allocates(
         type_k=options.type_k,
         type_v=options.type_v,
         swa_full=options.swa_full,
+        flash_attn=options.fused_attention,
     )
     kv_mib = allocated(caplog.text, "KV") + allocated(caplog.text, "RS")
     assert need.kv_bytes / MIB == pytest.approx(kv_mib, abs=0.02)
@@ -94,10 +95,10 @@ print(json.dumps([int(peak.split()[1]) * 1024, used]))
     ("options", "n_words"),
     [
         ({"n_ctx": 2048}, 1900),
-        ({"n_ctx": 8192, "n_ubatch": 128}, 1000),
+        ({"n_ctx": 8192, "n_ubatch": 512}, 6000),
         ({"n_ctx": 4096, "type_k": "q8_0", "type_v": "q8_0"}, 1000),
     ],
-    ids=["2048", "8192-ubatch-128", "4096-q8_0"],
+    ids=["2048", "8192-ubatch-512", "4096-q8_0"],
 )
 def test_estimate_is_within_a_tenth_of_what_a_process_uses(
     real_model: Path, options: dict[str, Any], n_words: int
@@ -107,7 +108,8 @@ def test_estimate_is_within_a_tenth_of_what_a_process_uses(
     assert done.returncode == 0, done.stderr[-2000:]
     peak_bytes, n_used = json.loads(done.stdout)
     assert n_used > n_words
-    need = estimate(ModelShape.from_header(read_header(real_model)), **options)
+    flash_attn = LoadOptions(**options).fused_attention
+    need = estimate(ModelShape.from_header(read_header(real_model)), **options, flash_attn=flash_attn)
     assert need.total_bytes == pytest.approx(peak_bytes, rel=0.1)
 
 
@@ -148,8 +150,8 @@ def test_kv_cache_of_a_published_model() -> None:
 
 
 def test_attention_that_is_not_fused_needs_its_matrix() -> None:
-    fused, plain = (estimate(QWEN3_4B, n_ctx=4096, flash_attn=flash_attn) for flash_attn in (None, False))
-    assert plain.compute_bytes - fused.compute_bytes == 512 * 4096 * 32 * 4
+    fused, plain = (estimate(QWEN3_4B, n_ctx=4096, flash_attn=flash_attn) for flash_attn in (True, False))
+    assert plain.compute_bytes - fused.compute_bytes == 128 * 4096 * 32 * 4
 
 
 @pytest.mark.parametrize("name", list(Catalog.load().entries))

@@ -78,8 +78,8 @@ class LlamaBackend:
         params.n_threads, params.n_threads_batch = self._n_threads
         params.type_k = getattr(llama_cpp, f"GGML_TYPE_{options.type_k.upper()}")
         params.type_v = getattr(llama_cpp, f"GGML_TYPE_{options.type_v.upper()}")
-        if options.flash_attn is not None:
-            params.flash_attn_type = int(options.flash_attn)
+        if options.fused_attention is not None:
+            params.flash_attn_type = int(options.fused_attention)
         params.swa_full = options.swa_full
         params.abort_callback = self._abort.callback
         params.abort_callback_data = self._abort.data

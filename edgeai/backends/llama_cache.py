@@ -20,7 +20,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edgeai.backends.llama_native import last_error
+from edgeai.backends.llama_native import engine_thread, last_error
 from edgeai.errors import GenerationError
 
 MAX_CHECKPOINTS = 8
@@ -41,6 +41,7 @@ class LlamaCache:
         self.tokens: list[int] = []
         self.needs_checkpoints = recurrent or n_swa > 0
         self._llama = llama_cpp
+        self._thread = engine_thread()
         self._context = context
         self._memory = llama_cpp.llama_get_memory(context)
         self._n_batch = n_batch
@@ -101,7 +102,8 @@ class LlamaCache:
         n_before = len(self.tokens)
         n_tokens = len(tokens)
         self._piece[:n_tokens] = list(tokens)
-        status = self._llama.llama_decode(self._context, self._llama.llama_batch_get_one(self._piece, n_tokens))
+        batch = self._llama.llama_batch_get_one(self._piece, n_tokens)
+        status = self._thread.run(lambda: self._llama.llama_decode(self._context, batch))
         self.tokens.extend(tokens)
         if status == 0:
             return True

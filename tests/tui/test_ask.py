@@ -238,7 +238,11 @@ def test_it_starts_without_the_heavy_libraries() -> None:
 def test_paris(real_model: Path) -> None:
     args = ["What is the capital of France? Answer with one word.", "-m", str(real_model), "--temperature", "0.2"]
     done = subprocess.run(
-        [*ASK, *args, "--top-p", "0.9", "--seed", "1", "--stats"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        [*ASK, *args, "--top-p", "0.9", "--seed", "1", "--stats"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
     assert "Paris" in done.stdout
     stats = json.loads(done.stderr)
