@@ -32,8 +32,8 @@ def decode_rates(sessions: dict[Any, edgeai.Session], rounds: int, n_tokens: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=120)
     parser.add_argument("--model", type=Path, default=None)
     arguments = parser.parse_args()
     path = arguments.model or model_path()
