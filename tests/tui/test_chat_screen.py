@@ -156,16 +156,17 @@ async def test_search_opens_the_branch_with_the_message() -> None:
         assert chat.screen.conversation.selected == 1
 
 
-async def test_exporting(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "whole"), [("X", True), ("x", False)])
+async def test_exporting_a_block_or_all_of_it(tmp_path: Path, key: str, whole: bool) -> None:
     async with running_chat(Models("one"), folder=tmp_path) as chat:
         await chat.ask("first question")
-        await at_block(chat, "x")
+        await at_block(chat, key)
         await chat.until(lambda: chat.app.screen is not chat.screen)
         await chat.press("enter")
         await chat.until(lambda: "Exported" in chat.toasts)
         text = (tmp_path / "first-question.md").read_text()
-        assert "first question" in text
         assert "one" in text
+        assert ("## You" in text or "## User" in text) == whole
 
 
 @pytest.mark.parametrize(("size", "with_list"), [((80, 24), False), ((200, 60), True)])

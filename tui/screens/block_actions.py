@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 
 from textual import on, work
@@ -31,10 +32,12 @@ class BlockActions(TurnScreen):
             self._copy(block.safe_text(), "Copied")
         elif event.action == "copy_code":
             self._copy("\n\n".join(block.code), "Code copied", nothing="There is no code block in it.")
-        elif event.action == "export":
+        elif event.action == "export_all":
             self.action_export()
         elif (message := self._stored(block)) is None:
             self.say("It is not stored yet: wait for its end.")
+        elif event.action == "export":
+            self.action_export(message)
         elif event.action == "edit":
             self._edit(message)
         elif event.action == "regenerate":
@@ -73,8 +76,8 @@ class BlockActions(TurnScreen):
         self.prompt.focus()
 
     @work
-    async def action_export(self) -> None:
-        """Write the conversation to a file."""
+    async def action_export(self, message: StoredMessage | None = None) -> None:
+        """Write a message, or without one the whole conversation, to a file."""
         from tui.screens.export import ExportScreen
 
         if (conversation_id := self.chat.id) is None:
@@ -87,10 +90,11 @@ class BlockActions(TurnScreen):
 
         def export() -> None:
             stored = self.history.get(conversation_id)
+            only = [dataclasses.replace(message, parent_id=None)] if message else None
             if choice.format == "json":
-                text = to_json(stored, self.history.all_messages(conversation_id))
+                text = to_json(stored, only or self.history.all_messages(conversation_id))
             else:
-                text = to_markdown(stored, self.history.path(conversation_id))
+                text = to_markdown(stored, only or self.history.path(conversation_id))
             write_text(choice.path, text)
 
         try:
