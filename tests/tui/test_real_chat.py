@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ from tui.app import EdgeAIApp
 from tui.settings import ConversationSettings
 
 pytestmark = pytest.mark.weights
+
+NUMBERS = itertools.count()
 
 
 async def test_a_whole_conversation(real_model: Path) -> None:
@@ -63,7 +66,7 @@ class TmuxChat:
     """`edgeai chat` in a terminal of 100 by 30, seen and typed into through tmux."""
 
     def __init__(self, home: Path, model: Path) -> None:
-        self._socket = f"edgeai-test-{os.getpid()}"
+        self._socket = f"edgeai-test-{os.getpid()}-{next(NUMBERS)}"  # a server that is ending takes no new window
         program = "import sys; from tui.cli import main; sys.exit(main())"
         self._command = f"{sys.executable} -c '{program}' chat -m {model}; echo exit code $?; sleep 60"
         self._environment = {**os.environ, "EDGEAI_HOME": str(home)}
@@ -94,7 +97,7 @@ class TmuxChat:
     def wait_for(self, pattern: str) -> str:
         """The screen as soon as it shows the pattern."""
         screen = ""
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 60
         while time.monotonic() < limit:
             screen = self.tmux("capture-pane", "-p", "-t", "chat")
             if re.search(pattern, screen):
