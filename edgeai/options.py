@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +13,8 @@ Overflow = Literal["error", "trim"]
 
 KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """Types a KV cache can have; the names llama.cpp's --cache-type-k takes."""
+MAX_THREADS = 512
+"""llama.cpp's own bound (GGML_MAX_N_THREADS); far beyond it the process dies in native code."""
 _FLOAT_TYPES = ("f32", "f16", "bf16")
 
 
@@ -55,6 +57,8 @@ class LoadOptions:
             value = getattr(self, name)
             if value != "auto" and not _is_int(value, 1):
                 raise OptionError(f'{name} = {value!r}: expected a positive number or "auto"')
+        if self.n_threads != "auto" and self.n_threads > MAX_THREADS:
+            raise OptionError(f'n_threads = {self.n_threads}: expected at most {MAX_THREADS}, or "auto"')
         if not _is_int(self.n_batch, 1) or not _is_int(self.n_ubatch, 1):
             raise OptionError(f"n_batch = {self.n_batch!r}, n_ubatch = {self.n_ubatch!r}: expected positive numbers")
         if not _is_int(self.n_gpu_layers, -1):
@@ -62,6 +66,11 @@ class LoadOptions:
         for name in ("type_k", "type_v"):
             if getattr(self, name) not in KV_TYPES:
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(KV_TYPES)}")
+        for name in ("use_mmap", "use_mlock", "swa_full"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name} = {getattr(self, name)!r}: expected True or False")
+        if self.flash_attn not in (None, True, False):
+            raise OptionError(f"flash_attn = {self.flash_attn!r}: expected True, False or None")
         if self.flash_attn is False and self.type_v not in _FLOAT_TYPES:
             raise OptionError(
                 f"type_v = {self.type_v!r} needs flash_attn: leave flash_attn out, or take type_v = 'f16'"
@@ -104,9 +113,10 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
-        object.__setattr__(self, "stop", tuple(self.stop))
-        if not all(isinstance(text, str) and text for text in self.stop):
+        stop = tuple(self.stop) if isinstance(self.stop, Iterable) else (self.stop,)
+        if not all(isinstance(text, str) and text for text in stop):
             raise OptionError(f"stop = {self.stop!r}: expected non-empty strings")
+        object.__setattr__(self, "stop", stop)
         _check_number("temperature", self.temperature, 0, 100)
         _check_number("top_p", self.top_p, 0, 1)
         _check_number("min_p", self.min_p, 0, 1)
@@ -117,6 +127,8 @@ class SamplingOptions:
             raise OptionError(f"max_tokens = {self.max_tokens!r}: expected a positive number")
         if self.seed is not None and not (_is_int(self.seed, 0) and self.seed < 2**32 - 1):
             raise OptionError(f"seed = {self.seed!r}: expected a number from 0 to {2**32 - 2}")
+        if not isinstance(self.logit_bias, Mapping):
+            raise OptionError(f"logit_bias = {self.logit_bias!r}: expected token ids and what is added to each")
         for token, bias in self.logit_bias.items():
             if not _is_int(token, 0):
                 raise OptionError(f"logit_bias has the key {token!r}: expected a token id")

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.bare import Bare
 from edgeai.backends.base import Finished, GenerateRequest, PrefillProgress
 from edgeai.backends.llama import LlamaBackend
-from edgeai.options import LoadOptions, SamplingOptions
+from edgeai.options import KV_TYPES, LoadOptions, SamplingOptions
 from tests.tiny import KINDS, RECURRENT, SLIDING, Kind, tiny_model
 
 N_BATCH = 64
@@ -159,3 +159,20 @@ def test_checkpoints_are_bounded(recorder: Recorder) -> None:
     for turn in range(1, 12):
         recorder.answer(PROMPT[: turn * 30], checkpoint_at=(5,))
     assert len(recorder.backend._cache._checkpoints) <= 8
+
+
+@pytest.mark.parametrize("n_ctx", [1, 8, 200])
+def test_a_window_shorter_than_a_piece_is_evaluated_in_shorter_pieces(paths: dict[Kind, Path], n_ctx: int) -> None:
+    backend = LlamaBackend(paths["llama"], LoadOptions(n_threads=1), n_ctx=n_ctx, max_threads=1)
+    events = list(backend.generate(GenerateRequest(PROMPT[:220], GREEDY)))
+    backend.close()
+    assert isinstance(events[-1], Finished), "llama.cpp aborts the process over a piece larger than its batch"
+
+
+@pytest.mark.parametrize("kv_type", KV_TYPES)
+def test_every_kv_type_can_be_had(paths: dict[Kind, Path], kv_type: str) -> None:
+    options = LoadOptions(n_threads=1, type_k=kv_type, type_v=kv_type)
+    backend = LlamaBackend(paths["llama"], options, n_ctx=256, max_threads=1)
+    events = list(backend.generate(GenerateRequest(PROMPT[:20], GREEDY)))
+    backend.close()
+    assert isinstance(events[-1], Finished)

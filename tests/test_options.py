@@ -22,6 +22,8 @@ from edgeai.options import make_options
         ({"seed": 2**32}, "seed = 4294967296"),
         ({"stop": ("",)}, "stop"),
         ({"logit_bias": {"a": 1}}, "'a'"),
+        ({"stop": 5}, "stop = 5"),
+        ({"logit_bias": [1]}, r"logit_bias = \[1\]"),
         ({"temprature": 1}, "unknown option 'temprature'"),
     ],
 )
@@ -38,6 +40,9 @@ def test_wrong_sampling_options_are_named(values: dict[str, Any], names: str) ->
         ({"n_ctx": 0}, "n_ctx = 0"),
         ({"n_ctx": "big"}, "n_ctx = 'big'"),
         ({"n_threads": -1}, "n_threads = -1"),
+        ({"n_threads": 100_000}, "n_threads = 100000: expected at most 512"),
+        ({"flash_attn": "yes"}, "flash_attn = 'yes'"),
+        ({"use_mmap": "no"}, "use_mmap = 'no'"),
         ({"n_batch": 1.5}, "n_batch = 1.5"),
         ({"type_k": "q3"}, "type_k = 'q3'"),
         ({"n_gpu_layers": -2}, "n_gpu_layers = -2"),

@@ -62,7 +62,7 @@ class LlamaBackend:
         self._cache = LlamaCache(
             self._llama,
             self._context,
-            n_batch=options.n_batch,
+            n_batch=min(options.n_batch, self._llama.llama_n_batch(self._context)),  # a short window has smaller ones
             n_swa=0 if options.swa_full else self._model.n_swa,
             recurrent=self._model.has_recurrent_layers,
         )
@@ -76,8 +76,8 @@ class LlamaBackend:
         params.n_ubatch = min(options.n_ubatch, options.n_batch)
         params.n_outputs_max = 1  # only the last token's logits are read: no [n_ubatch, n_vocab] buffer
         params.n_threads, params.n_threads_batch = self._n_threads
-        params.type_k = getattr(llama_cpp, f"GGML_TYPE_{options.type_k.upper()}")
-        params.type_v = getattr(llama_cpp, f"GGML_TYPE_{options.type_v.upper()}")
+        params.type_k = _kv_type(llama_cpp, options.type_k)
+        params.type_v = _kv_type(llama_cpp, options.type_v)
         if options.fused_attention is not None:
             params.flash_attn_type = int(options.fused_attention)
         params.swa_full = options.swa_full
@@ -278,3 +278,8 @@ class _Run:
             ),
             tuple(self.tokens),
         )
+
+
+def _kv_type(llama_cpp: Any, name: str) -> int:
+    """ggml's number of a type of KV_TYPES; the bindings have no name for bf16."""
+    return 30 if name == "bf16" else int(getattr(llama_cpp, f"GGML_TYPE_{name.upper()}"))
