@@ -22,18 +22,18 @@ endef
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup chat test check bench clean
+.PHONY: help setup model chat test check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.edgeai $(VENV)/.model  ## make .venv, compile llama.cpp once, pull the default model
+setup: $(VENV)/.edgeai model  ## make .venv, compile llama.cpp once, pull the default model
 
 chat: setup  ## talk to the default model
 	@$(BIN)/edgeai chat
 
-test: $(VENV)/.edgeai-dev $(VENV)/.model  ## all tests, on the real model too
+test: $(VENV)/.edgeai-dev model  ## all tests, on the real model too
 	$(BIN)/pytest
 
 check: $(VENV)/.edgeai-dev  ## ruff, mypy --strict, import-linter
@@ -42,7 +42,7 @@ check: $(VENV)/.edgeai-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.edgeai-dev $(VENV)/.model  ## measure against peers, side by side
+bench: $(VENV)/.edgeai-dev model  ## measure against peers, side by side
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove .venv and caches (not your models and conversations)
@@ -67,6 +67,5 @@ $(VENV)/.edgeai-dev: pyproject.toml $(VENV)/.edgeai
 	$(BIN)/python -m pip install --quiet --editable '.[hub,dev]'
 	@touch $@
 
-$(VENV)/.model: $(VENV)/.edgeai
-	$(BIN)/edgeai models pull $(MODEL)
-	@touch $@
+model: $(VENV)/.edgeai
+	@$(BIN)/edgeai models pull $(MODEL)
