@@ -156,6 +156,11 @@ class ChatTemplate:
         }
         n_chars = sum(len(message.content) for message in messages) + (len(str(tools)) if tools else 0)
         rendered = self._compiled.render(variables, n_chars=n_chars, n_messages=len(messages))
+        if not rendered.strip():  # the model would go on from nothing, and the question be lost
+            raise ChatTemplateError(
+                "the chat template makes nothing of this conversation; pass another as chat_template=…, or "
+                'chat_template="plain"'
+            )
         return self._control_tokens.parts(rendered)
 
 

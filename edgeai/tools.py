@@ -35,6 +35,8 @@ class ToolBox:
             SchemaError: a parameter has no type hint, or one that JSON cannot carry; two tools have the same name; a
                 function is async.
         """
+        if callable(tools):
+            raise SchemaError(f"tools: expected a list of functions, as in tools=[{getattr(tools, '__name__', '…')}]")
         self._functions: dict[str, Callable[..., Any]] = {}
         self._parameters: dict[str, Mapping[str, Any]] = {}
         self.schemas: list[dict[str, Any]] = []

@@ -234,3 +234,9 @@ def test_lone_surrogates_become_question_marks() -> None:
 def test_importing_it_loads_no_jinja() -> None:
     code = "import sys, edgeai.prompt; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("source", [" ", "{# nothing #}", "{% if false %}{{ messages }}{% endif %}\n"])
+def test_a_template_that_loses_the_conversation_is_an_error(source: str) -> None:
+    with pytest.raises(ChatTemplateError, match="makes nothing of this conversation"):
+        ChatTemplate(source).render([Message("user", "Hello")])

@@ -68,6 +68,11 @@ def test_a_signature_becomes_a_schema() -> None:
     }
 
 
+def test_a_tool_without_its_list_is_named() -> None:
+    with pytest.raises(SchemaError, match=r"expected a list of functions, as in tools=\[len\]"):
+        ToolBox(len)  # type: ignore[arg-type]
+
+
 def test_what_cannot_be_described_is_refused_by_name() -> None:
     def bytes_in(data: bytes) -> None: ...
     def no_hint(data) -> None: ...  # type: ignore[no-untyped-def]
