@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from edgeai.config import config_text, set_config_text
 from edgeai.errors import ModelNotFoundError, OptionError
-from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed
+from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed, remove_model
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml
 
@@ -247,3 +247,16 @@ def set_default_model(name: str) -> None:
         OptionError: config.toml cannot be changed.
     """
     set_config_text(_DEFAULT_MODEL_KEY, read_installed(name.lower()).name)
+
+
+def uninstall(name: str) -> InstalledModel:
+    """Delete an installed model. If it was the user's default, the catalog's is the default again.
+
+    Raises:
+        ModelNotFoundError: it is not installed.
+        OptionError: it was the default and config.toml cannot be changed; nothing is deleted then.
+    """
+    model = read_installed(name)
+    if default_name().lower() == model.name != _bundled().default_name:
+        set_config_text(_DEFAULT_MODEL_KEY, _bundled().default_name)
+    return remove_model(model.name)

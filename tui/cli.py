@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import logging
 import os
@@ -107,6 +108,8 @@ class _OneLineHandler(logging.Handler):
 
 def _os_error_text(exc: OSError) -> str:
     text = exc.strerror or str(exc) or type(exc).__name__
+    if exc.errno == errno.ENOSPC:
+        text += ": free some disk space"
     return f"{exc.filename}: {text}" if exc.filename else text
 
 

@@ -195,6 +195,17 @@ def test_a_schema_that_is_none(
     assert models.opened == []
 
 
+def test_a_schema_that_makes_no_sense(models: FakeModels, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text('{"type": "strnig"}')
+    assert main(["ask", "q", "--json-schema", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"error: {path}: ")
+    assert "strnig" in captured.err
+    assert captured.err.count("\n") == 1
+
+
 def test_a_prompt_that_does_not_fit(models: FakeModels, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "long " * 2000]) == 1
     captured = capsys.readouterr()

@@ -73,7 +73,10 @@ def test_library_error_is_one_harmless_line(run_command, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (OSError(28, "No space left on device", "/data/x"), "error: /data/x: No space left on device\n"),
+        (
+            OSError(28, "No space left on device", "/data/x"),
+            "error: /data/x: No space left on device: free some disk space\n",
+        ),
         (PermissionError(13, "Permission denied"), "error: Permission denied\n"),
         (ModelNotFoundError("no such model"), "error: no such model\n"),
     ],

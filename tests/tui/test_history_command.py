@@ -112,6 +112,9 @@ def test_import_adds_what_was_exported(
 
 
 def test_delete(capsys: pytest.CaptureFixture[str], conversation_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["history", "delete", conversation_id]) == 2
+    assert "--yes" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _prompt: "n")
     output(capsys, "delete", conversation_id)
     with History() as history:

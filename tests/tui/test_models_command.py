@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgeai.catalog import default_name
 from edgeai.installed import add_model, read_installed
 from edgeai.model_list import all_models
 from edgeai.paths import config_path, models_dir
@@ -130,6 +131,26 @@ def test_remove_without_a_terminal_wants_yes(gguf: Path, capsys: pytest.CaptureF
     assert main(["models", "remove", "mine"]) == 2
     assert "--yes" in capsys.readouterr().err
     assert (models_dir() / "mine").exists()
+
+
+def test_removing_the_default_leaves_the_catalogs(gguf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_model(gguf, "mine")
+    add_model(gguf, "other")
+    assert main(["models", "default", "mine"]) == 0
+    assert main(["models", "remove", "other", "--yes"]) == 0
+    assert default_name() == "mine"
+    assert main(["models", "remove", "mine", "--yes"]) == 0
+    assert default_name() == "smollm2-135m-instruct"
+    assert "smollm2-135m-instruct is the default again" in capsys.readouterr().out
+
+
+def test_list_may_be_said(gguf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_model(gguf, "mine")
+    for args in ([], ["--json"]):
+        assert main(["models", *args]) == 0
+        bare = capsys.readouterr().out
+        assert main(["models", "list", *args]) == 0
+        assert capsys.readouterr().out == bare
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgeai import Response
+from edgeai import Response, SchemaError
 from edgeai.options import Overflow
 from tui import session_options
 from tui.answer_stream import print_answer
@@ -52,9 +52,12 @@ def command(
         loading = {"system": system, "on_load_progress": line.loading, **options}
         with session_options.open_session(model, **given(loading)) as session:
             line.start()
-            response = session.chat(
-                prompt, response_format=schema, overflow=overflow, on_progress=line.reading, **sampling
-            )
+            try:
+                response = session.chat(
+                    prompt, response_format=schema, overflow=overflow, on_progress=line.reading, **sampling
+                )
+            except SchemaError as exc:
+                raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
             is_whole = print_answer(response, line)
     if stats:
         click.echo(json.dumps(_stats(response)), err=True)

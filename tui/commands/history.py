@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -119,6 +120,8 @@ def delete(ids: tuple[str, ...], yes: bool) -> None:
     """Delete conversations, with all their branches."""
     with History() as history:
         conversations = [history.get(id) for id in ids]
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("There is no terminal to ask on: confirm with --yes.")
         for conversation in conversations:
             what = f"{conversation.id} ({one_line(conversation.title)}, {conversation.n_messages} messages)"
             if yes or click.confirm(f"Delete {what}?", err=True):

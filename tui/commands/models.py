@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from edgeai import EdgeAIError
-from edgeai.catalog import Catalog, default_name, set_default_model
-from edgeai.installed import add_model, read_installed, remove_model, verify_model
+from edgeai.catalog import Catalog, default_name, set_default_model, uninstall
+from edgeai.installed import add_model, read_installed, verify_model
 from edgeai.model_list import USUAL_N_CTX, ModelFacts, all_models, memory_at, model_facts
 from tui.output import console, print_json, table, transfer_progress
 from tui.safe_text import one_line
@@ -26,8 +26,18 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     Without a command it lists the models that are installed and those that the catalog knows.
     """
-    if ctx.invoked_subcommand is not None:
-        return
+    if ctx.invoked_subcommand is None:
+        _list(as_json)
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """The same list as without a command."""
+    _list(as_json)
+
+
+def _list(as_json: bool) -> None:
     models = all_models()
     if as_json:
         print_json([as_json_value(model) for model in models])
@@ -196,8 +206,11 @@ def remove(ctx: click.Context, name: str, yes: bool) -> None:
         what = "the link" if model.is_link else bytes_text(model.size_bytes)
         if not click.confirm(f"Remove {model.name} ({what})?", err=True):
             ctx.exit(1)
-    remove_model(model.name)
+    before = default_name()
+    uninstall(model.name)
     click.echo(f"{model.name}: removed")
+    if default_name() != before:
+        click.echo(f"{default_name()} is the default again")
 
 
 @command.command()
