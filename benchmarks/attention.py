@@ -18,7 +18,7 @@ REPEATS = (14, 50, 90)
 
 def measure(path: Path, flash_attn: bool, n_ubatch: int) -> None:
     """In a process of its own, so that the peak is its own; prints a line."""
-    session = edgeai.Session(path, n_ctx=4096, flash_attn=flash_attn, n_ubatch=n_ubatch)
+    session = edgeai.Session(path, n_ctx=4096, n_batch=512, flash_attn=flash_attn, n_ubatch=n_ubatch)
     figures = []
     for repeats in REPEATS:
         session._backend._cache.clear()  # type: ignore[attr-defined]

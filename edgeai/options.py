@@ -41,7 +41,7 @@ class LoadOptions:
     """
 
     n_ctx: int | Auto = "auto"
-    n_batch: int = 512
+    n_batch: int = 128
     n_ubatch: int = 128
     n_threads: int | Auto = "auto"
     n_gpu_layers: int = 0

@@ -81,7 +81,7 @@ MEASURE = """
 import json, resource, sys
 from edgeai.session import Session
 path, options, n_words = json.loads(sys.argv[1])
-with Session(path, **options) as session:
+with Session(path, n_batch=512, **options) as session:
     response = session.complete("word " * n_words, max_tokens=4, temperature=0)
     used = response.usage.prompt_tokens + len(response.text)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
