@@ -121,6 +121,23 @@ def test_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert result.stderr == b""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(tmp_path: Path, closing: str) -> None:
+    program = "import sys; from tui.cli import main; sys.exit(main(['history', 'list']))"
+    command = f'"{sys.executable}" -c "{program}" {closing}'
+    done = subprocess.run(
+        command,
+        shell=True,
+        env={**os.environ, "EDGEAI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0
+    assert done.stderr in ("", "No conversations yet: `edgeai chat` begins one.\n")
+
+
 def test_encoding_that_lacks_characters(tmp_path: Path) -> None:
     result = run_edgeai("models", home=tmp_path, PYTHONIOENCODING="ascii")
     assert result.returncode == 0, result.stderr
