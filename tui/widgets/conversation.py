@@ -55,7 +55,7 @@ class Conversation(BlockView):
         Binding("e", "block('edit')", "Edit", tooltip="Write your message anew, as a branch"),
         Binding("r", "block('regenerate')", "Again", tooltip="Make another answer, as a branch"),
         Binding("x", "block('export')", "Export", tooltip="Write the block to a file"),
-        Binding("X,shift+x", "block('export_all')", "Export all", show=False, tooltip="Write the conversation to a file"),
+        Binding("X,shift+x", "block('export_all')", "Export all", show=False, tooltip="Write all of it to a file"),
         Binding("left", "block('previous_branch')", "Branch", key_display="←→", tooltip="Show another branch"),
         Binding("right", "block('next_branch')", "Next branch", show=False),
         Binding("g", "select(0)", "First block", show=False),
