@@ -73,7 +73,8 @@ class CatalogEntry:
         modalities: what it takes: text, image, audio.
         languages: ISO 639-1 codes of those that its makers name.
         n_ctx_train: the context window it was trained for, tokens; None where not published.
-        sampling: options that its makers recommend, as SamplingOptions names them.
+        sampling: options that its makers recommend or that did well here, as SamplingOptions names them.
+        system: a system message for conversations that have none; "" leaves that to the chat template.
         shape: layers, widths and heads for the memory estimate; empty where not published.
         notes: what a person should know before choosing it.
     """
@@ -91,6 +92,7 @@ class CatalogEntry:
     n_ctx_train: int | None = None
     notes: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    system: str = ""
     shape: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -35,7 +35,9 @@ class Prompt:
 class ContextWindow:
     """Renders conversations with a chat template and fits them into n_ctx."""
 
-    def __init__(self, backend: Backend, template: ChatTemplate) -> None:
+    def __init__(self, backend: Backend, template: ChatTemplate, default_system: str = "") -> None:
+        """`default_system` is said to the model in conversations that have no system message."""
+        self._default_system = default_system
         self._info = backend.info
         self._template = template
         self._transcript = Transcript(lambda text: backend.tokenize(text, parse_special=True))
@@ -71,6 +73,8 @@ class ContextWindow:
             ContextOverflowError: it does not fit.
             ChatTemplateError: the template refuses the conversation.
         """
+        if self._default_system and messages and messages[0].role != "system":
+            messages = [Message("system", self._default_system), *messages]
         text = self._render(messages, tools)
         dropped: tuple[Message, ...] = ()
         room = self._info.n_ctx - min(max_tokens or ANSWER_RESERVE, self._info.n_ctx // 4)

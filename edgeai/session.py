@@ -56,7 +56,8 @@ class Session:
 
         Args:
             model: a name (`edgeai models` lists them), a .gguf file or a folder; None takes the default.
-            system: the system message the conversation starts with.
+            system: the system message the conversation starts with; without one the catalog may know a good one for
+                the model, "" is none at all.
             overflow: what to do with a prompt that does not fit: raise ("error") or drop the oldest turns ("trim").
             chat_template: Jinja source instead of the model's own; "plain" for a simple one, for models without.
             backend: an already loaded backend; for tests and for engines of your own.
@@ -75,6 +76,7 @@ class Session:
         self._backend = loaded.backend
         self._sampling = dict(loaded.sampling)
         self._system = system
+        self._default_system = loaded.system
         self._messages: list[Message] = []
         self._turn = threading.Lock()  # held from a call until its answer is complete
         self._state = threading.Lock()
@@ -240,7 +242,7 @@ class Session:
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:
             self._template = self._make_template()
-            self._window = ContextWindow(self._backend, self._template)
+            self._window = ContextWindow(self._backend, self._template, self._default_system)
         if with_tools and not self._template.supports_tools:
             raise UnsupportedModalityError(f"{self.model_name}: its chat template has no place for tools")
         return self._window

@@ -203,3 +203,12 @@ def test_a_truncated_copy_is_refused(real_model: Path, tmp_path: Path) -> None:
     cut.write_bytes(real_model.read_bytes()[:2_000_000])
     with pytest.raises(ModelFormatError, match=r"cut\.gguf"):
         Session(cut)
+
+
+def test_the_catalog_s_system_message_makes_it_name_paris_unasked(
+    home: Path, real_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEAI_HOME", str(real_model.parents[2]))
+    with Session("smollm2-135m-instruct", n_ctx=512) as session:
+        assert "Paris" in session.chat("What is the capital of France?", temperature=0, max_tokens=20).text
+        assert session.messages[0].role == "user"

@@ -23,12 +23,14 @@ class Loaded:
         name: the name to show.
         load_ms: how long it took.
         sampling: sampling options that the model's makers recommend.
+        system: a system message for conversations that have none.
     """
 
     backend: Backend
     name: str
     load_ms: float = 0.0
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    system: str = ""
 
 
 def load(
@@ -58,5 +60,7 @@ def load(
     n_ctx = choose_n_ctx(ModelShape.from_header(header), options, available_memory_bytes())
     max_threads = usable_cores() if options.n_threads == "auto" else options.n_threads
     backend = LlamaBackend(found.path, options, n_ctx=n_ctx, max_threads=max_threads, on_progress=on_progress)
-    sampling = found.entry.sampling if found.entry else {}
-    return Loaded(backend, found.name, (time.perf_counter() - started) * 1000, sampling)
+    load_ms = (time.perf_counter() - started) * 1000
+    if found.entry is None:
+        return Loaded(backend, found.name, load_ms)
+    return Loaded(backend, found.name, load_ms, found.entry.sampling, found.entry.system)
