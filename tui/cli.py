@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -91,9 +91,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _prepare_streams() -> None:
     """What the terminal's encoding lacks is replaced, not an error; the library's warnings become one line each."""
-    for name in ("stdin", "stdout", "stderr"):
+    for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell (`>&-`)
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, _Nowhere())
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
@@ -101,6 +101,13 @@ def _prepare_streams() -> None:
     logger = logging.getLogger("edgeai")
     if not logger.handlers:
         logger.addHandler(_OneLineHandler(logging.WARNING))
+
+
+class _Nowhere(io.StringIO):
+    """Takes text and forgets it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 class _OneLineHandler(logging.Handler):
