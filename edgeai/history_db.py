@@ -77,12 +77,17 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-            self.close = weakref.finalize(self, self._connection.close)
+            self._finalizer = weakref.finalize(self, self._connection.close)
             try:
                 self._set_up()
             except BaseException:
                 self.close()
                 raise
+
+    def close(self) -> None:
+        """Close the file, when no other thread is inside of it: SQLite does not survive that. May be called twice."""
+        with self._lock:
+            self._finalizer()
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -469,3 +470,20 @@ def test_a_full_disk_is_reported_and_loses_nothing(path: Path) -> None:
     with History(path) as history:
         assert [history.message(int(number)).status for number in [*stored, last]] == ["complete"] * (len(stored) + 1)
         assert history._db.read("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_closing_waits_for_other_threads(tmp_path: Path) -> None:
+    """SQLite crashes the process when a connection is closed while another thread reads from it."""
+    for number in range(40):
+        history = History(tmp_path / f"{number}.db")
+        stopped = threading.Event()
+
+        def read(history: History = history, stopped: threading.Event = stopped) -> None:
+            with contextlib.suppress(HistoryError):
+                while True:
+                    history.conversations()
+            stopped.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        history.close()
+        assert stopped.wait(5)
