@@ -21,7 +21,7 @@ def measure(path: Path, flash_attn: bool, n_ubatch: int) -> None:
     session = edgeai.Session(path, n_ctx=4096, n_batch=512, flash_attn=flash_attn, n_ubatch=n_ubatch)
     figures = []
     for repeats in REPEATS:
-        session._backend._cache.clear()  # type: ignore[attr-defined]
+        session.complete("0", max_tokens=1).wait()  # empties the cache
         response = session.complete(TEXT * repeats, temperature=0, max_tokens=32)
         timings = response.timings
         rates = f"{timings.prefill_tokens_per_s:4.0f} {timings.decode_tokens_per_s:5.1f}"

@@ -37,7 +37,7 @@ def ours(path: Path, n_threads: int, prompt: str) -> Run:
     session = edgeai.Session(path, n_ctx=N_CTX, n_batch=N_BATCH, n_ubatch=N_UBATCH, n_threads=n_threads)
 
     def run() -> Rates:
-        session._backend._cache.clear()  # type: ignore[attr-defined]
+        session.complete("0", max_tokens=1).wait()  # empties the cache
         response = session.complete(prompt, temperature=0, max_tokens=N_DECODE)
         assert response.usage.cached_tokens == 0
         assert response.usage.completion_tokens == N_DECODE, response.usage

@@ -11,6 +11,7 @@
     ├─ SchemaError (ValueError)
     ├─ ContextOverflowError (ValueError)
     ├─ GenerationError (RuntimeError)
+    │  ├─ EngineCrashedError
     │  └─ SessionClosedError
     ├─ HistoryError (OSError)
     └─ PullError (OSError)
@@ -76,6 +77,48 @@ class ContextOverflowError(EdgeAIError, ValueError):
 
 class GenerationError(EdgeAIError, RuntimeError):
     """The engine failed while it evaluated or generated."""
+
+
+class EngineCrashedError(GenerationError):
+    """The engine's process crashed, hung or was killed. The text made so far stays; the next call starts a new one.
+
+    Attributes:
+        doing: what it was doing.
+        end: how it ended, in words.
+        signal: the signal that ended it (`SIGSEGV`, `SIGABRT`, `SIGKILL` …), or None.
+        exit_code: its exit code, where no signal ended it.
+        log: the last lines that it logged, oldest first.
+        hung_s: it was ended because it had made no progress for so many seconds; None where it ended by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        doing: str,
+        signal: str | None = None,
+        exit_code: int | None = None,
+        log: tuple[str, ...] = (),
+        last_words: str = "",
+        hung_s: float | None = None,
+        broken: str | None = None,
+    ) -> None:
+        """`last_words`: the line of the log that matters; `broken`: what was wrong with a message that it sent."""
+        if broken is not None:
+            end = f"sent what cannot be ({broken}) and was ended while it was {doing}"
+        elif hung_s is not None:
+            end = f"made no progress for {hung_s:.0f} s and was ended while it was {doing}"
+        elif signal == "SIGKILL":
+            end = f"was killed (SIGKILL: memory may have run out) while it was {doing}"
+        else:
+            end = f"crashed ({signal or f'exit code {exit_code}'}) while it was {doing}"
+        self.end = end
+        words = f"; its last words: {last_words}" if last_words else ""
+        super().__init__(f"the engine {end}: the next question starts a new engine{words}")
+        self.doing = doing
+        self.signal = signal
+        self.exit_code = exit_code
+        self.log = log
+        self.hung_s = hung_s
 
 
 class SessionClosedError(GenerationError):

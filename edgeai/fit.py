@@ -1,10 +1,10 @@
 """How much memory a model needs, before it is loaded, and what of it fits.
 
 The parts are what llama.cpp allocates on a CPU: the weights (mapped, and all of them read for every token), the KV
-cache (filled with zeros when it is opened, so all of it counts), the buffers of the largest graph, and the process
-itself with its vocabulary. Constants were fitted to llama-cpp-python 0.3.36 on Linux; tests/test_fit.py compares with
-what a process really uses. Weights that llama.cpp repacks for the CPU count once: their pages in the file stay mapped,
-but are given back when memory is short.
+cache (filled with zeros when it is opened, so all of it counts), the buffers of the largest graph, and the processes
+of the session and of its engine, with the vocabulary. Constants were fitted to llama-cpp-python 0.3.36 on Linux;
+tests/test_fit.py compares with what the two processes really use. Weights that llama.cpp repacks for the CPU count
+once: their pages in the file stay mapped, but are given back when memory is short.
 
 Source of the formulas: llama_kv_cache, llama_kv_cache_iswa, llama_memory_recurrent and llama_context::sched_reserve of
 ggml-org/llama.cpp.
@@ -21,14 +21,24 @@ from edgeai.gguf_types import TENSOR_TYPES
 from edgeai.model_shape import KVLayers, ModelShape
 from edgeai.options import LoadOptions
 
-__all__ = ["Estimate", "KVLayers", "ModelShape", "check_fit", "choose_n_ctx", "estimate", "fits", "largest_n_ctx"]
+__all__ = [
+    "Estimate",
+    "KVLayers",
+    "ModelShape",
+    "check_fit",
+    "choose_n_ctx",
+    "estimate",
+    "estimate_for",
+    "fits",
+    "largest_n_ctx",
+]
 
 AUTO_N_CTX = 4096
 """What n_ctx = "auto" takes at most, tokens."""
 
 _CELLS = 256  # llama.cpp rounds caches up to so many tokens
 _F32_BYTES, _F16_BYTES = 4, 2
-_PROCESS_BYTES = 40 * 2**20  # Python, edgeai, llama.cpp's library and graphs
+_PROCESS_BYTES = 60 * 2**20  # Python twice, edgeai, llama.cpp's library and graphs
 _VOCABULARY_ENTRY_BYTES = 160  # a token's or a merge's text in llama.cpp's tables
 _LOGIT_BYTES = 24  # a token's logit and its entry in the sampler
 _LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
@@ -116,7 +126,7 @@ def largest_n_ctx(shape: ModelShape, options: LoadOptions, available_bytes: int,
     """The largest context window that fits, a multiple of 256 or `at_most` itself; 0 where none does."""
     steps = [*range(_CELLS, at_most, _CELLS), at_most]
     n_fit = bisect.bisect_left(
-        steps, True, key=lambda n_ctx: not fits(_estimate_for(shape, options, n_ctx), available_bytes)
+        steps, True, key=lambda n_ctx: not fits(estimate_for(shape, options, n_ctx), available_bytes)
     )
     return steps[n_fit - 1] if n_fit else 0
 
@@ -154,7 +164,7 @@ def check_fit(shape: ModelShape, options: LoadOptions, n_ctx: int, available_byt
     Raises:
         ModelTooLargeError: with the numbers, and the nearest thing that would fit.
     """
-    need = _estimate_for(shape, options, n_ctx)
+    need = estimate_for(shape, options, n_ctx)
     if options.n_gpu_layers or fits(need, available_bytes):
         return
     alternatives = list(_alternatives(shape, options, n_ctx, available_bytes))
@@ -182,7 +192,8 @@ def _alternatives(shape: ModelShape, options: LoadOptions, n_ctx: int, available
             yield f'n_ctx = {larger:,} and type_k = type_v = "q8_0"'
 
 
-def _estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimate:
+def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimate:
+    """The memory that a model needs when it is loaded in this way."""
     return estimate(
         shape,
         n_ctx=n_ctx,

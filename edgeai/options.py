@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from edgeai.errors import OptionError
 
 Auto = Literal["auto"]
 Overflow = Literal["error", "trim"]
+Isolation = Literal["process", "none"]
 
 KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """Types a KV cache can have; the names llama.cpp's --cache-type-k takes."""
@@ -38,6 +39,11 @@ class LoadOptions:
         use_mlock: keep the weights from being swapped out.
         swa_full: keep the whole cache of sliding-window layers (more memory; turns can be edited without evaluating
             again).
+        isolation: "process" runs the engine in a sandboxed process of its own, which no model file can break out of;
+            "none" inside this process, for platforms that can start none and for debugging.
+        watchdog_s: seconds without a token, or a piece of the prompt, after which the engine is ended; "auto" follows
+            the measured speed. Only with isolation = "process".
+        retry_crashed: load a model that has crashed or hung the engine twice while it was loaded.
     """
 
     n_ctx: int | Auto = "auto"
@@ -51,6 +57,9 @@ class LoadOptions:
     use_mmap: bool = True
     use_mlock: bool = False
     swa_full: bool = False
+    isolation: Isolation = "process"
+    watchdog_s: float | Auto = "auto"
+    retry_crashed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_ctx", "n_threads"):
@@ -66,9 +75,13 @@ class LoadOptions:
         for name in ("type_k", "type_v"):
             if getattr(self, name) not in KV_TYPES:
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(KV_TYPES)}")
-        for name in ("use_mmap", "use_mlock", "swa_full"):
+        for name in ("use_mmap", "use_mlock", "swa_full", "retry_crashed"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected True or False")
+        if self.isolation not in get_args(Isolation):
+            raise OptionError(f'isolation = {self.isolation!r}: expected "process" or "none"')
+        if self.watchdog_s != "auto":
+            _check_number("watchdog_s", self.watchdog_s, 0.1, 1e9)
         if self.flash_attn not in (None, True, False):
             raise OptionError(f"flash_attn = {self.flash_attn!r}: expected True, False or None")
         if self.flash_attn is False and self.type_v not in _FLOAT_TYPES:

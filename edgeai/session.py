@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 from edgeai.answer import Answer, Job, ProgressCallback
 from edgeai.backends.base import Backend, ModelInfo
-from edgeai.backends.load import Loaded, load
 from edgeai.context_window import ContextWindow, Prompt
+from edgeai.engine.load import Loaded, load
 from edgeai.errors import (
     ChatTemplateError,
     ContextOverflowError,
@@ -62,11 +62,12 @@ class Session:
             chat_template: Jinja source instead of the model's own; "plain" for a simple one, for models without.
             backend: an already loaded backend; for tests and for engines of your own.
             on_load_progress: told the share that is loaded, 0..1.
-            load_options: fields of LoadOptions: n_ctx, n_batch, n_threads, type_k, …
+            load_options: fields of LoadOptions: n_ctx, n_threads, type_k, isolation, …
 
         Raises:
             ModelError: no such model, not a model, or too large; see edgeai.errors.
             OptionError: an unknown option, or a value that makes no sense.
+            EngineCrashedError: the engine crashed or hung while it loaded the model.
         """
         options = make_options(LoadOptions, load_options)
         self.overflow = _checked_overflow(overflow)

@@ -205,7 +205,7 @@ def source_of(source: str, *contents: str) -> str:
 @given(
     tokens=st.lists(st.text(alphabet="ab<>", min_size=2, max_size=5), min_size=1, max_size=6),
     before=st.text(alphabet="ab<>", max_size=4),
-    content=st.text(alphabet="ab<> ", max_size=12),
+    content=st.text(alphabet="ab<> ", min_size=1, max_size=12),
     after=st.text(alphabet="ab<>", max_size=4),
 )
 def test_any_vocabulary_is_guarded(tokens: list[str], before: str, content: str, after: str) -> None:

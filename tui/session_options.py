@@ -18,6 +18,11 @@ _LOAD = (
     click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder."),
     click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens."),
     click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load."),
+    click.option(
+        "--isolation",
+        type=click.Choice(["process", "none"]),
+        help="Run the engine in a sandboxed process of its own (process, the default) or inside this one (none).",
+    ),
 )
 _SAMPLING = (
     click.option("--max-tokens", type=click.IntRange(1), help="Tokens of an answer at most."),
@@ -43,7 +48,7 @@ overflow_option = click.option(
 
 
 def load_options(function: _Function) -> _Function:
-    """Adds --model, --n-ctx and --threads."""
+    """Adds --model, --n-ctx, --threads and --isolation."""
     return _with(_LOAD, function)
 
 

@@ -9,14 +9,12 @@ import importlib
 import importlib.util
 import logging
 import os
-import queue
 import sys
-import threading
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from edgeai.errors import ModelError
+from edgeai.lasting_thread import LastingThread
 
 logger = logging.getLogger(__name__)
 
@@ -79,36 +77,17 @@ def last_error() -> str:
     return lines or "llama.cpp gave no reason"
 
 
-class EngineThread:
-    """The one thread of the process that computes; sessions take turns, token by token.
+@functools.cache
+def engine_thread() -> LastingThread:
+    """The one thread of the process that computes; sessions take turns, token by token. A forked child gets its own.
 
     OpenMP keeps a team of threads for every thread that ever computed. Once there are more of them than cores, all its
     waiting turns from spinning to sleeping: answers made in a thread of their own were measured at 37 tokens/s where
     one and the same thread made 90 (two cores, SmolLM2 Q4_1).
     """
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="edgeai-engine", daemon=True).start()
-
-    def run(self, function: Callable[[], Any]) -> Any:
-        """Call a function, which must not raise, in the thread; waits for its result."""
-        result: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._calls.put((function, result))
-        return result.get()
-
-    def _serve(self) -> None:
-        while True:
-            function, result = self._calls.get()
-            result.put(function())
-
-
-@functools.cache
-def engine_thread() -> EngineThread:
-    """The process's engine thread; a forked child gets its own."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=engine_thread.cache_clear)
-    return EngineThread()
+    return LastingThread("edgeai-engine")
 
 
 class AbortSwitch:

@@ -1,0 +1,346 @@
+"""ProcessBackend: the Backend protocol over an engine process, whose crash or hang becomes an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgeai import errors
+from edgeai.backends.base import Event, GenerateRequest, ModelInfo
+from edgeai.engine.process import EngineProcess
+from edgeai.engine.run import Run
+from edgeai.engine.watchdog import Pace, Watchdog
+from edgeai.engine.wire import (
+    Cancel,
+    Detokenize,
+    Ended,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Loading,
+    Reply,
+    Request,
+    Text,
+    Tokenize,
+    Tokens,
+    check_info,
+)
+from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, SessionClosedError
+from edgeai.sandbox import Report
+
+_Reply = TypeVar("_Reply")
+
+
+class ProcessBackend:
+    """One loaded model in a process of its own; see `edgeai.backends.base.Backend`.
+
+    A call that finds the process dead (it crashed, hung, or was killed) starts a new one, in which the same model is
+    loaded again; the prompt is evaluated afresh there.
+
+    Attributes:
+        sandbox: what bounds the process.
+    """
+
+    def __init__(
+        self,
+        process: EngineProcess,
+        load: Load,
+        *,
+        size_bytes: int,
+        watchdog_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Load a model in a process that was just started; it is closed where that fails.
+
+        Args:
+            process: the process.
+            load: the model, its options and its sandbox.
+            size_bytes: of the model's files.
+            watchdog_s: seconds without progress after which the process is ended; None follows the measured speed.
+            on_progress: told the share that is loaded, 0..1.
+
+        Raises:
+            ModelFormatError: llama.cpp refuses the file.
+            ModelTooLargeError: the KV cache or the buffers cannot be allocated.
+            EngineCrashedError: the process crashed or hung while it loaded the model.
+        """
+        self._load = load
+        self._loaded = _signature(load.path)
+        self._process = process
+        self._pace = Pace(size_bytes, watchdog_s)
+        self._watchdog = Watchdog()
+        self._lock = threading.Lock()  # one request at a time
+        self._sending = threading.Lock()
+        self._number = 0  # of the last generation
+        self._generating = 0
+        self._cancelled = 0
+        self._hung_s: float | None = None
+        self._closed = False
+        self._n_evaluated = 0
+        try:
+            self._info, self.sandbox = self._open(on_progress)
+        except BaseException:
+            self._closed = True
+            self._watchdog.close()
+            raise
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return self._info
+
+    @property
+    def pid(self) -> int:
+        """The number of the engine's process."""
+        return self._process.pid
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens that stand in the KV cache."""
+        return self._n_evaluated
+
+    def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
+        """Token ids of a text; see Backend."""
+        request = Tokenize(text.encode("utf-8", "replace"), add_special, parse_special)
+        return list(self._ask(request, Tokens, "tokenizing a text").ids)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        return self._ask(Detokenize(list(tokens)), Text, "writing tokens out as text").text if tokens else ""
+
+    def generate(self, request: GenerateRequest) -> Iterator[Event]:
+        """Continue a prompt; see Backend."""
+        run = Run(request, self._pace)
+        yield from self._events(request, run)
+        assert run.finished is not None
+        yield run.finished  # only now: whoever gets it may ask for something else at once
+
+    def _events(self, request: GenerateRequest, run: Run) -> Iterator[Event]:
+        """All events but the last."""
+        with self._lock:
+            self._ensure()
+            self._watchdog.watch(self._bite)
+            self._number += 1
+            self._generating = number = self._number
+            try:
+                self._send(Generate(number, _encodable(request)), run.doing)
+                if self._cancelled == number:
+                    self._send_cancel(number)
+                while not run.ended:
+                    if (event := self._next(run)) is not None:
+                        yield event
+            finally:
+                self._generating = 0
+                self._watchdog.rest()
+                if not run.ended:  # given up half-way, or failed: the pipe must be empty for the next request
+                    self._drain(number, run)
+
+    def _next(self, run: Run) -> Event | None:
+        try:
+            reply = self._receive(run.limit_s, run.doing)
+        except EngineCrashedError:
+            run.ended = True
+            if self._cancelled != self._number:
+                raise
+            run.cancelled()
+            return None
+        if isinstance(reply, Failed):
+            run.ended = True
+            raise _error(reply)
+        try:
+            event = run.event(reply, self._info)
+        except ValueError as exc:
+            raise self._distrusted(str(exc), run.doing) from exc
+        self._n_evaluated = run.n_evaluated
+        return event
+
+    def _drain(self, number: int, run: Run) -> None:
+        """Cancel a generation whose caller went away, and throw its events away."""
+        if not self._process.is_alive or self._closed:
+            return
+        self._cancelled = number
+        self._watchdog.watch(self._bite)
+        self._watchdog.hurry(self._pace.polite_s)
+        try:
+            self._send_cancel(number)
+            while not isinstance(self._receive(self._pace.polite_s, run.doing), (Ended, Failed)):
+                pass
+        except EngineCrashedError:
+            pass  # the next request finds it dead
+        finally:
+            self._watchdog.rest()
+
+    def cancel(self) -> None:
+        """End the generation that is running; see Backend. Where it does not end at once, its process does."""
+        number = self._generating
+        if not number or self._cancelled == number:
+            return
+        self._cancelled = number
+        self._watchdog.hurry(self._pace.polite_s)
+        # A request that is being sent has the pipe; it looks for the cancellation when it is through.
+        if self._sending.acquire(blocking=False):
+            try:
+                self._send_cancel(number, locked=True)
+            finally:
+                self._sending.release()
+
+    def close(self) -> None:
+        """End the process. May be called twice."""
+        self._closed = True
+        self._watchdog.close()
+        self._process.close()
+
+    # --- the process ---
+
+    def _ensure(self) -> None:
+        """Start and load anew where the process is dead."""
+        if self._closed:
+            raise SessionClosedError("the model is closed: open a new session")
+        if self._process.is_alive:
+            return
+        if not self._process.is_ours:
+            raise GenerationError("this session was opened before a fork, in another process: open a new one here")
+        if _signature(self._load.path) != self._loaded:
+            raise GenerationError(f"{self._load.path} has changed since it was loaded: open a new session")
+        self._process.close()
+        self._n_evaluated = 0
+        self._process = EngineProcess()
+        self._info, self.sandbox = self._open(None)
+
+    def _open(self, on_progress: Callable[[float], None] | None) -> tuple[ModelInfo, Report]:
+        doing = "loading the model"
+        self._watchdog.watch(self._bite)
+        try:
+            self._send(self._load, doing)
+            while True:
+                reply = self._receive(self._pace.limit_s("load"), doing)
+                if isinstance(reply, Loading):
+                    if on_progress is not None:
+                        on_progress(reply.share)
+                elif isinstance(reply, Failed):
+                    raise _error(reply)
+                elif isinstance(reply, Loaded):
+                    check_info(reply.info)
+                    return reply.info, reply.sandbox
+                else:
+                    raise ValueError(f"{type(reply).__name__} came while the model was being loaded")  # noqa: TRY004
+        except ValueError as exc:
+            if isinstance(exc, EdgeAIError):
+                raise
+            raise self._distrusted(str(exc), doing) from exc
+        except BaseException:
+            self._process.close()
+            raise
+        finally:
+            self._watchdog.rest()
+
+    def _ask(self, request: Request, kind: type[_Reply], doing: str) -> _Reply:
+        """Send a request and wait for its one reply; once more where the process had died before, unnoticed."""
+        with self._lock:
+            self._ensure()
+            try:
+                reply = self._reply(request, doing)
+            except EngineCrashedError as exc:
+                if exc.hung_s is not None or self._closed:
+                    raise
+                self._ensure()
+                reply = self._reply(request, doing)
+        if isinstance(reply, Failed):
+            raise _error(reply)
+        if not isinstance(reply, kind):
+            raise self._distrusted(f"{type(reply).__name__} came instead of {kind.__name__}", doing)
+        return reply
+
+    def _reply(self, request: Request, doing: str) -> Reply:
+        self._watchdog.watch(self._bite)
+        try:
+            self._send(request, doing)
+            return self._receive(self._pace.limit_s("text"), doing)
+        finally:
+            self._watchdog.rest()
+
+    def _send(self, request: Request, doing: str) -> None:
+        self._watchdog.wait(self._pace.limit_s("text"))
+        try:
+            with self._sending:
+                self._process.pipe.send(request)
+        except OSError as exc:
+            raise self._crashed(doing) from exc
+        except ValueError as exc:
+            raise GenerationError(f"the engine cannot be asked: {exc}") from exc
+        finally:
+            self._watchdog.waited()
+
+    def _send_cancel(self, number: int, *, locked: bool = False) -> None:
+        try:
+            if locked:
+                self._process.pipe.send(Cancel(number))
+            else:
+                with self._sending:
+                    self._process.pipe.send(Cancel(number))
+        except (OSError, ValueError):
+            pass  # whoever receives finds out
+
+    def _receive(self, limit_s: float, doing: str) -> Reply:
+        self._watchdog.wait(limit_s)
+        try:
+            return self._process.pipe.receive()
+        except (EOFError, OSError) as exc:
+            raise self._crashed(doing) from exc
+        except ValueError as exc:
+            raise self._distrusted(str(exc), doing) from exc
+        finally:
+            self._watchdog.waited()
+
+    def _bite(self) -> None:
+        """Called by the watchdog."""
+        self._hung_s = self._watchdog.limit_s
+        self._process.kill()
+
+    def _crashed(self, doing: str) -> EngineCrashedError:
+        """What became of the process, as an error; it is reaped."""
+        hung_s, self._hung_s = self._hung_s, None
+        signal, exit_code = self._process.wait()
+        self._n_evaluated = 0
+        return self._error(doing, signal=signal, exit_code=exit_code, hung_s=hung_s)
+
+    def _distrusted(self, what: str, doing: str) -> EngineCrashedError:
+        """The process sent what it never should: it is ended."""
+        self._process.kill()
+        self._process.wait()
+        self._n_evaluated = 0
+        return self._error(doing, broken=what)
+
+    def _error(self, doing: str, **how: Any) -> EngineCrashedError:
+        process = self._process
+        return EngineCrashedError(doing=doing, log=process.last_lines(), last_words=process.last_words, **how)
+
+
+def _signature(path: str) -> tuple[int, ...]:
+    """Tells whether a file is still the one whose header was checked."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _encodable(request: GenerateRequest) -> GenerateRequest:
+    """The request without lone surrogates, which no message can hold and no model can write."""
+    stop = tuple(text.encode("utf-8", "replace").decode() for text in request.sampling.stop)
+    grammar = None if request.grammar is None else request.grammar.encode("utf-8", "replace").decode()
+    return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar)
+
+
+def _error(failed: Failed) -> EdgeAIError:
+    """The error that a reply tells of; kinds that an engine has no reason for become GenerationError."""
+    kind = getattr(errors, failed.kind, None) if failed.kind in _KINDS else None
+    error: EdgeAIError = (kind or GenerationError)(failed.message)
+    return error
+
+
+_KINDS = ("ModelError", "ModelFormatError", "ModelTooLargeError", "GenerationError", "SchemaError", "OptionError")

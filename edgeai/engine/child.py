@@ -1,0 +1,163 @@
+"""The engine process: loads one model in a sandbox and serves one session over two pipes.
+
+Its main thread computes. A second one, started once the sandbox is closed, reads the requests, so that a generation
+can be cancelled, and ends the process as soon as the session's end of the pipe is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgeai.backends.base import Backend, Event, Piece, PrefillProgress
+from edgeai.backends.llama import LlamaBackend
+from edgeai.backends.llama_native import bindings
+from edgeai.engine.wire import (
+    Cancel,
+    Detokenize,
+    Ended,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Loading,
+    Pipe,
+    Read,
+    Reply,
+    Request,
+    Text,
+    Tokenize,
+    Tokens,
+    Written,
+)
+from edgeai.errors import EdgeAIError
+from edgeai.sandbox import die_with_parent, enter
+
+
+def main(parent_pid: int) -> None:
+    """Serve until the session closes its end; `parent_pid` is its process."""
+    die_with_parent(parent_pid)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    replies = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what native code prints is log, not messages
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    pipe: Pipe[Request] = Pipe(Request, sys.stdin.buffer, os.fdopen(replies, "wb"))
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        bindings()
+        engine = _open(pipe)
+        if engine is not None:
+            engine.serve()
+    os._exit(0)  # nothing is left to be saved, and native libraries would take their time
+
+
+def _open(pipe: Pipe[Request]) -> _Engine | None:
+    """Wait for the first request, close the sandbox and load the model."""
+    load = pipe.receive()
+    assert isinstance(load, Load)
+    sandbox = enter(load.policy)
+    engine = _Engine(pipe)
+
+    def report(share: float) -> None:
+        pipe.send(Loading(share))
+
+    with engine.failures_told():
+        backend = LlamaBackend(
+            Path(load.path), load.options, n_ctx=load.n_ctx, max_threads=load.max_threads, on_progress=_Steps(report)
+        )
+        engine.backend = backend
+        pipe.send(Loaded(backend.info, sandbox))
+        return engine
+    return None
+
+
+class _Steps:
+    """Passes progress on in steps of a hundredth: llama.cpp tells of every tensor."""
+
+    def __init__(self, report: Callable[[float], None]) -> None:
+        self._report = report
+        self._told = -1.0
+
+    def __call__(self, share: float) -> None:
+        if share - self._told >= 0.01 or (share >= 1 > self._told):
+            self._told = share
+            self._report(share)
+
+
+class _Engine:
+    """The loop of requests and replies."""
+
+    backend: Backend
+
+    def __init__(self, pipe: Pipe[Request]) -> None:
+        self._pipe = pipe
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._cancelled = 0
+        self._generating = 0
+        threading.Thread(target=self._read, name="edgeai-requests", daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                request = self._pipe.receive()
+            except (EOFError, OSError, ValueError):
+                os._exit(0)
+            if isinstance(request, Cancel):
+                self._cancelled = request.number
+                if self._generating == request.number:
+                    self.backend.cancel()
+            else:
+                self._requests.put(request)
+
+    def serve(self) -> None:
+        """Answer requests for ever."""
+        while True:
+            request = self._requests.get()
+            with self.failures_told():
+                if isinstance(request, Tokenize):
+                    ids = self.backend.tokenize(
+                        request.text.decode("utf-8", "replace"),
+                        add_special=request.add_special,
+                        parse_special=request.parse_special,
+                    )
+                    self._pipe.send(Tokens(ids))
+                elif isinstance(request, Detokenize):
+                    self._pipe.send(Text(self.backend.detokenize(request.tokens)))
+                elif isinstance(request, Generate):
+                    self._generate(request)
+
+    def _generate(self, request: Generate) -> None:
+        self._generating = request.number
+        try:
+            for event in self.backend.generate(request.request):
+                if self._cancelled == request.number:
+                    self.backend.cancel()
+                self._pipe.send(self._reply(event))
+        finally:
+            self._generating = 0
+
+    def _reply(self, event: Event) -> Reply:
+        if isinstance(event, PrefillProgress):
+            return Read(event.n_done, event.n_total, event.n_cached)
+        if isinstance(event, Piece):
+            return Written(event.text, event.n_tokens)
+        return Ended(event.reason, event.usage, event.timings, event.tokens, self.backend.n_evaluated)
+
+    @contextlib.contextmanager
+    def failures_told(self) -> Iterator[None]:
+        """Errors become replies; only the end of the pipe is an end."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError):
+            raise
+        except EdgeAIError as exc:
+            self._pipe.send(Failed(type(exc).__name__, str(exc)))
+        except Exception as exc:  # noqa: BLE001 - the session must hear of it, whatever it is
+            self._pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))

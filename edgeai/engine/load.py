@@ -1,0 +1,169 @@
+"""From a model's name or path to a loaded backend, with every check that can be made before."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeai.backends.base import Backend
+from edgeai.errors import EngineCrashedError
+from edgeai.options import LoadOptions
+
+if TYPE_CHECKING:
+    from edgeai.engine.process import EngineProcess
+    from edgeai.gguf_header import GGUFHeader
+    from edgeai.sandbox import Policy
+
+_SHARD = re.compile(r"-\d{5}(-of-\d{5}\.gguf)$", re.IGNORECASE)
+_HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
+_THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A loaded model.
+
+    Attributes:
+        backend: ready to generate.
+        name: the name to show.
+        load_ms: how long it took.
+        sampling: sampling options that the model's makers recommend.
+        system: a system message for conversations that have none.
+    """
+
+    backend: Backend
+    name: str
+    load_ms: float = 0.0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    system: str = ""
+
+
+def load(
+    model: str | os.PathLike[str] | None,
+    options: LoadOptions,
+    on_progress: Callable[[float], None] | None = None,
+) -> Loaded:
+    """Find a model, check its file and the memory it needs, and load it.
+
+    Raises:
+        ModelNotFoundError: neither installed nor a file.
+        ModelFormatError: the file is corrupted or of an unknown kind, or it has crashed the engine twice.
+        ModelTooLargeError: it does not fit the memory that is free.
+        ModelError: no engine process can be started here.
+        OptionError: n_ctx is beyond what the model was trained for.
+        EngineCrashedError: the engine crashed or hung while it loaded the model.
+    """
+    from edgeai.catalog import Catalog
+
+    started = time.perf_counter()
+    found = Catalog.load().resolve(model)
+    if options.isolation == "process":
+        backend = _load_in_process(found.path, found.name, options, on_progress)
+    else:
+        backend = _load_here(found.path, options, on_progress)
+    load_ms = (time.perf_counter() - started) * 1000
+    if found.entry is None:
+        return Loaded(backend, found.name, load_ms)
+    return Loaded(backend, found.name, load_ms, found.entry.sampling, found.entry.system)
+
+
+def _load_here(path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None) -> Backend:
+    from edgeai.backends.llama import LlamaBackend
+
+    _import_templates()
+    header, n_ctx, max_threads = _examine(path, options)
+    return LlamaBackend(header.path, options, n_ctx=n_ctx, max_threads=max_threads, on_progress=on_progress)
+
+
+def _load_in_process(
+    path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
+) -> Backend:
+    from edgeai.engine import crash_marks
+    from edgeai.engine.process import EngineProcess
+
+    if not options.retry_crashed:
+        crash_marks.check(path, name)
+    process = EngineProcess()  # it imports its libraries while the file is checked here
+    try:
+        backend = _open(process, path, options, on_progress)
+    except EngineCrashedError as exc:
+        crash_marks.note_crash(path, exc)
+        raise
+    except BaseException:
+        process.close()
+        raise
+    if crash_marks.marks_path().exists():
+        crash_marks.forget(path)
+    return backend
+
+
+def _open(
+    process: EngineProcess, path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
+) -> Backend:
+    from edgeai.engine.backend import ProcessBackend
+    from edgeai.engine.wire import Load
+
+    header, n_ctx, max_threads = _examine(path, options)
+    _import_templates()
+    files = _files(path.resolve())
+    size_bytes = sum(file.stat().st_size for file in files)
+    policy = _policy(header, options, n_ctx, max_threads, files, size_bytes)
+    return ProcessBackend(
+        process,
+        Load(str(path.absolute()), options, n_ctx, max_threads, policy),
+        size_bytes=size_bytes,
+        watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
+        on_progress=on_progress,
+    )
+
+
+def _examine(path: Path, options: LoadOptions) -> tuple[GGUFHeader, int, int]:
+    """The checked header, the context window to open, and the threads to use at most."""
+    from edgeai.fit import ModelShape, choose_n_ctx
+    from edgeai.gguf_header import read_header
+    from edgeai.machine import available_memory_bytes, usable_cores
+
+    header = read_header(path)
+    n_ctx = choose_n_ctx(ModelShape.from_header(header), options, available_memory_bytes())
+    return header, n_ctx, usable_cores() if options.n_threads == "auto" else options.n_threads
+
+
+def _import_templates() -> None:
+    """The template engine is needed as soon as the model is loaded: import it meanwhile."""
+    threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a model: one, or the pieces of a split one."""
+    match = _SHARD.search(path.name)
+    if match is None:
+        return [path]
+    pattern = re.compile(re.escape(path.name[: match.start()]) + r"-\d{5}" + re.escape(match.group(1)), re.IGNORECASE)
+    return [file for file in path.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()]
+
+
+def _policy(
+    header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, files: list[Path], size_bytes: int
+) -> Policy:
+    """What the engine may do: read its model, and take the memory that it was estimated to need, with headroom.
+
+    A GPU's driver opens devices and reserves address space as it likes: there, neither is bounded.
+    """
+    from edgeai.fit import ModelShape, estimate_for
+    from edgeai.sandbox import Policy
+
+    if options.n_gpu_layers:
+        return Policy(readable=None)
+    need = estimate_for(ModelShape.from_header(header), options, n_ctx)
+    return Policy(
+        readable=tuple(str(file) for file in files),
+        memory_bytes=size_bytes + 2 * need.total_bytes + max_threads * _THREAD_BYTES + _HEADROOM_BYTES,
+        open_files=256 + len(files),
+    )

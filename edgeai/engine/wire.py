@@ -1,0 +1,195 @@
+"""The messages between a session and its engine process: what may pass, as types that are checked on arrival.
+
+A message is a length (four bytes, little-endian) and so many bytes of MessagePack. No pickle, no code, no file
+descriptors. The session does not trust the engine, which may be taken over by a hostile model file: whatever does not
+have exactly the expected types, or is too long, is an error, and the engine is ended.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, BinaryIO, Generic, TypeVar, Union
+
+import msgspec
+
+from edgeai.backends.base import GenerateRequest, ModelInfo
+from edgeai.options import LoadOptions
+from edgeai.response import FinishReason, Timings, Usage
+from edgeai.sandbox import Policy, Report
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""A prompt of ten million tokens, or all that is known of a model."""
+_LENGTH_BYTES = 4
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Enter the sandbox, then load a model. The first request, and only once."""
+
+    path: str
+    options: LoadOptions
+    n_ctx: int
+    max_threads: int
+    policy: Policy
+
+
+class Tokenize(msgspec.Struct, frozen=True, tag=True):
+    """UTF-8 to ids."""
+
+    text: bytes
+    add_special: bool
+    parse_special: bool
+
+
+class Detokenize(msgspec.Struct, frozen=True, tag=True):
+    """Ids to text."""
+
+    tokens: list[int]
+
+
+class Generate(msgspec.Struct, frozen=True, tag=True):
+    """Continue a prompt. `number` names this generation, for Cancel."""
+
+    number: int
+    request: GenerateRequest
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """End a generation."""
+
+    number: int
+
+
+Request = Union[Load, Tokenize, Detokenize, Generate, Cancel]  # noqa: UP007 - msgspec reads it at run time
+
+
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """So much of the model is loaded."""
+
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """The model is loaded, within this sandbox."""
+
+    info: ModelInfo
+    sandbox: Report
+
+
+class Tokens(msgspec.Struct, frozen=True, tag=True):
+    """Answers Tokenize."""
+
+    ids: list[Count]
+
+
+class Text(msgspec.Struct, frozen=True, tag=True):
+    """Answers Detokenize."""
+
+    text: str
+
+
+class Read(msgspec.Struct, frozen=True, tag=True):
+    """PrefillProgress."""
+
+    n_done: Count
+    n_total: Count
+    n_cached: Count
+
+
+class Written(msgspec.Struct, frozen=True, tag=True):
+    """Piece."""
+
+    text: str
+    n_tokens: Count
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """Finished, and how many tokens stand in the KV cache."""
+
+    reason: FinishReason
+    usage: Usage
+    timings: Timings
+    tokens: tuple[Count, ...]
+    n_evaluated: Count
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The request failed with an error of edgeai.errors."""
+
+    kind: str
+    message: str
+
+
+Reply = Union[Loading, Loaded, Tokens, Text, Read, Written, Ended, Failed]  # noqa: UP007
+
+_Incoming = TypeVar("_Incoming", Request, Reply)
+
+
+class Pipe(Generic[_Incoming]):
+    """One end of the two pipes."""
+
+    def __init__(self, incoming: object, reader: BinaryIO, writer: BinaryIO) -> None:
+        """`incoming` is the type of what is received, Request or Reply; the files are buffered ones."""
+        self._reader = reader
+        self._writer = writer
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder: msgspec.msgpack.Decoder[_Incoming] = msgspec.msgpack.Decoder(incoming)
+
+    def send(self, message: Request | Reply) -> None:
+        """Send.
+
+        Raises:
+            OSError: the other end is gone.
+            ValueError: the message is too long, or the pipe is closed.
+        """
+        data = self._encoder.encode(message)
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {len(data):,} bytes: expected at most {MAX_MESSAGE_BYTES:,}")
+        self._writer.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+        self._writer.flush()
+
+    def receive(self) -> _Incoming:
+        """Wait for a message.
+
+        Raises:
+            EOFError: the other end is gone.
+            ValueError: what came is not a message.
+        """
+        n_bytes = int.from_bytes(self._read(_LENGTH_BYTES), "little")
+        if n_bytes > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {n_bytes:,} bytes: expected at most {MAX_MESSAGE_BYTES:,}")
+        return self._decoder.decode(self._read(n_bytes))
+
+    def _read(self, n_bytes: int) -> bytes:
+        data = self._reader.read(n_bytes)
+        if len(data) < n_bytes:
+            raise EOFError
+        return data
+
+
+def check_info(info: ModelInfo) -> None:
+    """Refuse what no model has.
+
+    Raises:
+        ValueError: a count is out of range.
+    """
+    for name in ("n_ctx", "n_vocab"):
+        if not 0 < getattr(info, name) < 2**31:
+            raise ValueError(f"{name} = {getattr(info, name)}")
+    for name in ("n_ctx_train", "n_params", "size_bytes"):
+        if not 0 <= getattr(info, name) < 2**63:
+            raise ValueError(f"{name} = {getattr(info, name)}")
+
+
+def check_ended(ended: Ended) -> None:
+    """Refuse counts and times that cannot be.
+
+    Raises:
+        ValueError: a negative count, or a time that is negative or no number.
+    """
+    for kind in (ended.usage, ended.timings):
+        for name in kind.__dataclass_fields__:
+            value = getattr(kind, name)
+            if not (0 <= value < 2**53 and math.isfinite(value)):
+                raise ValueError(f"{name} = {value}")
