@@ -10,6 +10,7 @@ with edgeai.Session("smollm2-135m-instruct") as session:
 from __future__ import annotations
 
 import logging
+import os
 
 from edgeai.errors import (
     ChatTemplateError,
@@ -22,6 +23,7 @@ from edgeai.errors import (
     ModelFormatError,
     ModelNotFoundError,
     ModelTooLargeError,
+    OfflineError,
     OptionError,
     PullError,
     SchemaError,
@@ -37,6 +39,11 @@ __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library prints nothing by itself
 
+if os.environ.get("EDGEAI_OFFLINE") == "1":
+    from edgeai.offline import refuse_network as _refuse_network
+
+    _refuse_network()
+
 __all__ = [
     "ChatTemplateError",
     "ContextOverflowError",
@@ -50,6 +57,7 @@ __all__ = [
     "ModelFormatError",
     "ModelNotFoundError",
     "ModelTooLargeError",
+    "OfflineError",
     "OptionError",
     "PullError",
     "Response",

@@ -14,7 +14,8 @@
     │  ├─ EngineCrashedError
     │  └─ SessionClosedError
     ├─ HistoryError (OSError)
-    └─ PullError (OSError)
+    ├─ PullError (OSError)
+    └─ OfflineError (OSError)
 
 A message names the path or value, what was expected, and what to do next, in one line.
 """
@@ -131,3 +132,7 @@ class HistoryError(EdgeAIError, OSError):
 
 class PullError(EdgeAIError, OSError):
     """A model could not be fetched: no network, wrong checksum, missing extra."""
+
+
+class OfflineError(EdgeAIError, OSError):
+    """Something tried to reach another machine, and edgeai works offline."""

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import click
 
-from edgeai import EdgeAIError, __version__
+from edgeai import EdgeAIError, OptionError, __version__
+from edgeai.offline import is_wanted, refuse_network
 from tui.output import message
 
 # Each command's module (it has a click command named `command`) and its line in the help. A module is imported when
@@ -53,8 +54,13 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """An assistant that runs wholly on this machine.
 
-    No command reaches for a network but `edgeai models pull`.
+    No command reaches for a network but `edgeai models pull`; whatever else tries to is refused.
     """
+    try:
+        if is_wanted(default=True):
+            refuse_network()
+    except OptionError as exc:
+        raise click.UsageError(str(exc)) from exc
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -99,7 +105,7 @@ def _prepare_streams() -> None:
         if reconfigure:
             reconfigure(errors="replace")
     logger = logging.getLogger("edgeai")
-    if not logger.handlers:
+    if not any(isinstance(handler, _OneLineHandler) for handler in logger.handlers):
         logger.addHandler(_OneLineHandler(logging.WARNING))
 
 

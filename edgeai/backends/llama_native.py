@@ -18,8 +18,7 @@ from edgeai.lasting_thread import LastingThread
 
 logger = logging.getLogger(__name__)
 
-_LOG_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.DEBUG}
-_ERROR = 3
+_WARNING, _ERROR = 3, 4  # of ggml_log_level in ggml.h; an error's lines also become the text of an exception
 
 recent_errors: collections.deque[str] = collections.deque(maxlen=4)
 """llama.cpp's last error lines: the reason for a failure that its API tells only as NULL."""
@@ -65,7 +64,7 @@ def _log_callback(llama_cpp: Any) -> Any:
         line = text.decode("utf-8", "replace").strip()
         if level == _ERROR and line:
             recent_errors.append(line)
-        logger.log(_LOG_LEVELS.get(level, logging.DEBUG), "%s", line)
+        logger.log(logging.INFO if level in (_WARNING, _ERROR) else logging.DEBUG, "%s", line)
 
     return llama_cpp.llama_log_callback(write)
 

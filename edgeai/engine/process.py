@@ -26,7 +26,7 @@ _KEPT_PREFIXES = ("OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "VK_")
 _N_LOG_LINES = 20
 _LOG_LINE_CHARS = 500
 _REAP_TIMEOUT_S = 5.0
-_LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class EngineProcess:
@@ -124,7 +124,7 @@ class EngineProcess:
                     self._lines.append(message)
                     if level not in ("DEBUG", "INFO"):
                         self.last_words = message
-                    _log.log(_LEVELS.get(level, logging.DEBUG), "%s", message)
+                    _log.debug("%s", message)
         self._popen.wait()
 
 

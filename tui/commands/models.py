@@ -242,6 +242,7 @@ def _verify(name: str) -> bool:
 @click.option("--force", is_flag=True, help="Fetch it again, or although this machine's memory is too small for it.")
 def pull(name: str, force: bool) -> None:
     """Fetch a model of the catalog. This is the only command that reaches for a network."""
+    from edgeai.offline import network_allowed
     from edgeai.pull import is_installed
     from edgeai.pull import pull as fetch
 
@@ -250,7 +251,7 @@ def pull(name: str, force: bool) -> None:
         click.echo(f"{entry.name} is installed already (--force fetches it again)")
         return
     click.echo(f"{entry.name}: {bytes_text(entry.size_bytes)}, {entry.licence} ({entry.licence_url})", err=True)
-    with transfer_progress() as progress:
+    with network_allowed(), transfer_progress() as progress:
         task = progress.add_task("fetching", total=entry.size_bytes)
         model = fetch(
             entry.name,
@@ -266,3 +267,17 @@ def default(name: str) -> None:
     """Make an installed model the one that is used when none is named."""
     set_default_model(name)
     click.echo(f"{name.lower()} is the default now")
+
+
+@command.command()
+@click.argument("model")
+def retry(model: str) -> None:
+    """Forget that loading a model has crashed the engine, so that it is tried again.
+
+    MODEL is a name, a .gguf file or a folder.
+    """
+    from edgeai.engine.crash_marks import forget
+
+    path = Catalog.load().resolve(model).path
+    was_marked = forget(path)
+    click.echo(f"{path}: will be tried again" if was_marked else f"{path}: is not marked as one that crashes")
