@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from pathlib import Path
 
 _SYSTEM = (
@@ -22,8 +21,8 @@ def runtime_paths() -> tuple[str, ...]:
 
     A folder on sys.path that is not a library's (the one of a script, a checkout) is not among them: it may be a home.
     """
-    found = [*_SYSTEM, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
-    found += [f"{sys.base_prefix}/lib", str(_ROOT / "edgeai")]
+    # sysconfig would know the folders of Python too, and asks the name service for the user's home on the way
+    found = [*_SYSTEM, str(Path(os.__file__).parent), f"{sys.base_prefix}/lib", str(_ROOT / "edgeai")]
     found += [path for path in sys.path if Path(path).name in _LIBRARY_FOLDERS or path.endswith(".zip")]
     found += os.environ.get("LD_LIBRARY_PATH", "").split(":")
     return tuple(dict.fromkeys(path for path in found if os.path.isabs(path) and Path(path).exists()))  # noqa: PTH117

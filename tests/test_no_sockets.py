@@ -1,0 +1,67 @@
+"""What the commands really ask the kernel for: no sockets but those listed here (traced with strace)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.offline_commands import COMMANDS, run_command, run_window
+
+pytestmark = pytest.mark.weights
+
+EVENT_LOOP = r"socketpair\(AF_UNIX, SOCK_STREAM\|SOCK_CLOEXEC, 0, \[\d+, \d+\]\) += 0"
+"""asyncio wakes its own loop through a pair of sockets that no other process has."""
+ITS_FAMILY = r"getsockname\(\d+, \{sa_family=AF_UNIX\}, \[128 => 2\]\) = 0"
+WAKE = r"(sendto|recvfrom)\(\d+, .*, \d+, 0, NULL, (NULL|0)\) += (\d+|-1 EAGAIN.*)"
+REFUSED_IN_THE_SANDBOX = r"(socket|socketpair)\(.*\) += -1 ENOSYS.*"
+"""doctor tries whether the sandbox holds."""
+EXPECTED = {"doctor": [REFUSED_IN_THE_SANDBOX], "window": [EVENT_LOOP, ITS_FAMILY, WAKE]}
+
+
+@pytest.fixture
+def tracer(tmp_path: Path) -> list[str]:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    wrapper = ["strace", "-f", "-qq", "-e", "trace=network", "-e", "signal=none", "-o", str(tmp_path / "trace")]
+    if subprocess.run([*wrapper, "true"], capture_output=True).returncode:
+        pytest.skip("this system lets nobody trace")
+    return wrapper
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Callable[[str], list[str]]:
+    """The traced calls, each of which must be expected of this command."""
+
+    def read(name: str) -> list[str]:
+        calls = [re.sub(r"^\d+ +", "", line) for line in (tmp_path / "trace").read_text().splitlines()]
+        for call in calls:
+            assert any(re.fullmatch(pattern, call) for pattern in EXPECTED.get(name, [])), call
+        return calls
+
+    return read
+
+
+def test_the_tracer_sees_a_socket(tracer: list[str], tmp_path: Path) -> None:
+    subprocess.run([*tracer, "python3", "-c", "import socket; socket.socket()"], check=True)
+    assert "socket(AF_INET" in (tmp_path / "trace").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_opens_none(
+    name: str, tracer: list[str], check: Callable[[str], list[str]], real_model: Path
+) -> None:
+    done = run_command(name, tracer, real_model)
+    assert done.returncode == 0, done.stderr
+    check(name)
+
+
+def test_the_window_has_one_pair_of_its_own(
+    tracer: list[str], check: Callable[[str], list[str]], real_model: Path, home: Path
+) -> None:
+    assert run_window(tracer, real_model, home) == 0
+    assert sum(call.startswith("socketpair") for call in check("window")) == 1
