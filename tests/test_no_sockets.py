@@ -23,6 +23,21 @@ REFUSED_IN_THE_SANDBOX = r"(socket|socketpair)\(.*\) += -1 ENOSYS.*"
 EXPECTED = {"doctor": [REFUSED_IN_THE_SANDBOX], "window": [EVENT_LOOP, ITS_FAMILY, WAKE]}
 
 
+def whole_calls(trace: str) -> list[str]:
+    """The calls without thread numbers; those during which another thread called are put together again."""
+    calls, begun = [], dict[str, str]()
+    for line in trace.splitlines():
+        thread, _, call = line.partition(" ")
+        call = call.lstrip()
+        if call.endswith("<unfinished ...>"):
+            begun[thread] = call.removesuffix("<unfinished ...>")
+        elif resumed := re.match(r"<\.\.\. \w+ resumed>", call):
+            calls.append(begun.pop(thread) + call[resumed.end() :])
+        elif not call.startswith("+++"):
+            calls.append(call)
+    return calls
+
+
 @pytest.fixture
 def tracer(tmp_path: Path) -> list[str]:
     if shutil.which("strace") is None:
@@ -38,7 +53,7 @@ def check(tmp_path: Path) -> Callable[[str], list[str]]:
     """The traced calls, each of which must be expected of this command."""
 
     def read(name: str) -> list[str]:
-        calls = [re.sub(r"^\d+ +", "", line) for line in (tmp_path / "trace").read_text().splitlines()]
+        calls = whole_calls((tmp_path / "trace").read_text())
         for call in calls:
             assert any(re.fullmatch(pattern, call) for pattern in EXPECTED.get(name, [])), call
         return calls
