@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def model(tmp_path: Path) -> Path:
     return tiny_model(tmp_path / "model.gguf")
 
 
-def crash(model: Path, monkeypatch: pytest.MonkeyPatch, code: str = ABORTS, **options: float) -> EngineCrashedError:
+def crash(model: Path, monkeypatch: pytest.MonkeyPatch, code: str = ABORTS, **options: Any) -> EngineCrashedError:
     with monkeypatch.context() as patch:
         impostor(patch, code)
         with pytest.raises(EngineCrashedError) as caught:
