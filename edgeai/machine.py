@@ -137,3 +137,16 @@ def _sysctl(name: str) -> str:
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def resident_bytes(*pids: int | None) -> int:
+    """Memory that processes hold now, each counted once; one that has ended, or None, holds none."""
+    import psutil
+
+    total = 0
+    for pid in {pid for pid in pids if pid is not None}:
+        try:
+            total += int(psutil.Process(pid).memory_info().rss)
+        except psutil.Error:
+            continue
+    return total

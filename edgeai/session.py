@@ -105,6 +105,11 @@ class Session:
         """Tokens of the context window in use."""
         return self._backend.n_evaluated
 
+    @property
+    def engine_pid(self) -> int:
+        """The number of the process that computes: the engine's, or this one's with isolation="none"."""
+        return getattr(self._backend, "pid", os.getpid())
+
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has, without any template."""
         return len(self._backend.tokenize(text))

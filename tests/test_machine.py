@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -151,3 +153,12 @@ def test_arm_features_have_their_usual_names(tmp_path: Path) -> None:
     text = "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp i8mm\n\nModel\t\t: Raspberry Pi 5 Model B\n"
     root = lay_out(tmp_path, {"proc/cpuinfo": text})
     assert machine._cpu(root) == ("Raspberry Pi 5 Model B", ("neon", "fp16", "dotprod", "i8mm"))
+
+
+def test_memory_of_processes_is_summed_and_the_dead_hold_none() -> None:
+    own = machine.resident_bytes(os.getpid())
+    assert own > 10_000_000
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert machine.resident_bytes(os.getpid(), child.pid, None, os.getpid()) > own + 1_000_000
+    child.communicate(b"\n")
+    assert machine.resident_bytes(child.pid) == 0

@@ -119,6 +119,12 @@ class Engine:
             # A model that is just being loaded has nothing to store, and nobody waits for it.
             self._thread.join(_CLOSE_TIMEOUT_S if turn is not None else _LOADING_TIMEOUT_S)
 
+    @property
+    def pid(self) -> int | None:
+        """The process that computes; None while no model is loaded."""
+        session = self._session
+        return None if session is None else session.engine_pid
+
     # --- in the engine's thread ---
 
     def _run(self) -> None:

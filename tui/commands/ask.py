@@ -98,7 +98,7 @@ def _stats(response: Response) -> dict[str, float | int]:
 
 
 def _peak_rss_bytes() -> int:
-    """The most memory this process has had."""
+    """The most memory that this process and the engine's have had, both together; the engine's has ended by now."""
     try:
         import resource
     except ImportError:  # Windows
@@ -106,7 +106,8 @@ def _peak_rss_bytes() -> int:
 
         return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009 - mypy knows it on Windows only
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    own, engine = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own + engine) * unit
 
 
 def _tell_end(response: Response, is_whole: bool, has_schema: bool) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
-import psutil
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.events import DescendantFocus, Resize
 from textual.widgets import TextArea
 
 from edgeai import ModelNotFoundError
+from edgeai.machine import resident_bytes
 from tui import engine
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
@@ -49,7 +50,6 @@ class ChatScreen(BlockActions):
         """Begin with a new chat."""
         self.start_clock()
         self._list_wanted: bool | None = None
-        self._process = psutil.Process()
         self.set_interval(1.0, self._tick)
         self.show_chat(Chat(self.default_settings))
         self._begin()
@@ -57,7 +57,7 @@ class ChatScreen(BlockActions):
         self.call_after_refresh(self.prompt.focus)  # its first layout hides it for a moment, which takes the focus
 
     def _tick(self) -> None:
-        self.status.memory_bytes = self._process.memory_info().rss
+        self.status.memory_bytes = resident_bytes(os.getpid(), self.engine.pid)
         self._save_drafts()
 
     @work(thread=True, exclusive=True, group="drafts")
