@@ -158,7 +158,10 @@ def test_arm_features_have_their_usual_names(tmp_path: Path) -> None:
 def test_memory_of_processes_is_summed_and_the_dead_hold_none() -> None:
     own = machine.resident_bytes(os.getpid())
     assert own > 10_000_000
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    code = "print(flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout
+    child.stdout.readline()
     assert machine.resident_bytes(os.getpid(), child.pid, None, os.getpid()) > own + 1_000_000
     child.communicate(b"\n")
     assert machine.resident_bytes(child.pid) == 0
