@@ -1,54 +1,65 @@
-"""Resource limits: the bounds that every Unix has."""
+"""Resource limits: memory, files, core dumps. POSIX; Windows has none of these."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeai.sandbox.policy import Policy
+from edgeai.sandbox.policy import Policy, Report
 
-_MIB = 2**20
+if TYPE_CHECKING or sys.platform != "win32":
+    import resource
 
 
-def set_limits(policy: Policy) -> tuple[list[str], list[str]]:
-    """Lower this process's limits; returns what was applied and what is missing, in words."""
+def limit(policy: Policy) -> Report:
+    """Set the limits, for ever: an unprivileged process cannot raise them again."""
+    if sys.platform == "win32":
+        return Report(missing=("memory, open files, core dumps: no limits on Windows",))
+    applied: list[str] = []
+    missing: list[str] = []
+
+    def set_limit(kind: int, value: int, phrase: str) -> None:
+        (applied if _lower(kind, value) else missing).append(phrase)
+
+    with contextlib.suppress(ValueError):  # not in the main thread: Python has ignored it from the start
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails instead
+    set_limit(resource.RLIMIT_CORE, 0, "core dumps: none")
+    set_limit(resource.RLIMIT_FSIZE, policy.file_bytes, f"files written: at most {_size(policy.file_bytes)} each")
+    set_limit(resource.RLIMIT_NOFILE, policy.open_files, f"open files: at most {policy.open_files}")
+    if policy.memory_bytes is not None:
+        used_bytes = _address_space_bytes()
+        if used_bytes is None:
+            missing.append("memory: the address space in use is not known here, so it has no limit")
+        else:
+            phrase = f"memory: at most {_size(policy.memory_bytes)} of address space more"
+            set_limit(resource.RLIMIT_AS, used_bytes + policy.memory_bytes, phrase)
+    return Report(tuple(applied), tuple(missing))
+
+
+def _lower(kind: int, value: int) -> bool:
+    """Lower a limit, soft and hard; one that is lower already stays."""
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
     try:
-        import resource
-    except ImportError:
-        return [], ["limits of memory, files and core dumps (this system has none)"]
-    wanted = [
-        ("no core dumps", "RLIMIT_CORE", 0),
-        (f"files written: {policy.file_bytes // _MIB:,} MiB at most", "RLIMIT_FSIZE", policy.file_bytes),
-        (f"open files: {policy.open_files} at most", "RLIMIT_NOFILE", policy.open_files),
-    ]
-    missing = []
-    if policy.memory_bytes is None:
-        missing.append("a limit of the address space (none was asked for)")
-    elif (used := _address_space_bytes()) is None:
-        missing.append("a limit of the address space (its present size cannot be told here)")
-    else:
-        limit = used + policy.memory_bytes
-        wanted.append((f"address space: {limit // _MIB:,} MiB at most", "RLIMIT_AS", limit))
-    applied = []
-    for words, name, limit in wanted:
-        try:
-            number = getattr(resource, name)
-            _soft, hard = resource.getrlimit(number)
-            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-            resource.setrlimit(number, (limit, limit))
-            applied.append(words)
-        except (AttributeError, OSError, ValueError):
-            missing.append(words)
-    return applied, missing
+        resource.setrlimit(kind, (value, value))
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _address_space_bytes() -> int | None:
-    if sys.platform != "linux":  # macOS does not enforce RLIMIT_AS
-        return None
-    import resource
-
+    """Address space in use. macOS tells none, and enforces no limit of it."""
     try:
-        n_pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
         return None
-    return n_pages * resource.getpagesize()
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:,.0f} MiB" if n_bytes >= 2**20 else f"{n_bytes:,} bytes"

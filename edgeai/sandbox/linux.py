@@ -1,44 +1,84 @@
-"""The two system calls by which a Linux process bounds itself, and what is common to them."""
+"""Entering the sandbox on Linux: the order of its parts, and what needs only a call or two."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import os
+import signal
+import struct
+from pathlib import Path
 from typing import Any
 
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
+from edgeai.sandbox import landlock, seccomp
+from edgeai.sandbox.limits import limit
+from edgeai.sandbox.policy import Policy, Report
 
-Bounds = tuple[list[str], list[str]]
-"""What is applied, what is missing."""
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_CAPABILITY_VERSION_3 = 0x20080522
+_KEPT_CAPABILITIES = 1 << 1 | 1 << 2 | 1 << 14  # to open a user's model as root (DAC_*), to lock memory (IPC_LOCK)
+_OOM_SCORE_ADJ = 500  # of -1000 to 1000
+
+
+def enter_linux(policy: Policy) -> Report:
+    """See `edgeai.sandbox.enter`."""
+    limits = limit(policy)
+    applied, missing = list(limits.applied), list(limits.missing)
+    _prefer_for_oom_kill()
+    if _drop_capabilities():
+        applied.append("privileges: root's given up")
+    # core_pattern may hand dumps to a program whatever the limit says; and nobody of this user's may attach now
+    if _prctl(_PR_SET_DUMPABLE, 0):
+        applied.append("memory of the process: hidden from the user's other processes")
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)  # without it the two refuse to be entered, and say so
+    files = landlock.restrict(libc(), policy)
+    calls = seccomp.restrict(libc(), policy)
+    return Report(
+        (*files.applied, *calls.applied, *applied),
+        (*files.missing, *calls.missing, *missing),
+        landlock_abi=files.landlock_abi,
+        n_system_calls=calls.n_system_calls,
+    )
+
+
+def die_with_parent_linux(parent_pid: int) -> None:
+    """See `edgeai.sandbox.die_with_parent`."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before the call
+        os._exit(0)
 
 
 @functools.cache
-def _libc() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
+def libc() -> Any:
+    """The C library, whose `syscall` and `prctl` take and return C longs."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    return library
 
 
-def prctl(operation: int, *arguments: int) -> int:
-    """prctl(2); 0 on success."""
-    padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    return int(_libc().prctl(operation, *padded))
+def _prctl(option: int, value: int) -> bool:
+    numbers = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]
+    return int(libc().prctl(ctypes.c_int(option), *numbers)) == 0
 
 
-def syscall(number: int, *arguments: Any) -> int:
-    """syscall(2); -1 on failure, with the reason in ctypes.get_errno()."""
-    converted = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
-    call = _libc().syscall
-    call.restype = ctypes.c_long
-    return int(call(ctypes.c_long(number), *converted))
+def _prefer_for_oom_kill() -> None:
+    """When memory runs out, the kernel shall end this process and not the application that started it."""
+    path = Path("/proc/self/oom_score_adj")
+    with contextlib.suppress(OSError, ValueError):
+        if int(path.read_text()) < _OOM_SCORE_ADJ:
+            path.write_text(str(_OOM_SCORE_ADJ))
 
 
-def forbid_new_privileges() -> bool:
-    """What Landlock and seccomp ask for first: set-user-id programs have no effect any more."""
-    return prctl(_PR_SET_NO_NEW_PRIVS, 1) == 0
-
-
-def forbid_dumps() -> Bounds:
-    """No core dump, not even one that is piped to a program, and no tracing by other processes of the user."""
-    if prctl(_PR_SET_DUMPABLE, 0) == 0:
-        return ["memory cannot be dumped or traced"], []
-    return [], ["protection of the memory from dumps"]
+def _drop_capabilities() -> bool:
+    """Give up what root may do beyond files; False when there was nothing to give up."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    held = ctypes.create_string_buffer(24)
+    if libc().capget(header, held) != 0:
+        return False
+    # two halves of 32 capabilities each: effective, permitted, inheritable
+    effective, permitted, _, high_effective, high_permitted, _ = struct.unpack("=6I", held.raw)
+    kept = (effective & _KEPT_CAPABILITIES, permitted & _KEPT_CAPABILITIES, 0, 0, 0, 0)
+    if kept[:2] == (effective, permitted) and not (high_effective or high_permitted):
+        return False
+    return int(libc().capset(header, struct.pack("=6I", *kept))) == 0

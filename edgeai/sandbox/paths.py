@@ -1,28 +1,70 @@
-"""The places from which Python and native libraries load what they need while they run."""
+"""Which files a running Python needs: imports that are made late, libraries, the processor's description."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _SYSTEM = (
-    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store"),
-    *("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"),
-    *("/proc/self", "/proc/stat", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system"),
-    *("/dev/null", "/dev/zero", "/dev/urandom"),
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"),
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ld.so.cache",
+    *("/proc/self", "/proc/stat", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory"),
+    *("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm/transparent_hugepage"),
+    *("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
 )
-_LIBRARY_FOLDERS = ("site-packages", "dist-packages", "lib-dynload")
-_ROOT = Path(__file__).parents[2]
 
 
-def runtime_paths() -> tuple[str, ...]:
-    """Files and folders of the system and of Python, those that exist.
+def existing_runtime_paths() -> tuple[str, ...]:
+    """Absolute paths, each once, that exist now."""
+    paths = (*_SYSTEM, *_library_path(), *_python())
+    return tuple(dict.fromkeys(path for path in paths if os.path.exists(path)))  # noqa: PTH110 - pathlib's may raise
 
-    A folder on sys.path that is not a library's (the one of a script, a checkout) is not among them: it may be a home.
-    """
-    # sysconfig would know the folders of Python too, and asks the name service for the user's home on the way
-    found = [*_SYSTEM, str(Path(os.__file__).parent), f"{sys.base_prefix}/lib", str(_ROOT / "edgeai")]
-    found += [path for path in sys.path if Path(path).name in _LIBRARY_FOLDERS or path.endswith(".zip")]
-    found += os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    return tuple(dict.fromkeys(path for path in found if os.path.isabs(path) and Path(path).exists()))  # noqa: PTH117
+
+def _python() -> Iterator[str]:
+    prefixes = [Path(prefix) for prefix in dict.fromkeys((sys.base_prefix, sys.base_exec_prefix, sys.prefix))]
+    libraries = [prefix / name for prefix in prefixes for name in ("lib", "lib64")]
+    yield from (str(folder) for folder in libraries if not _is_private(folder))
+    for entry in map(Path, sys.path):
+        if not entry.is_absolute():
+            continue
+        is_file = os.path.isfile(entry)  # noqa: PTH113 - pathlib's raises where it may not look
+        if is_file or any(entry.is_relative_to(folder) for folder in libraries) or _is_installed(entry):
+            yield str(entry)
+        else:
+            yield from _loaded_from(entry)
+
+
+def _library_path() -> Iterator[str]:
+    for entry in map(Path, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)):
+        if entry.is_absolute() and not _is_private(entry):
+            yield str(entry)
+
+
+def _is_installed(folder: Path) -> bool:
+    """Whether a folder holds what an installer put there, and not somebody's work."""
+    return not _is_private(folder) and any(folder.glob("*.dist-info"))
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is the user's home folder, or one that holds it."""
+    real = Path(os.path.realpath(folder))
+    try:
+        return Path(os.path.realpath(Path.home())).is_relative_to(real)
+    except RuntimeError:  # a user without a home
+        return real == Path("/")
+
+
+def _loaded_from(folder: Path) -> Iterator[str]:
+    """The packages that are in use of a folder of which the rest is nobody's business, like a project's checkout."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." in name or not isinstance(file, str):
+            continue
+        path = Path(file)
+        package = path.parent if path.stem == "__init__" else path
+        if package.parent == folder:
+            yield str(package)

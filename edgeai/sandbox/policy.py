@@ -1,4 +1,4 @@
-"""What a sandboxed process may do, and what came of it. Plain data, which may be sent to another process."""
+"""What a sandboxed process may do, and what became of it: plain data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a process may still do.
+    """What a process may do.
 
     Attributes:
-        readable: absolute paths of files and folders that may be read, beside the system's and Python's libraries;
-            None sets no bounds to files (a GPU's driver opens what it likes).
-        writable: folders that may be read and written.
-        memory_bytes: address space that may be added to what the process has; None is without bounds.
-        file_bytes: the largest file that may be written.
-        open_files: descriptors at most.
+        readable: absolute paths of files and folders that may be read, beside those of `runtime_paths`. None: no
+            rules for files, and only the most dangerous system calls refused. A GPU's driver needs that.
+        writable: folders in which files may be read, written, made, renamed and removed.
+        memory_bytes: address space that the process may add to what it has when it enters; None: no limit.
+        file_bytes: the largest size to which it may write a file.
+        open_files: how many files it may have open.
     """
 
     readable: tuple[str, ...] | None = ()
@@ -27,12 +27,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What bounds a process.
+    """What was applied and what is missing, each a short phrase for people.
 
     Attributes:
-        applied: each bound that is in force, in words.
-        missing: each that this system, or the policy, does not have.
+        applied: restrictions that hold.
+        missing: restrictions that this kernel or platform lacks, or that the policy gave up.
+        landlock_abi: version of Landlock's interface; 0: no file rules.
+        n_system_calls: system calls that are allowed; 0: no list of allowed ones.
     """
 
     applied: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    landlock_abi: int = 0
+    n_system_calls: int = 0

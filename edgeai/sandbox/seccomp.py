@@ -1,95 +1,62 @@
-"""seccomp: a list of the system calls that are left; all others fail as if the kernel did not know them.
+"""seccomp: which system calls a process can make, and with which arguments.
 
-"Not known" (ENOSYS) and not "not permitted", because the C library then takes an older way, as for clone3.
-
-Source: the kernel's Documentation/userspace-api/seccomp_filter.rst; include/uapi/linux/{seccomp,filter,audit}.h.
+The filter is a program of classic BPF that the kernel runs before each call. Source: Linux's
+Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,audit}.h.
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import platform
+import struct
 import sys
-from collections.abc import Sequence
+from typing import Any
 
-from edgeai.sandbox.linux import Bounds, syscall
-from edgeai.sandbox.policy import Policy
-from edgeai.sandbox.syscalls import ALWAYS, CHECKED, SETUP, WRITING, Numbers
+from edgeai.sandbox import filters
+from edgeai.sandbox.policy import Policy, Report
 
-_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the tables, AUDIT_ARCH_…
+_MACHINES = {"x86_64": filters.X86_64, "aarch64": filters.AARCH64, "arm64": filters.AARCH64}
 _SET_MODE_FILTER = 1
-_FOR_ALL_THREADS = 1  # SECCOMP_FILTER_FLAG_TSYNC
-
-_LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data
-_ALLOW = 0x7FFF0000
-_REFUSE = 0x00050000 | errno.ENOSYS
-_KILL = 0x80000000
-_X32_BIT = 0x40000000
-
-_CLONE_THREAD = 0x00010000
-_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
-_PRCTLS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (how malloc names its memory)
-
-_Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
+_ALL_THREADS, _KEEP_SPECULATION = 1, 4  # without the second, kernels before 5.16 make the process slower
 
 
-class _SockFilter(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
+def this_machine() -> filters.Machine | None:
+    """This process's kind of machine; None where its system calls are not known, like those of 32-bit processes."""
+    if struct.calcsize("P") != 8 or sys.byteorder != "little":
+        return None
+    return _MACHINES.get(os.uname().machine)
 
 
-class _SockFprog(ctypes.Structure):
-    _fields_ = (("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_SockFilter)))
+def restrict(libc: Any, policy: Policy) -> Report:
+    """Install the policy's filter in all threads. Needs no_new_privs."""
+    machine = this_machine()
+    if machine is None:
+        return Report(missing=(f"system calls: no filter for {os.uname().machine} processes of this kind",))
+    if policy.readable is None:
+        rules = filters.lenient(os.getpid())
+        phrase = "system calls: no sockets, no programs, no new processes (seccomp)"
+        program = filters.program(machine, rules, filters.ALLOW)
+        n_allowed = 0
+    else:
+        rules = filters.strict(os.getpid(), writes=bool(policy.writable))
+        program = filters.program(machine, rules, filters.NO_SUCH_CALL)
+        n_allowed = sum(name in filters.known_calls(machine) for name in rules)
+        phrase = f"system calls: {n_allowed} allowed; no sockets, no programs, no new processes (seccomp)"
+    problem = _install(libc, machine, program)
+    if problem:
+        return Report(missing=(f"system calls: the kernel takes no filter ({problem})",))
+    missing = () if n_allowed else ("system calls: all but the most dangerous are allowed, as a GPU's driver needs",)
+    return Report((phrase,), missing, n_system_calls=n_allowed)
 
 
-def restrict(policy: Policy) -> Bounds:
-    """Leave all threads of this process the system calls that computing needs."""
-    if platform.machine() not in _ARCHITECTURES or sys.byteorder != "little" or sys.maxsize < 2**32:
-        return [], [f"system calls (no list for {platform.machine()})"]
-    column, arch = _ARCHITECTURES[platform.machine()]
-    plain = _numbers(ALWAYS | (WRITING if policy.writable else {}), column)
-    program = _program(plain, column, arch)
-    filters = (_SockFilter * len(program))(*(_SockFilter(*instruction) for instruction in program))
-    number = SETUP["seccomp"][column]
-    assert number is not None
-    if syscall(number, _SET_MODE_FILTER, _FOR_ALL_THREADS, ctypes.byref(_SockFprog(len(program), filters))):
-        return [], [f"system calls (seccomp: {os.strerror(ctypes.get_errno())})"]
-    n_allowed = len(plain) + len(CHECKED)
-    return [f"{n_allowed} system calls: no sockets, no programs, no processes, no tracing (seccomp)"], []
-
-
-def _program(plain: Sequence[int], column: int, arch: int) -> list[_Instruction]:
-    program: list[_Instruction] = [
-        (_LOAD, 0, 0, _ARCH_AT),
-        (_JUMP_EQUAL, 1, 0, arch),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER_AT),
-    ]
-    if column == 0:
-        program += [(_JUMP_GREATER_EQUAL, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
-    for number in plain:
-        program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    own = (os.getpid(),)
-    for name, values in (("kill", own), ("tgkill", own), ("prctl", _PRCTLS), ("prlimit64", (0, *own))):
-        program += _where(CHECKED[name][column], 0, values)
-    program += _where(CHECKED["ioctl"][column], 1, _IOCTLS)
-    program += _where(CHECKED["clone"][column], 0, (_CLONE_THREAD,), mask=_CLONE_THREAD)
-    return [*program, (_RETURN, 0, 0, _REFUSE)]
-
-
-def _where(number: int | None, argument: int, values: Sequence[int], mask: int | None = None) -> list[_Instruction]:
-    """Allow a call whose argument's lower half is one of these values; the kernel looks at no more of them."""
-    assert number is not None
-    body: list[_Instruction] = [(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument)]
-    if mask is not None:
-        body.append((_AND, 0, 0, mask))
-    for value in values:
-        body += [(_JUMP_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ALLOW)]
-    body.append((_RETURN, 0, 0, _REFUSE))
-    return [(_JUMP_EQUAL, 0, len(body), number), *body]
-
-
-def _numbers(calls: Numbers, column: int) -> list[int]:
-    return [number for numbers in calls.values() if (number := numbers[column]) is not None]
+def _install(libc: Any, machine: filters.Machine, program: list[filters.Instruction]) -> str:
+    """Hand a program to the kernel; what went wrong, or ""."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
+    header = struct.pack("@HP", len(program), ctypes.addressof(code))
+    number = ctypes.c_long(machine.seccomp)
+    for flags in (_ALL_THREADS | _KEEP_SPECULATION, _ALL_THREADS):  # the second: kernels before 4.17
+        status = libc.syscall(number, ctypes.c_long(_SET_MODE_FILTER), ctypes.c_long(flags), header)
+        if status == 0:
+            return ""
+        problem = f"thread {status} has another filter" if status > 0 else os.strerror(ctypes.get_errno())
+    return problem

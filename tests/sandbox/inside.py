@@ -11,28 +11,38 @@ from typing import Any
 import pytest
 
 from edgeai.sandbox import Policy
-from edgeai.sandbox.landlock import abi
 
 ROOT = Path(__file__).parents[2]
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 
 
+def landlock_abi() -> int:
+    if sys.platform != "linux":
+        return 0
+    from edgeai.sandbox.landlock import abi
+    from edgeai.sandbox.linux import libc
+
+    return abi(libc())
+
+
 def needs_landlock(version: int) -> pytest.MarkDecorator:
-    has = abi() if sys.platform == "linux" else 0
+    has = landlock_abi()
     return pytest.mark.skipif(has < version, reason=f"this kernel has Landlock {has}, {version} is needed")
 
 
 BEFORE = """
 import sys; sys.path.insert(0, {root!r})
-import ctypes, json, os, signal, socket, threading
-from edgeai.sandbox import Policy, enter
+import ctypes, errno, fcntl, json, os, resource, signal, socket, threading
+from edgeai.sandbox import Policy, die_with_parent, enter
 def refused(function, *arguments):
     try:
         function(*arguments)
-    except (OSError, MemoryError) as exc:
+    except (OSError, MemoryError, ValueError) as exc:
         return True
     return False
+def call(number, *arguments):
+    return ctypes.CDLL(None).syscall(ctypes.c_long(number), *(ctypes.c_long(argument) for argument in arguments))
 {before}
 report = enter({policy!r})
 """

@@ -1,7 +1,8 @@
-"""What must be refused in the sandbox is refused, and what computing needs works."""
+"""What computing needs works inside; files, memory and privileges have their bounds; nothing survives its parent."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,45 +12,12 @@ from pathlib import Path
 import pytest
 
 from edgeai.sandbox import Policy
-from edgeai.sandbox.probe import probe
 from tests.sandbox.inside import ROOT, linux_only, needs_landlock, run_inside, value_inside
 from tests.tiny import tiny_model
 
 pytestmark = linux_only
 
-
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "refused(socket.socket)",
-        "refused(socket.socket, socket.AF_UNIX)",
-        "refused(socket.socketpair)",
-        "refused(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW)",
-        "refused(os.fork)",
-        "refused(os.posix_spawn, '/bin/true', ['true'], {})",
-        "refused(os.execv, '/bin/true', ['true'])",
-        "refused(os.kill, os.getppid(), 0)",
-        "refused(os.kill, -1, 0)",
-        "refused(os.chroot, '/')",
-        "refused(os.setuid, 0)",
-        "refused(os.mkfifo, '/tmp/edgeai-fifo')",
-        "refused(os.memfd_create, 'x')",
-        "refused(os.sched_setaffinity, os.getppid(), {0})",
-        "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == -1",
-        "ctypes.CDLL(None).unshare(0x10000000) == -1",
-        "ctypes.CDLL(None).personality(0) == -1",
-        "ctypes.CDLL(None).syscall(425, 8, 0) == -1",  # io_uring_setup
-        "ctypes.CDLL(None).syscall(321, 0, 0, 0) == -1 or os.uname().machine != 'x86_64'",  # bpf
-        "ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == -1",  # dumpable again
-    ],
-)
-def test_what_a_model_has_no_business_with_is_refused(attempt: str) -> None:
-    assert value_inside(attempt) is True
-
-
-def test_an_open_socket_is_of_no_use(tmp_path: Path) -> None:
-    before = "pair = socket.socketpair(); tcp = socket.socket()"
-    assert value_inside("refused(tcp.connect, ('127.0.0.1', 9)) and refused(tcp.bind, ('127.0.0.1', 0))", before=before)
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root only")
 
 
 @needs_landlock(1)
@@ -60,43 +28,73 @@ def test_only_what_the_policy_names_is_read(tmp_path: Path) -> None:
     for file in (model, sibling, tmp_path / "secret"):
         file.write_text("content")
     (folder / "link").symlink_to(tmp_path / "secret")
-    policy = Policy(readable=(str(model), str(folder / "missing")))
+    (folder / "own").symlink_to(model)
+    policy = Policy(readable=(str(model), str(folder / "missing"), "\0", ""))
     assert value_inside(f"open({str(model)!r}).read()", policy) == "content"
-    for path in (sibling, tmp_path / "secret", "/etc/passwd", "/proc/1/environ", Path.home()):
-        assert value_inside(f"refused(open, {str(path)!r}) and refused(os.listdir, {str(path)!r})", policy), path
+    assert value_inside(f"open({str(folder / 'own')!r}).read()", policy) == "content"
+    paths = [
+        str(path) for path in (sibling, folder, tmp_path / "secret", "/etc/passwd", "/proc/1/environ", Path.home())
+    ]
+    assert value_inside(f"[refused(open, p) and refused(os.listdir, p) for p in {paths!r}]", policy) == [True] * 6
     whole = Policy(readable=(str(folder),))
     assert value_inside(f"open({str(sibling)!r}).read()", whole) == "content"
     assert value_inside(f"refused(open, {str(folder / 'link')!r})", whole), "a link out of the folder"
+    assert value_inside(f"refused(open, {str(folder / '..' / 'secret')!r})", whole)
     assert value_inside(f"refused(open, {str(model)!r}, 'a')", whole)
 
 
-@needs_landlock(1)
+@needs_landlock(2)
 def test_only_the_writable_folder_is_written_in(tmp_path: Path) -> None:
     state, other = tmp_path / "state", tmp_path / "other"
     state.mkdir()
     other.mkdir()
+    (other / "theirs").write_text("theirs")
     code = f"""
 path = {str(state / "a.bin")!r}
-with open(path + ".part", "wb") as file:
-    file.write(b"x" * 1000); file.flush(); os.fsync(file.fileno())
-os.replace(path + ".part", path)
-os.mkdir({str(state / "sub")!r}); os.rmdir({str(state / "sub")!r})
+os.mkdir({str(state / "sub")!r})
+part = {str(state / "sub" / "part")!r}
+with open(part, "wb") as file:
+    file.write(b"x" * 1000); file.truncate(500); file.flush(); os.fsync(file.fileno())
+os.replace(part, path); os.rmdir({str(state / "sub")!r})
 assert refused(open, {str(other / "a")!r}, "w")
+assert refused(open, {str(other / "theirs")!r}, "w")
+assert refused(os.remove, {str(other / "theirs")!r})
+assert refused(os.truncate, {str(other / "theirs")!r}, 0)
 assert refused(os.rename, path, {str(other / "a")!r})
+assert refused(os.replace, {str(other / "theirs")!r}, path)
 assert refused(os.symlink, "/etc/passwd", {str(state / "link")!r})
 assert refused(os.link, path, {str(state / "hard")!r})
+assert refused(os.mkfifo, {str(state / "fifo")!r})
+assert refused(os.chmod, {str(other / "theirs")!r}, 0)
 with open(path, "rb") as file:
-    assert len(file.read()) == 1000
+    assert len(file.read()) == 500
 os.remove(path)
 """
     done = run_inside(code, Policy(writable=(str(state),), file_bytes=1 << 20))
     assert done.returncode == 0, done.stderr
     assert not list(state.iterdir())
-    assert not list(other.iterdir())
+    assert [path.read_text() for path in other.iterdir()] == ["theirs"]
 
 
-def test_nothing_is_written_without_a_writable_folder(tmp_path: Path) -> None:
-    assert value_inside(f"refused(open, {str(tmp_path / 'a')!r}, 'w')")
+def test_without_landlock_nothing_is_written_either(tmp_path: Path) -> None:
+    file = tmp_path / "theirs"
+    file.write_text("theirs")
+    before = """
+from edgeai.sandbox import landlock
+from edgeai.sandbox.policy import Report
+landlock.restrict = lambda libc, policy: Report()
+"""
+    attempts = [
+        f"open({str(file)!r}).read() == 'theirs'",
+        *(f"refused(open, {str(file)!r}, {mode!r})" for mode in ("w", "a", "r+")),
+        f"refused(open, {str(tmp_path / 'new')!r}, 'x')",
+        f"refused(os.remove, {str(file)!r})",
+        f"refused(os.rename, {str(file)!r}, {str(tmp_path / 'new')!r})",
+        f"refused(os.truncate, {str(file)!r}, 0)",
+    ]
+    policy = Policy(file_bytes=1 << 20)
+    assert value_inside(f"[{', '.join(attempts)}]", policy, before) == [True] * len(attempts)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
 
 
 def test_a_file_cannot_grow_beyond_its_limit(tmp_path: Path) -> None:
@@ -110,9 +108,8 @@ with open({str(tmp_path / "big")!r}, "wb", buffering=0) as file:
 
 
 def test_memory_has_a_limit() -> None:
-    policy = Policy(memory_bytes=300 * 2**20)
-    assert value_inside("len(bytearray(100 << 20))", policy) == 100 << 20
-    assert value_inside("refused(bytearray, 400 << 20)", policy) is True
+    expression = "[len(bytearray(100 << 20)), refused(bytearray, 400 << 20)]"
+    assert value_inside(expression, Policy(memory_bytes=300 << 20)) == [100 << 20, True]
     assert value_inside("len(bytearray(400 << 20))", Policy()) == 400 << 20
 
 
@@ -126,7 +123,7 @@ def test_open_files_have_a_limit() -> None:
 
 def test_threads_clocks_and_late_imports_work() -> None:
     code = """
-import time, random, subprocess, tempfile, hashlib
+import time, random, subprocess, tempfile, hashlib, selectors, asyncio
 results = []
 threads = [threading.Thread(target=lambda: results.append(time.perf_counter())) for _ in range(8)]
 [thread.start() for thread in threads]; [thread.join() for thread in threads]
@@ -134,15 +131,38 @@ assert len(results) == 8
 import numpy, llguidance, psutil
 assert (numpy.ones((300, 300)) @ numpy.ones((300, 300)))[0, 0] == 300
 assert sum(core.idle for core in psutil.cpu_times(percpu=True)) > 0
+assert psutil.Process().memory_info().rss and psutil.Process().cpu_times().user >= 0
 assert os.urandom(4) and os.cpu_count() and os.sched_getaffinity(0)
-assert open("/proc/self/status").read() and os.listdir("/proc/self/fd")
-open("/dev/null", "w").write("x")
+assert open("/proc/self/status").read() and open("/proc/self/maps").read() and os.listdir("/proc/self/fd")
+assert ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 5)() == 5
+open("/dev/null", "rb").read()
 """
     done = run_inside(code, Policy(memory_bytes=4 << 30))
     assert done.returncode == 0, done.stderr
 
 
-def test_llama_cpp_computes_inside(tmp_path: Path) -> None:
+def test_processor_clocks_work_for_a_process_without_privileges() -> None:
+    """PR_SET_DUMPABLE gives the files in /proc/self to root."""
+    before = "import psutil, edgeai.sandbox.linux; os.geteuid() or os.setuid(65534)"
+    expression = """[psutil.cpu_times(percpu=True)[0].idle > 0, len(open("/proc/self/stat").read()) > 9,
+        refused(socket.socket), refused(open, "/etc/passwd"), report.missing]"""
+    assert value_inside(expression, Policy(), before) == [True, True, True, True, []]
+
+
+@needs_root
+def test_roots_privileges_are_given_up() -> None:
+    lines = value_inside("open('/proc/self/status').read().splitlines()")
+    held = {line.split(":")[0]: int(line.split()[1], 16) for line in lines if line.startswith(("CapEff", "CapPrm"))}
+    assert set(held) == {"CapEff", "CapPrm"}
+    assert all(value & ~(1 << 1 | 1 << 2 | 1 << 14) == 0 for value in held.values())
+
+
+def test_it_is_the_first_to_be_ended_when_memory_runs_out() -> None:
+    assert int(value_inside("open('/proc/self/oom_score_adj').read()")) >= 500
+
+
+@pytest.mark.parametrize("policy", [Policy(memory_bytes=2 << 30), Policy(readable=None)], ids=["strict", "lenient"])
+def test_llama_cpp_computes_inside(policy: Policy, tmp_path: Path) -> None:
     path = tiny_model(tmp_path / "model.gguf")
     code = f"""
 from pathlib import Path
@@ -155,65 +175,55 @@ plain = list(backend.generate(GenerateRequest(tokens, SamplingOptions(temperatur
 schema = {{"type": "object", "properties": {{"a": {{"type": "integer"}}}}, "required": ["a"]}}
 grammar = OutputFormat(schema).grammar
 shaped = list(backend.generate(GenerateRequest(tokens, SamplingOptions(max_tokens=60, seed=1), grammar=grammar)))
-print(len(plain[-1].tokens), "".join(getattr(event, "text", "") for event in shaped)[:2])
+n_threads = len(os.listdir("/proc/self/task"))
+print(n_threads, len(plain[-1].tokens), "".join(getattr(event, "text", "") for event in shaped)[:1])
 """
     before = (
         "from edgeai.backends.llama import LlamaBackend\nfrom edgeai.backends.llama_native import bindings; bindings()"
     )
-    done = run_inside(code, Policy(readable=(str(path),), memory_bytes=2 << 30), before)
+    if policy.readable is not None:
+        policy = Policy(readable=(str(path),), memory_bytes=policy.memory_bytes)
+    done = run_inside(code, policy, before)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("8 {")
+    n_threads, n_tokens, start = done.stdout.split()
+    assert int(n_threads) >= 3, "Python's, the engine's, OpenMP's"
+    assert (n_tokens, start) == ("8", "{")
 
 
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
-def test_an_abort_inside_still_ends_the_process(number: signal.Signals) -> None:
-    done = run_inside("os.abort()" if number is signal.SIGABRT else "ctypes.string_at(0)", Policy())
-    assert done.returncode == -number
-
-
-def test_threads_that_run_already_lose_their_system_calls_too() -> None:
-    before = """
-go, results = threading.Event(), []
-thread = threading.Thread(target=lambda: (go.wait(), results.append(refused(socket.socket))))
-thread.start()
-"""
-    done = run_inside("go.set(); thread.join(); print(results)", Policy(), before)
-    assert done.stdout.strip() == "[True]", done.stderr
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGABRT, "os.abort()"),
+        (signal.SIGSEGV, "ctypes.string_at(0)"),
+        (signal.SIGABRT, "thread = threading.Thread(target=os.abort); thread.start(); thread.join()"),
+    ],
+)
+def test_a_crash_inside_still_ends_the_process(number: signal.Signals, code: str) -> None:
+    assert run_inside(code, Policy()).returncode == -number
 
 
 def test_the_report_says_what_holds() -> None:
     applied, missing = value_inside("[report.applied, report.missing]", Policy(memory_bytes=1 << 30))
-    words = " ".join(applied)
-    for bound in ("core dumps", "address space", "Landlock", "seccomp", "no TCP"):
-        assert bound in words or bound in " ".join(missing)
+    words = " ".join((*applied, *missing))
+    for bound in ("core dumps", "address space", "Landlock", "system calls", "open files"):
+        assert bound in words
     _applied, missing = value_inside("[report.applied, report.missing]", Policy(readable=None))
-    assert "files (not bounded for a GPU)" in missing
+    assert "files: not restricted, a GPU's driver opens its own" in missing
+    assert value_inside("report.landlock_abi", Policy(readable=None)) == 0
 
 
-def test_without_file_rules_files_are_read_and_the_network_stays_closed() -> None:
-    assert (
-        value_inside("[len(open('/etc/hosts').read()) >= 0, refused(socket.socket)]", Policy(readable=None))
-        == [True] * 2
-    )
-
-
-def test_the_probe_finds_nothing_open_where_the_kernel_has_all() -> None:
-    report = probe()
-    assert any("seccomp" in words for words in report.applied + report.missing)
-    if not report.missing:
-        assert any("Landlock" in words for words in report.applied)
-
-
-def test_a_child_ends_with_the_thread_and_the_process_that_started_it() -> None:
-    child = f"""
+CHILD = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
-from edgeai.sandbox import die_with_parent
+from edgeai.sandbox import Policy, die_with_parent, enter
 import os, time
-die_with_parent(int(sys.argv[1])); print(os.getpid(), flush=True); time.sleep(60)
+die_with_parent(int(sys.argv[1])); enter(Policy()); print(os.getpid(), flush=True); time.sleep(60)
 """
+
+
+def test_a_child_ends_with_its_parent() -> None:
     parent = f"""
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", {child!r}, str(os.getpid())], stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdout=subprocess.PIPE, text=True)
 print(child.stdout.readline(), flush=True); time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
@@ -223,17 +233,18 @@ print(child.stdout.readline(), flush=True); time.sleep(60)
     process.wait()
     process.stdout.close()
     end = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+    while _runs(pid):
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:
-    code = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
-from edgeai.sandbox import die_with_parent
-die_with_parent(1 << 22)
-print("on")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", CHILD, str(1 << 22)], capture_output=True, text=True, check=True)
     assert not done.stdout
