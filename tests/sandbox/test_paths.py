@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from edgeai.sandbox import runtime_paths
+from edgeai.sandbox import paths, runtime_paths
 from tests.sandbox.inside import linux_only
 
 pytestmark = linux_only
@@ -27,20 +28,30 @@ def with_path(monkeypatch: pytest.MonkeyPatch, *entries: Path | str) -> tuple[st
 
 
 def test_all_of_them_exist_and_none_is_named_twice() -> None:
-    paths = runtime_paths()
-    assert all(Path(path).is_absolute() and Path(path).exists() for path in paths)
-    assert len(set(paths)) == len(paths)
-    assert {"/proc/self", "/dev/urandom", "/usr/lib"} <= set(paths)
+    found = runtime_paths()
+    assert all(Path(path).is_absolute() and Path(path).exists() for path in found)
+    assert len(set(found)) == len(found)
+    assert {"/proc/self", "/dev/urandom", "/usr/lib"} <= set(found)
     home = Path.home()
-    assert not any(home.is_relative_to(path) for path in paths)
+    assert not any(home.is_relative_to(path) for path in found)
 
 
 def test_a_home_and_what_holds_it_stay_closed(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     (home / "x.dist-info").mkdir()
     (home.parent / "x.dist-info").mkdir()
     (home / "notes.py").write_text("secret = 1")
-    paths = with_path(monkeypatch, home, home.parent, "/", "", ".", home / "missing")
-    assert not any(path.startswith(str(home.parent)) or path in ("/", ".", "") for path in paths)
+    found = with_path(monkeypatch, home, home.parent, "/", "", ".", home / "missing")
+    assert not any(path.startswith(str(home.parent)) or path in ("/", ".", "") for path in found)
+
+
+def test_a_home_is_known_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd  # not on Windows
+
+    monkeypatch.delenv("HOME")
+    assert os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir) == str(paths._home())
+    assert paths._is_private(Path("/home"))
+    assert paths._is_private(Path("/home/somebody"))
+    assert not paths._is_private(Path("/home/somebody/lib"))
 
 
 def test_of_a_checkout_only_the_packages_in_use_are_open(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
