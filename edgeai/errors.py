@@ -107,7 +107,7 @@ class EngineCrashedError(GenerationError):
         if broken is not None:
             end = f"sent what cannot be ({broken}) and was ended while it was {doing}"
         elif hung_s is not None:
-            end = f"made no progress for {hung_s:.0f} s and was ended while it was {doing}"
+            end = f"made no progress for {hung_s:g} s and was ended while it was {doing}"
         elif signal == "SIGKILL":
             end = f"was killed (SIGKILL: memory may have run out) while it was {doing}"
         else:

@@ -20,6 +20,7 @@ from edgeai.history import History
 from edgeai.machine import machine
 from edgeai.model_list import ModelFacts, all_models
 from edgeai.paths import cache_dir, config_path, data_dir, history_path, models_dir
+from edgeai.sandbox.probe import probe
 from tui.units import bytes_text
 
 _LOW_DISK_BYTES = 1_000_000_000
@@ -66,6 +67,7 @@ def examine() -> Report:
     sections: dict[str, Callable[[Report], dict[str, Any]]] = {
         "machine": _machine,
         "llama_cpp": _llama_cpp,
+        "isolation": _isolation,
         "audio": _audio,
         "terminal": _terminal,
         "folders": _folders,
@@ -106,6 +108,31 @@ def _llama_cpp(report: Report) -> dict[str, Any]:
             "compile it here: pip install --force-reinstall --no-binary :all: --no-deps llama-cpp-python",
         )
     return {**asdict(info), "features": list(info.features)}
+
+
+def _isolation(report: Report) -> dict[str, Any]:
+    """Whether models run in a process of their own, and what bounds it: tried, not believed."""
+    try:
+        sandbox = probe()
+    except OSError as exc:
+        report.warn(
+            f"no engine process can be started: {exc}",
+            'open sessions with isolation="none", and only with models that you trust',
+        )
+        return {"mode": "none", "reason": str(exc), "applied": [], "missing": []}
+    if sandbox.missing:
+        advice = "use only models that you trust"
+        if sys.platform == "linux":
+            advice = f"use a kernel with Landlock and seccomp (Linux 6.12 or newer); until then {advice}"
+        report.warn(f"the engine's sandbox has gaps: {'; '.join(sandbox.missing)}", advice)
+    facts = asdict(sandbox)
+    return {
+        "mode": "process",
+        "reason": "a model file cannot crash or read the program that uses it",
+        **facts,
+        "applied": list(sandbox.applied),
+        "missing": list(sandbox.missing),
+    }
 
 
 def _audio(report: Report) -> dict[str, Any]:

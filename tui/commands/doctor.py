@@ -57,6 +57,10 @@ def _rows(report: Report) -> Rows:
     if llama := facts["llama_cpp"]:
         gpu = ", with GPU" if llama["gpu_offload"] else ""
         yield "llama.cpp", f"llama-cpp-python {llama['version']}{gpu}: {' '.join(llama['features'])}"
+    if isolation := facts["isolation"]:
+        yield "isolation", f"{isolation['mode']}: {isolation['reason']}"
+        if isolation["applied"]:
+            yield "sandbox", "; ".join(isolation["applied"])
     yield "PortAudio", "present" if facts["audio"].get("portaudio") else "missing"
     if terminal := facts["terminal"]:
         yield "terminal", _terminal_text(terminal)

@@ -1,0 +1,367 @@
+"""The single trials of the campaign: each breaks something at one moment and says what came of it.
+
+An outcome is a word for the table; what must never happen raises ViolationError.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from edgeai import EdgeAIError, EngineCrashedError, ModelError, Session
+from edgeai.engine.backend import ProcessBackend
+from edgeai.history import History
+from tests.mutate import Header
+from tests.tiny import KINDS, tiny_model
+
+ROOT = Path(__file__).parents[1]
+TEXT = "Hello, world! 日本語 🙂 " * 8
+_PATIENCE_S = 60.0
+_MAX_FILE_BYTES = 64 * 2**20
+
+
+class ViolationError(Exception):
+    """What the campaign looks for: a finished turn lost, an orphan, a hang, an error that is none of ours."""
+
+
+class Place:
+    """The folder that one kind of trial works in: the user's folder, the home, temporary files.
+
+    Attributes:
+        home: EDGEAI_HOME.
+        model: a small sound model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "edgeai"
+        self.work = folder / "work"
+        for path in (self.home, self.work, folder / "user", folder / "tmp"):
+            path.mkdir(parents=True, exist_ok=True)
+        self.model = folder / "model.gguf"
+        if not self.model.exists():
+            tiny_model(self.model)
+        self.sound = {kind: self._sound(kind) for kind in KINDS}
+
+    def _sound(self, kind: str) -> Path:
+        path = self.folder / f"sound-{kind}.gguf"
+        return path if path.exists() else tiny_model(path, kind)  # type: ignore[arg-type]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a victim: nothing of it is the real user's."""
+        folders = {"EDGEAI_HOME": self.home, "HOME": self.folder / "user", "TMPDIR": self.folder / "tmp"}
+        return {**os.environ, **{name: str(path) for name, path in folders.items()}, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def strangers(self) -> list[Path]:
+        """Files that appeared where none of ours belongs."""
+        return [path for name in ("user", "tmp") for path in (self.folder / name).rglob("*")]
+
+
+# --- files ---
+
+
+def damaged_file(place: Place, index: int, seed: int) -> str:
+    """A mutated model file is opened and asked: it is refused, or it answers, or its engine crashes; we go on."""
+    rng = random.Random(f"{seed}/{index}")
+    sound = place.sound[rng.choice(KINDS)]
+    damaged = place.work / "damaged.gguf"
+    damaged.write_bytes(_damage(sound, rng))
+    return open_and_ask(damaged)
+
+
+def _damage(sound: Path, rng: random.Random) -> bytes:
+    whole = sound.read_bytes()
+    n_header = len(Header(sound).data)
+    kind = rng.choice(["header", "header", "header", "weights", "cut", "bits"])
+    if kind == "header":
+        _what, data, n_file_bytes = next(iter(Header(sound).mutations(rng.randrange(2**32), 1)))
+        return (data + whole[len(data) :]).ljust(min(n_file_bytes, _MAX_FILE_BYTES), b"\0")[:_MAX_FILE_BYTES]
+    if kind == "cut":
+        return whole[: rng.randrange(len(whole))]
+    changed = bytearray(whole)
+    begin = n_header if kind == "weights" else 0
+    for _ in range(rng.choice([1, 8, 64, 1024])):
+        changed[rng.randrange(begin, len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def open_and_ask(path: Path) -> str:
+    """What a file does to a session; the process that asks must not notice more than an error."""
+    started = time.monotonic()
+    try:
+        with Session(path, n_ctx=128, n_threads=1, chat_template="plain", watchdog_s=5.0) as session:
+            response = session.complete(TEXT, max_tokens=4, seed=1)
+            return f"answered ({response.finish_reason})"
+    except EngineCrashedError as exc:
+        return "hung and was ended" if exc.hung_s else f"engine crashed ({exc.signal or exc.exit_code})"
+    except ModelError as exc:
+        return f"refused ({'by llama.cpp' if 'llama.cpp' in str(exc) else 'by our check'})"
+    except EdgeAIError as exc:
+        return f"refused ({type(exc).__name__})"
+    except Exception as exc:
+        raise ViolationError(f"{type(exc).__name__}: {exc}") from exc
+    finally:
+        if time.monotonic() - started > _PATIENCE_S:
+            raise ViolationError("it took over a minute")
+
+
+# --- the engine is killed or stopped ---
+
+
+def killed_engine(place: Place, index: int, seed: int) -> str:
+    """kill -9 of the engine at a random moment of reading or writing: an error, then the conversation goes on."""
+    return _break_engine(place, random.Random(f"{seed}/{index}"), signal.SIGKILL)
+
+
+def stopped_engine(place: Place, index: int, seed: int) -> str:
+    """SIGSTOP of the engine: the watchdog ends it, then the conversation goes on."""
+    return _break_engine(place, random.Random(f"{seed}/{index}"), signal.SIGSTOP)
+
+
+def _break_engine(place: Place, rng: random.Random, number: signal.Signals) -> str:
+    with Session(place.model, n_threads=1, n_batch=16, watchdog_s=0.5) as session:
+        session.chat("Hello", temperature=0, max_tokens=4).wait()
+        before = session.messages
+        backend = session._backend
+        assert isinstance(backend, ProcessBackend)
+        response = session.chat(TEXT, temperature=0, max_tokens=200)
+        time.sleep(rng.uniform(0, 0.12))
+        os.kill(backend.pid, number)
+        try:
+            outcome = f"had finished ({response.finish_reason})"
+        except EngineCrashedError as exc:
+            outcome = f"error while {exc.doing.split(' ')[0]}"
+            if session.messages != before:
+                raise ViolationError("the conversation changed with a turn that failed") from exc
+        try:
+            answer = session.chat("More", temperature=0, max_tokens=4).text
+        except EngineCrashedError:  # it was stopped when it had nothing to do, and nobody had noticed
+            answer = session.chat("More", temperature=0, max_tokens=4).text
+        if not answer:
+            raise ViolationError("no answer after the crash")
+        return outcome
+
+
+def killed_while_loading(place: Place, index: int, seed: int) -> str:
+    """kill -9 of the engine while it starts and loads: an error, and the next session opens."""
+    delay_s = random.Random(f"{seed}/{index}").uniform(0, 0.25)
+    known = set(engines_of(os.getpid()))
+    killer = subprocess.Popen([sys.executable, "-c", _KILLER, str(os.getpid()), str(delay_s), *map(str, known)])
+    try:
+        with Session(place.model, n_threads=1) as session:
+            session.complete("Hello", max_tokens=2).wait()
+        outcome = "had loaded"
+    except EngineCrashedError as exc:
+        outcome = f"error while {exc.doing.split(' ')[0]}"
+    killer.wait()
+    Session(place.model, n_threads=1).close()
+    return outcome
+
+
+_KILLER = """
+import os, sys, time
+parent, delay_s, known = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+end = time.monotonic() + 5
+while time.monotonic() < end:
+    found = [child for child in open(f"/proc/{parent}/task/{parent}/children").read().split()]
+    found = [pid for thread in os.listdir(f"/proc/{parent}/task")
+             for pid in open(f"/proc/{parent}/task/{thread}/children").read().split() if int(pid) != os.getpid()]
+    if found:
+        time.sleep(delay_s)
+        try: os.kill(int(found[0]), 9)
+        except ProcessLookupError: pass
+        break
+"""
+
+
+# --- the application is killed ---
+
+
+def killed_application(place: Place, index: int, seed: int) -> str:
+    """kill -9 of the application: its engine ends too, and no finished turn is lost."""
+    return _kill_application(place, random.Random(f"{seed}/{index}"), with_engine=False)
+
+
+def killed_both(place: Place, index: int, seed: int) -> str:
+    """kill -9 of the application and its engine at once."""
+    return _kill_application(place, random.Random(f"{seed}/{index}"), with_engine=True)
+
+
+def _kill_application(place: Place, rng: random.Random, *, with_engine: bool) -> str:
+    victim = _start_victim(place, [str(place.model), "500", "8"])
+    time.sleep(rng.uniform(0.05, 1.6))
+    engines = engines_of(victim.pid)
+    victim.kill()
+    for pid in engines if with_engine else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    told = _finish(victim)
+    _await_end(engines)
+    check_history(place, told)
+    if any(line.startswith("finished") for line in told):
+        return "in the conversation"
+    return "in the first turn" if any(line.startswith("open") for line in told) else "while it started"
+
+
+def full_disk(place: Place, index: int, seed: int) -> str:
+    """The disk fills up while turns are stored: one error, and what was finished stays."""
+    size_kb = random.Random(f"{seed}/{index}").choice([64, 150, 250, 400])
+    return _on_a_disk(place, f"mount -t tmpfs -o size={size_kb}k tmpfs {{home}}", "200")
+
+
+def read_only_folder(place: Place, index: int, seed: int) -> str:
+    """The user's folder cannot be written: one error."""
+    return _on_a_disk(place, "mount -t tmpfs -o ro tmpfs {home}", "3")
+
+
+def _on_a_disk(place: Place, mount: str, n_turns: str) -> str:
+    """Run a victim whose folder is a disk of its own, in a mount namespace; and read there what was kept."""
+    command = (
+        f"{mount.format(home=place.home)} && {sys.executable} -m benchmarks.fault_victim {place.model} {n_turns} 8; "
+        f"{sys.executable} -m benchmarks.fault_trials {place.folder}"
+    )
+    victim = _start(["unshare", "--map-root-user", "--mount", "sh", "-c", command], place)
+    told = _finish(victim)
+    errors = [line for line in told if line.startswith("error")]
+    finished = [line.split()[2] for line in told if line.startswith("finished")]
+    kept = [line.split()[1] for line in told if line.startswith("kept")]
+    if "done" not in told:
+        raise ViolationError(f"the application ended without a word: {told[-3:]}")
+    if lost := set(finished) - set(kept):
+        raise ViolationError(f"{len(lost)} finished turns are lost")
+    return "one error, all finished turns kept" if len(errors) == 1 else f"{len(errors)} errors"
+
+
+# --- starts ---
+
+
+def start_and_close(place: Place, index: int, seed: int) -> str:
+    """A session is opened and closed, or forgotten: no process, descriptor or file is left."""
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    session = Session(place.model, n_threads=1, n_ctx=64)
+    if index % 2:
+        session.close()
+    del session
+    _await_end(engines_of(os.getpid()))
+    after = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    if after > before + 2:
+        raise ViolationError(f"{after} descriptors are open, {before} before")
+    return "left nothing"
+
+
+# --- helpers ---
+
+
+def engines_of(pid: int) -> list[int]:
+    """The engine processes that a process started."""
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child.pid for child in children if _is_engine(child)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.status() == psutil.STATUS_ZOMBIE or "edgeai.engine.child" in " ".join(process.cmdline())
+    return False
+
+
+def _await_end(pids: Sequence[int], timeout_s: float = 5.0) -> None:
+    end = time.monotonic() + timeout_s
+    while alive := [pid for pid in pids if psutil.pid_exists(pid) and _is_engine(psutil.Process(pid))]:
+        if time.monotonic() > end:
+            raise ViolationError(f"{len(alive)} engines outlived their application")
+        time.sleep(0.01)
+
+
+def _start_victim(place: Place, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    return _start([sys.executable, "-m", "benchmarks.fault_victim", *arguments], place)
+
+
+def _start(command: Sequence[str], place: Place) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command, cwd=ROOT, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _finish(victim: subprocess.Popen[str]) -> list[str]:
+    try:
+        told, _ = victim.communicate(timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired as exc:
+        victim.kill()
+        victim.wait()
+        raise ViolationError("the application hung") from exc
+    return told.splitlines()
+
+
+def check_history(place: Place, told: Sequence[str]) -> None:
+    """Every turn that the victim called finished is in its history, whole."""
+    with History(place.home / "history.db") as history:
+        history.recover()
+        for line in told:
+            if line.startswith("finished"):
+                message = history.message(int(line.split()[2]))
+                if message.status != "complete":
+                    raise ViolationError(f"a finished turn is {message.status}")
+        unfinished = [
+            message
+            for conversation in history.conversations(3)
+            for message in history.all_messages(conversation.id)
+            if message.status == "generating"
+        ]
+    if unfinished:
+        raise ViolationError("an answer is still being made, by nobody")
+
+
+@contextmanager
+def user_folder(place: Place) -> Iterator[None]:
+    """The trials in this process have that user's folder."""
+    before = os.environ.get("EDGEAI_HOME")
+    os.environ["EDGEAI_HOME"] = str(place.home)
+    try:
+        yield
+    finally:
+        os.environ.pop("EDGEAI_HOME")
+        if before is not None:
+            os.environ["EDGEAI_HOME"] = before
+
+
+Trial = Callable[[Place, int, int], str]
+
+TRIALS: dict[str, Trial] = {
+    "damaged files": damaged_file,
+    "engine killed": killed_engine,
+    "engine killed, loading": killed_while_loading,
+    "engine stopped": stopped_engine,
+    "application killed": killed_application,
+    "both killed": killed_both,
+    "full disk": full_disk,
+    "read-only folder": read_only_folder,
+    "starts": start_and_close,
+}
+
+
+def print_kept() -> None:
+    """In the namespace of `_on_a_disk`: the messages that were kept."""
+    path = Path(sys.argv[1]) / "edgeai" / "history.db"
+    if path.exists():
+        with suppress(EdgeAIError), History(path) as history:
+            for conversation in history.conversations():
+                for message in history.all_messages(conversation.id):
+                    if message.status == "complete":
+                        print("kept", message.id)
+
+
+if __name__ == "__main__":
+    print_kept()
