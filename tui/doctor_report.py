@@ -117,7 +117,7 @@ def _isolation(report: Report) -> dict[str, Any]:
     except OSError as exc:
         report.warn(
             f"no engine process can be started: {exc}",
-            'open sessions with isolation="none", and only with models that you trust',
+            'open sessions with isolation="none" (--isolation none), and only with models that you trust',
         )
         return {"mode": "none", "reason": str(exc), "applied": [], "missing": []}
     if sandbox.missing:
@@ -128,7 +128,7 @@ def _isolation(report: Report) -> dict[str, Any]:
     facts = asdict(sandbox)
     return {
         "mode": "process",
-        "reason": "a model file cannot crash or read the program that uses it",
+        "reason": "models run outside of the program that uses them",
         **facts,
         "applied": list(sandbox.applied),
         "missing": list(sandbox.missing),

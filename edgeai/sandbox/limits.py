@@ -28,15 +28,15 @@ def limit(policy: Policy) -> Report:
     with contextlib.suppress(ValueError):  # not in the main thread: Python has ignored it from the start
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails instead
     set_limit(resource.RLIMIT_CORE, 0, "core dumps: none")
-    set_limit(resource.RLIMIT_FSIZE, policy.file_bytes, f"files written: at most {_size(policy.file_bytes)} each")
-    set_limit(resource.RLIMIT_NOFILE, policy.open_files, f"open files: at most {policy.open_files}")
+    size = f"{policy.file_bytes:,} bytes at most" if policy.file_bytes else "none"
+    set_limit(resource.RLIMIT_FSIZE, policy.file_bytes, f"size of files written: {size}")
+    set_limit(resource.RLIMIT_NOFILE, policy.open_files, f"open files: {policy.open_files} at most")
     if policy.memory_bytes is not None:
         used_bytes = _address_space_bytes()
         if used_bytes is None:
             missing.append("memory: the address space in use is not known here, so it has no limit")
         else:
-            phrase = f"memory: at most {_size(policy.memory_bytes)} of address space more"
-            set_limit(resource.RLIMIT_AS, used_bytes + policy.memory_bytes, phrase)
+            set_limit(resource.RLIMIT_AS, used_bytes + policy.memory_bytes, "memory: a limited address space")
     return Report(tuple(applied), tuple(missing))
 
 
@@ -59,7 +59,3 @@ def _address_space_bytes() -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**20:,.0f} MiB" if n_bytes >= 2**20 else f"{n_bytes:,} bytes"

@@ -17,6 +17,7 @@ import tui.doctor_report
 from edgeai import ModelError
 from edgeai.history import History
 from edgeai.installed import add_model
+from edgeai.sandbox import Report
 from tui.cli import main
 
 
@@ -52,9 +53,9 @@ def test_it_fits_on_a_page_of_80_columns(capsys: pytest.CaptureFixture[str], mon
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) < 45
+    assert len(lines) < 50
     page = "\n".join(lines)
-    for word in ("processor", "memory", "threads", "llama.cpp", "PortAudio", "would fit"):
+    for word in ("processor", "memory", "threads", "llama.cpp", "isolation", "sandbox", "PortAudio", "would fit"):
         assert word in page
 
 
@@ -65,6 +66,36 @@ def test_it_changes_nothing(capsys: pytest.CaptureFixture[str], home: Path) -> N
 
 def test_no_model_yet(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no model is installed -> edgeai models pull smollm2-135m-instruct" in warnings(capsys)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
+def test_what_the_sandbox_holds_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    isolation = facts(capsys)["isolation"]
+    assert isolation["mode"] == "process"
+    assert any("core dumps" in phrase for phrase in isolation["applied"])
+    assert bool(isolation["n_system_calls"]) == any("allowed" in phrase for phrase in isolation["applied"])
+
+
+def test_gaps_of_the_sandbox_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report(("core dumps: none",), ("files: the kernel has no Landlock", "opening a socket is not refused"))
+    monkeypatch.setattr(tui.doctor_report, "probe", lambda: report)
+    assert "has gaps: files: the kernel has no Landlock; opening a socket is not refused -> use" in warnings(capsys)
+    assert facts(capsys)["isolation"]["missing"] == list(report.missing)
+    assert main(["doctor"]) == 0
+    page = capsys.readouterr().out
+    assert "gaps" in page
+    assert "opening a socket is not refused" in page
+
+
+def test_isolation_that_cannot_be_had_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert "no engine process can be started: this program has no Python of its own" in warnings(capsys)
+    isolation = facts(capsys)["isolation"]
+    assert (isolation["mode"], isolation["applied"]) == ("none", [])
+    assert main(["doctor"]) == 0
+    assert "isolation  none: this program" in capsys.readouterr().out
 
 
 def test_a_missing_portaudio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,8 @@ def _rows(report: Report) -> Rows:
         yield "llama.cpp", f"llama-cpp-python {llama['version']}{gpu}: {' '.join(llama['features'])}"
     if isolation := facts["isolation"]:
         yield "isolation", f"{isolation['mode']}: {isolation['reason']}"
-        if isolation["applied"]:
-            yield "sandbox", "; ".join(isolation["applied"])
+        for label, phrases in (("sandbox", isolation["applied"]), ("gaps", isolation["missing"])):
+            yield from ((label if phrase == phrases[0] else "", phrase) for phrase in phrases)
     yield "PortAudio", "present" if facts["audio"].get("portaudio") else "missing"
     if terminal := facts["terminal"]:
         yield "terminal", _terminal_text(terminal)
