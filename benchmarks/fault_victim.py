@@ -18,7 +18,7 @@ QUESTION = "Tell me something about the sea, the wind and the people of the coas
 
 def main() -> None:
     """Hold the conversation."""
-    model, n_turns, max_tokens = sys.argv[1], int(sys.argv[2]), int((*sys.argv, 24)[3])
+    model, n_turns, max_tokens = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 24
     try:
         talk(model, n_turns, max_tokens)
     except EdgeAIError as exc:
