@@ -138,7 +138,7 @@ def program(machine: Machine, rules: Rules, otherwise: Instruction) -> list[Inst
 
 
 def _own_process_only(pid: int) -> Rules:
-    """Threads but no processes; signals and limits of this process only."""
+    """Threads but no processes; signals, limits and cores of this process only."""
     return {
         "clone": [
             _load(0),
@@ -148,6 +148,8 @@ def _own_process_only(pid: int) -> Rules:
         "kill": _one_of(0, (pid,)),
         "tgkill": _one_of(0, (pid,)),
         "tkill": _one_of(0, (pid,)),  # musl's raise() in the main thread
+        # of the caller only: whose another number is cannot be told (so OpenMP must not bind its threads to cores)
+        "sched_setaffinity": _one_of(0, (0,)),
         "prlimit64": [*_zero(0), *_zero(2), *_zero(2, high=True), ALLOW],  # reads limits, sets none
     }
 

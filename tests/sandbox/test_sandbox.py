@@ -161,15 +161,12 @@ def test_it_is_the_first_to_be_ended_when_memory_runs_out() -> None:
     assert int(value_inside("open('/proc/self/oom_score_adj').read()")) >= 500
 
 
-@pytest.mark.parametrize("policy", [Policy(memory_bytes=2 << 30), Policy(readable=None)], ids=["strict", "lenient"])
-def test_llama_cpp_computes_inside(policy: Policy, tmp_path: Path) -> None:
-    path = tiny_model(tmp_path / "model.gguf")
-    code = f"""
+COMPUTE = """
 from pathlib import Path
 from edgeai.backends.base import GenerateRequest
 from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.structured import OutputFormat
-backend = LlamaBackend(Path({str(path)!r}), LoadOptions(n_threads=2), n_ctx=256, max_threads=2)
+backend = LlamaBackend(Path({path!r}), LoadOptions(n_threads=2), n_ctx=256, max_threads=2)
 tokens = backend.tokenize("Hello")
 plain = list(backend.generate(GenerateRequest(tokens, SamplingOptions(temperature=0, max_tokens=8))))
 schema = {{"type": "object", "properties": {{"a": {{"type": "integer"}}}}, "required": ["a"]}}
@@ -178,12 +175,16 @@ shaped = list(backend.generate(GenerateRequest(tokens, SamplingOptions(max_token
 n_threads = len(os.listdir("/proc/self/task"))
 print(n_threads, len(plain[-1].tokens), "".join(getattr(event, "text", "") for event in shaped)[:1])
 """
+
+
+@pytest.mark.parametrize("case", ["strict", "lenient"])
+def test_llama_cpp_computes_inside(case: str, tmp_path: Path) -> None:
+    path = str(tiny_model(tmp_path / "model.gguf"))
     before = (
         "from edgeai.backends.llama import LlamaBackend\nfrom edgeai.backends.llama_native import bindings; bindings()"
     )
-    if policy.readable is not None:
-        policy = Policy(readable=(str(path),), memory_bytes=policy.memory_bytes)
-    done = run_inside(code, policy, before)
+    policy = Policy(readable=None) if case == "lenient" else Policy(readable=(path,), memory_bytes=2 << 30)
+    done = run_inside(COMPUTE.format(path=path), policy, before)
     assert done.returncode == 0, done.stderr
     n_threads, n_tokens, start = done.stdout.split()
     assert int(n_threads) >= 3, "Python's, the engine's, OpenMP's"
