@@ -6,13 +6,13 @@ import itertools
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgeai.history import History
@@ -107,10 +107,20 @@ class TmuxChat:
 
     def kill(self) -> None:
         """kill -9 the chat; the shell round it stays."""
-        shell = int(self.tmux("display-message", "-p", "-t", "chat", "#{pane_pid}"))
-        children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
+        for child in self._shell.children():
+            child.kill()
+
+    def kill_engine(self) -> None:
+        """kill -9 the engine's process; the chat stays."""
+        engines = [
+            child for child in self._shell.children(recursive=True) if "edgeai.engine.child" in str(child.cmdline())
+        ]
+        assert len(engines) == 1
+        engines[0].kill()
+
+    @property
+    def _shell(self) -> psutil.Process:
+        return psutil.Process(int(self.tmux("display-message", "-p", "-t", "chat", "#{pane_pid}")))
 
 
 @pytest.fixture
@@ -167,3 +177,27 @@ def test_kill_9_loses_at_most_the_turn_that_was_being_made(terminal: Callable[[]
         path = history.path(history.conversations()[0].id)
     assert path[: len(before)] == before
     assert [item.status for item in path[len(before) :]] == ["complete", "interrupted"]
+
+
+def test_an_engine_that_is_killed_costs_one_answer(terminal: Callable[[], TmuxChat], home: Path) -> None:
+    chat = terminal()
+    chat.type("Write a very long story about two lions.")
+    chat.press("Enter")
+    chat.wait_for(r"writing \d+ tok/s")
+    chat.type("typed meanwhile")
+    chat.kill_engine()
+    screen = chat.wait_for("SIGKILL")
+    assert "typed meanwhile" in screen
+    assert "two lions" in screen
+    assert "Traceback" not in screen
+    chat.press("C-u")
+    chat.type("Say hello.")
+    chat.press("Enter")
+    chat.wait_for(r"Say hello(.|\n)*ready\s")
+    with History(home / "history.db") as history:
+        path = history.path(history.conversations()[0].id)
+    assert [item.status for item in path] == ["complete", "error", "complete", "complete"]
+    assert path[1].content
+    assert path[3].content
+    chat.press("C-q")
+    chat.wait_for("exit code 0")
