@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _START = "import sys; sys.path[:] = sys.argv[2:]; from edgeai.engine.child import main; main(int(sys.argv[1]))"
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE")
+_LEFT_OUT = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")  # threads cannot be pinned in the sandbox
 _KEPT_PREFIXES = ("OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "VK_")
 _N_LOG_LINES = 20
 _LOG_LINE_CHARS = 500
@@ -166,7 +167,9 @@ def _import_paths() -> list[str]:
 def _environment() -> dict[str, str]:
     """What native libraries are set up by, and no secrets."""
     kept = {
-        name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT_VARIABLES or (name.startswith(_KEPT_PREFIXES) and name not in _LEFT_OUT)
     }
     return {**kept, "GGML_NO_BACKTRACE": "1"}  # llama.cpp would start a debugger when it aborts
 

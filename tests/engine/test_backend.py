@@ -296,6 +296,7 @@ def test_a_flood_of_log_lines_is_kept_short_and_plain(model: Path, monkeypatch: 
 def test_the_engine_sees_no_secrets_and_no_descriptors(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     impostor(
@@ -313,6 +314,7 @@ def test_the_engine_sees_no_secrets_and_no_descriptors(model: Path, monkeypatch:
     assert "SECRET_TOKEN" not in names
     assert "HOME" not in names
     assert "OMP_WAIT_POLICY" in names
+    assert "OMP_PROC_BIND" not in names
     assert folder == "/"
     assert len(descriptors) <= 1  # the folder that is being listed
 
