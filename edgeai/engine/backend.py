@@ -32,6 +32,8 @@ from edgeai.engine.wire import (
 from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, SessionClosedError
 from edgeai.sandbox import Report
 
+_LOADING = "loading the model"
+
 _Reply = TypeVar("_Reply")
 
 
@@ -76,7 +78,8 @@ class ProcessBackend:
         self._lock = threading.Lock()  # one request at a time
         self._sending = threading.Lock()
         self._number = 0  # of the last generation
-        self._generating = 0
+        self._generating = 0  # the number of the one that runs
+        self._generator = 0  # its thread
         self._cancelled = 0
         self._hung_s: float | None = None
         self._closed = False
@@ -123,6 +126,7 @@ class ProcessBackend:
         """All events but the last."""
         with self._lock:
             self._ensure()
+            self._generator = threading.get_ident()
             self._watchdog.watch(self._bite)
             self._number += 1
             self._generating = number = self._number
@@ -134,7 +138,7 @@ class ProcessBackend:
                     if (event := self._next(run)) is not None:
                         yield event
             finally:
-                self._generating = 0
+                self._generating = self._generator = 0
                 self._watchdog.rest()
                 if not run.ended:  # given up half-way, or failed: the pipe must be empty for the next request
                     self._drain(number, run)
@@ -212,34 +216,36 @@ class ProcessBackend:
         self._info, self.sandbox = self._open(None)
 
     def _open(self, on_progress: Callable[[float], None] | None) -> tuple[ModelInfo, Report]:
-        doing = "loading the model"
         self._watchdog.watch(self._bite)
         try:
-            self._send(self._load, doing)
+            self._send(self._load, _LOADING)
             while True:
-                reply = self._receive(self._pace.limit_s("load"), doing)
-                if isinstance(reply, Loading):
-                    if on_progress is not None:
-                        on_progress(reply.share)
-                elif isinstance(reply, Failed):
-                    raise _error(reply)
-                elif isinstance(reply, Loaded):
-                    check_info(reply.info)
-                    return reply.info, reply.sandbox
-                else:
-                    raise ValueError(f"{type(reply).__name__} came while the model was being loaded")  # noqa: TRY004
-        except ValueError as exc:
-            if isinstance(exc, EdgeAIError):
-                raise
-            raise self._distrusted(str(exc), doing) from exc
+                reply = self._receive(self._pace.limit_s("load"), _LOADING)
+                if not isinstance(reply, Loading):
+                    return self._opened(reply)
+                if on_progress is not None:
+                    on_progress(reply.share)
         except BaseException:
             self._process.close()
             raise
         finally:
             self._watchdog.rest()
 
+    def _opened(self, reply: Reply) -> tuple[ModelInfo, Report]:
+        if isinstance(reply, Failed):
+            raise _error(reply)
+        if not isinstance(reply, Loaded):
+            raise self._distrusted(f"{type(reply).__name__} came before the model was loaded", _LOADING)
+        try:
+            check_info(reply.info)
+        except ValueError as exc:
+            raise self._distrusted(str(exc), _LOADING) from exc
+        return replace(reply.info, path=self._load.path), reply.sandbox
+
     def _ask(self, request: Request, kind: type[_Reply], doing: str) -> _Reply:
         """Send a request and wait for its one reply; once more where the process had died before, unnoticed."""
+        if self._generator == threading.get_ident():
+            raise GenerationError("the engine is making an answer: it cannot be asked from within a progress callback")
         with self._lock:
             self._ensure()
             try:
@@ -291,7 +297,7 @@ class ProcessBackend:
             return self._process.pipe.receive()
         except (EOFError, OSError) as exc:
             raise self._crashed(doing) from exc
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise self._distrusted(str(exc), doing) from exc
         finally:
             self._watchdog.waited()

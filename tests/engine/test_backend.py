@@ -188,6 +188,30 @@ def test_an_error_of_the_engine_is_the_same_error_here(session: Session) -> None
     assert backend.tokenize("still there")
 
 
+def test_asking_from_within_a_progress_callback_is_an_error_and_no_deadlock(session: Session) -> None:
+    errors: list[BaseException] = []
+
+    def on_progress(step: PrefillProgress) -> None:
+        try:
+            session.count_tokens("Hello")
+        except GenerationError as exc:
+            errors.append(exc)
+
+    assert session.chat("Hello", on_progress=on_progress, max_tokens=3).finish_reason == "length"
+    assert "progress callback" in str(errors[0])
+    assert session.count_tokens("Hello") > 0
+
+
+def test_a_callback_that_raises_while_loading_leaves_nothing(model: Path) -> None:
+    def on_load_progress(share: float) -> None:
+        raise ValueError("mine")
+
+    n_before = open_files()
+    with pytest.raises(ValueError, match="mine"):
+        Session(model, on_load_progress=on_load_progress)
+    wait_for(lambda: open_files() <= n_before)
+
+
 def test_text_with_lone_surrogates_passes(session: Session) -> None:
     assert session.count_tokens("a\ud800b") == session.count_tokens("a?b")
     assert session.complete("a\ud800", stop=["\ud800"], max_tokens=2).finish_reason in ("length", "stop")
@@ -267,6 +291,7 @@ def test_a_file_that_changed_is_not_loaded_again_unseen(tmp_path: Path) -> None:
         "loaded(); tokenized(); asked(); pipe.send(Ended('stop', Usage(-3), Timings(), (), 1))",
         "loaded(); tokenized(); asked(); pipe.send(Tokens([1]))",
         "loaded(); pipe.receive(); pipe.send(Text('not tokens'))",
+        "loaded(); pipe.receive(); raw((1000001).to_bytes(4, 'little') + b'\\x91' * 1000001)",
     ],
 )
 def test_an_engine_that_sends_nonsense_is_ended(code: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
