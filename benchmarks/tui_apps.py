@@ -24,6 +24,7 @@ from textual.widgets import Markdown, TextArea
 from edgeai import Session
 from edgeai.backends.base import Event, GenerateRequest, Piece
 from edgeai.history import History
+from edgeai.options import Isolation
 from tests.fakes import FakeBackend
 from tui.app import EdgeAIApp
 
@@ -79,6 +80,21 @@ class Ours(EdgeAIApp):
     def _ask(self) -> None:
         screen = self.chat_screen
         screen.ask("", "Go on", screen.chat.path[-4:])
+
+
+class OnModel(Ours):
+    """The chat on the default model, whose engine is in a process of its own, or inside of this one."""
+
+    def __init__(self, history: History, n_turns: int, result: Path, isolation: Isolation, model: str) -> None:
+        super().__init__(history, n_turns, result)
+        self._path = model
+        self._isolation = isolation
+
+    def _open(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session:
+        return Session(self._path, isolation=self._isolation, on_load_progress=on_load_progress)
+
+    def _ask(self) -> None:
+        self.chat_screen.ask("", "Write the numbers from 1 to 1000 in words, one in a line.", [])
 
 
 class Peer(App[None]):
@@ -144,6 +160,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder, History(Path(folder) / "history.db") as history:
         app: App[Any] = Ours(history, n_turns, result)
+        if which != "ours":
+            app = OnModel(history, n_turns, result, "process" if which == "process" else "none", sys.argv[4])
         app.run()
 
 

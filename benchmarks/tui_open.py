@@ -24,7 +24,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-N_KEYS = 25
+from benchmarks.common import model_path
+
+_FEW_TURNS = 10
 KEYS = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩЖ"  # none of them is on the screen already
 
 
@@ -81,7 +83,7 @@ def measure(which: str, n_turns: int) -> Figures:
     """Run one program."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        terminal = Terminal(["-m", "benchmarks.tui_apps", which, str(n_turns), str(result)], folder)
+        terminal = Terminal(["-m", "benchmarks.tui_apps", which, str(n_turns), str(result), str(model_path())], folder)
         try:
             while not result.exists():
                 terminal.read_for(0.2)
@@ -111,6 +113,9 @@ def main() -> None:
     arguments = parser.parse_args()
     ours = measure("ours", arguments.turns)
     report("edgeai chat", arguments.turns, ours)
+    for isolation in ("process", "none"):
+        figures = measure(isolation, _FEW_TURNS)
+        report(f'edgeai chat on the default model, isolation="{isolation}"', _FEW_TURNS, figures)
     peer = measure("peer", arguments.peer_turns)
     report("a Markdown widget a message", arguments.peer_turns, peer)
     ratio = (peer.open_ms / arguments.peer_turns) / (ours.open_ms / arguments.turns)

@@ -44,12 +44,13 @@ def marks_path() -> Path:
 
 
 def find_mark(path: Path) -> CrashMark | None:
-    """The mark of a file; it is hashed only where a marked one has its size."""
-    size_bytes = path.stat().st_size
-    candidates = [mark for mark in _read() if mark.size_bytes == size_bytes]
-    if not candidates:
+    """The mark of a file; it is hashed only where a marked one has its size. A file that cannot be read has none."""
+    try:
+        size_bytes = path.stat().st_size
+        candidates = [mark for mark in _read() if mark.size_bytes == size_bytes]
+        digest = sha256(path) if candidates else ""
+    except OSError:
         return None
-    digest = sha256(path)
     return next((mark for mark in candidates if mark.sha256 == digest), None)
 
 
@@ -71,12 +72,16 @@ def note_crash(path: Path, error: EngineCrashedError) -> None:
     """Remember that loading a file crashed or hung the engine. A kill from outside is not the file's fault."""
     if error.signal == "SIGKILL" and error.hung_s is None:
         return
-    digest = sha256(path)
+    try:
+        digest, size_bytes = sha256(path), path.stat().st_size
+    except OSError as exc:
+        _log.warning("%s crashed the engine and cannot be read any more (%s)", path, exc)
+        return
     marks = _read()
     before = next((mark.n_crashes for mark in marks if mark.sha256 == digest), 0)
     mark = CrashMark(
         sha256=digest,
-        size_bytes=path.stat().st_size,
+        size_bytes=size_bytes,
         path=str(path),
         n_crashes=before + 1,
         reason=error.end,

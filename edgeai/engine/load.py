@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from edgeai.gguf_header import GGUFHeader
     from edgeai.sandbox import Policy
 
-_SHARD = re.compile(r"-\d{5}(-of-\d{5}\.gguf)$", re.IGNORECASE)
 _HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
 _THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
 
@@ -112,9 +110,8 @@ def _open(
 
     header, n_ctx, max_threads = _examine(path, options)
     _import_templates()
-    files = _files(path.resolve())
-    size_bytes = sum(file.stat().st_size for file in files)
-    policy = _policy(header, options, n_ctx, max_threads, files, size_bytes)
+    size_bytes = path.stat().st_size
+    policy = _policy(header, options, n_ctx, max_threads, size_bytes)
     return ProcessBackend(
         process,
         Load(str(path.absolute()), options, n_ctx, max_threads, policy),
@@ -140,18 +137,7 @@ def _import_templates() -> None:
     threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
 
 
-def _files(path: Path) -> list[Path]:
-    """The files of a model: one, or the pieces of a split one."""
-    match = _SHARD.search(path.name)
-    if match is None:
-        return [path]
-    pattern = re.compile(re.escape(path.name[: match.start()]) + r"-\d{5}" + re.escape(match.group(1)), re.IGNORECASE)
-    return [file for file in path.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()]
-
-
-def _policy(
-    header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, files: list[Path], size_bytes: int
-) -> Policy:
+def _policy(header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, size_bytes: int) -> Policy:
     """What the engine may do: read its model, and take the memory that it was estimated to need, with headroom.
 
     A GPU's driver opens devices and reserves address space as it likes: there, neither is bounded.
@@ -163,7 +149,6 @@ def _policy(
         return Policy(readable=None)
     need = estimate_for(ModelShape.from_header(header), options, n_ctx)
     return Policy(
-        readable=tuple(str(file) for file in files),
+        readable=(str(header.path.resolve()),),
         memory_bytes=size_bytes + 2 * need.total_bytes + max_threads * _THREAD_BYTES + _HEADROOM_BYTES,
-        open_files=256 + len(files),
     )

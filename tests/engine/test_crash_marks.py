@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgeai import EngineCrashedError, ModelFormatError, Session
-from edgeai.engine import crash_marks, load
+from edgeai.engine import crash_marks
 from tests.engine.children import impostor
 from tests.tiny import tiny_model
 from tui.cli import main
@@ -118,11 +118,3 @@ def test_the_file_is_json_that_people_can_read(model: Path, monkeypatch: pytest.
     assert mark["path"] == str(model)
     assert mark["n_crashes"] == 1
     assert len(mark["sha256"]) == 64
-
-
-def test_all_pieces_of_a_split_model_are_readable(tmp_path: Path) -> None:
-    names = [f"m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
-    for name in (*names, "m-00001-of-00002.gguf", "n-00001-of-00003.gguf"):
-        (tmp_path / name).touch()
-    assert sorted(path.name for path in load._files(tmp_path / names[0])) == names
-    assert load._files(tmp_path / "m.gguf") == [tmp_path / "m.gguf"]
