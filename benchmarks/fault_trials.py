@@ -155,8 +155,7 @@ def _break_engine(place: Place, rng: random.Random, number: signal.Signals) -> s
 def killed_while_loading(place: Place, index: int, seed: int) -> str:
     """kill -9 of the engine while it starts and loads: an error, and the next session opens."""
     delay_s = random.Random(f"{seed}/{index}").uniform(0, 0.25)
-    known = set(engines_of(os.getpid()))
-    killer = subprocess.Popen([sys.executable, "-c", _KILLER, str(os.getpid()), str(delay_s), *map(str, known)])
+    killer = subprocess.Popen([sys.executable, "-c", _KILLER, str(os.getpid()), str(delay_s)])
     try:
         with Session(place.model, n_threads=1) as session:
             session.complete("Hello", max_tokens=2).wait()
@@ -169,16 +168,18 @@ def killed_while_loading(place: Place, index: int, seed: int) -> str:
 
 
 _KILLER = """
-import os, sys, time
-parent, delay_s, known = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+import glob, os, sys, time
+parent, delay_s = sys.argv[1], float(sys.argv[2])
+def children():
+    for path in glob.glob(f"/proc/{parent}/task/*/children"):
+        try: yield from map(int, open(path).read().split())
+        except OSError: pass
 end = time.monotonic() + 5
 while time.monotonic() < end:
-    found = [child for child in open(f"/proc/{parent}/task/{parent}/children").read().split()]
-    found = [pid for thread in os.listdir(f"/proc/{parent}/task")
-             for pid in open(f"/proc/{parent}/task/{thread}/children").read().split() if int(pid) != os.getpid()]
+    found = [pid for pid in children() if pid != os.getpid()]
     if found:
         time.sleep(delay_s)
-        try: os.kill(int(found[0]), 9)
+        try: os.kill(found[0], 9)
         except ProcessLookupError: pass
         break
 """
