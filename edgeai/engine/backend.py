@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edgeai import errors
 from edgeai.backends.base import Event, GenerateRequest, ModelInfo
+from edgeai.engine.link import Link
 from edgeai.engine.process import EngineProcess
 from edgeai.engine.run import Run
-from edgeai.engine.watchdog import Pace, Watchdog
+from edgeai.engine.watchdog import Pace
 from edgeai.engine.wire import (
-    Cancel,
     Detokenize,
     Ended,
     Failed,
@@ -72,23 +73,18 @@ class ProcessBackend:
         """
         self._load = load
         self._loaded = _signature(load.path)
-        self._process = process
-        self._pace = Pace(size_bytes, watchdog_s)
-        self._watchdog = Watchdog()
+        self._link = Link(process, Pace(size_bytes, watchdog_s))
         self._lock = threading.Lock()  # one request at a time
-        self._sending = threading.Lock()
         self._number = 0  # of the last generation
         self._generating = 0  # the number of the one that runs
         self._generator = 0  # its thread
         self._cancelled = 0
-        self._hung_s: float | None = None
         self._closed = False
         self._n_evaluated = 0
         try:
             self._info, self.sandbox = self._open(on_progress)
         except BaseException:
-            self._closed = True
-            self._watchdog.close()
+            self.close()
             raise
 
     @property
@@ -99,12 +95,12 @@ class ProcessBackend:
     @property
     def pid(self) -> int:
         """The number of the engine's process."""
-        return self._process.pid
+        return self._link.process.pid
 
     @property
     def n_evaluated(self) -> int:
         """Tokens that stand in the KV cache."""
-        return self._n_evaluated
+        return self._n_evaluated if self._link.process.is_alive else 0
 
     def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
         """Token ids of a text; see Backend."""
@@ -117,7 +113,7 @@ class ProcessBackend:
 
     def generate(self, request: GenerateRequest) -> Iterator[Event]:
         """Continue a prompt; see Backend."""
-        run = Run(request, self._pace)
+        run = Run(request, self._link.pace)
         yield from self._events(request, run)
         assert run.finished is not None
         yield run.finished  # only now: whoever gets it may ask for something else at once
@@ -126,26 +122,28 @@ class ProcessBackend:
         """All events but the last."""
         with self._lock:
             self._ensure()
-            self._generator = threading.get_ident()
-            self._watchdog.watch(self._bite)
-            self._number += 1
-            self._generating = number = self._number
             try:
-                self._send(Generate(number, _encodable(request)), run.doing)
-                if self._cancelled == number:
-                    self._send_cancel(number)
-                while not run.ended:
-                    if (event := self._next(run)) is not None:
-                        yield event
+                with self._link.watched():
+                    self._begin(request, run)
+                    while not run.ended:
+                        if (event := self._next(run)) is not None:
+                            yield event
             finally:
                 self._generating = self._generator = 0
-                self._watchdog.rest()
                 if not run.ended:  # given up half-way, or failed: the pipe must be empty for the next request
-                    self._drain(number, run)
+                    self._drain(run)
+
+    def _begin(self, request: GenerateRequest, run: Run) -> None:
+        self._generator = threading.get_ident()
+        self._number += 1
+        self._generating = self._number
+        self._link.send(Generate(self._number, _encodable(request)), run.doing)
+        if self._cancelled == self._number:
+            self._link.cancel(self._number)
 
     def _next(self, run: Run) -> Event | None:
         try:
-            reply = self._receive(run.limit_s, run.doing)
+            reply = self._link.receive(run.limit_s, run.doing)
         except EngineCrashedError:
             run.ended = True
             if self._cancelled != self._number:
@@ -158,45 +156,33 @@ class ProcessBackend:
         try:
             event = run.event(reply, self._info)
         except ValueError as exc:
-            raise self._distrusted(str(exc), run.doing) from exc
+            raise self._link.distrusted(str(exc), run.doing) from exc
         self._n_evaluated = run.n_evaluated
         return event
 
-    def _drain(self, number: int, run: Run) -> None:
+    def _drain(self, run: Run) -> None:
         """Cancel a generation whose caller went away, and throw its events away."""
-        if not self._process.is_alive or self._closed:
+        if not self._link.process.is_alive or self._closed:
             return
-        self._cancelled = number
-        self._watchdog.watch(self._bite)
-        self._watchdog.hurry(self._pace.polite_s)
-        try:
-            self._send_cancel(number)
-            while not isinstance(self._receive(self._pace.polite_s, run.doing), (Ended, Failed)):
+        self._cancelled = self._number
+        with contextlib.suppress(EngineCrashedError), self._link.watched():  # the next request finds it dead
+            self._link.hurry()
+            self._link.cancel(self._number)
+            while not isinstance(self._link.receive(self._link.pace.polite_s, run.doing), (Ended, Failed)):
                 pass
-        except EngineCrashedError:
-            pass  # the next request finds it dead
-        finally:
-            self._watchdog.rest()
 
     def cancel(self) -> None:
         """End the generation that is running; see Backend. Where it does not end at once, its process does."""
         number = self._generating
-        if not number or self._cancelled == number:
-            return
-        self._cancelled = number
-        self._watchdog.hurry(self._pace.polite_s)
-        # A request that is being sent has the pipe; it looks for the cancellation when it is through.
-        if self._sending.acquire(blocking=False):
-            try:
-                self._send_cancel(number, locked=True)
-            finally:
-                self._sending.release()
+        if number and self._cancelled != number:
+            self._cancelled = number
+            self._link.hurry()
+            self._link.cancel(number)
 
     def close(self) -> None:
         """End the process. May be called twice."""
         self._closed = True
-        self._watchdog.close()
-        self._process.close()
+        self._link.close()
 
     # --- the process ---
 
@@ -204,42 +190,40 @@ class ProcessBackend:
         """Start and load anew where the process is dead."""
         if self._closed:
             raise SessionClosedError("the model is closed: open a new session")
-        if self._process.is_alive:
+        if self._link.process.is_alive:
             return
-        if not self._process.is_ours:
+        if not self._link.process.is_ours:
             raise GenerationError("this session was opened before a fork, in another process: open a new one here")
         if _signature(self._load.path) != self._loaded:
             raise GenerationError(f"{self._load.path} has changed since it was loaded: open a new session")
-        self._process.close()
         self._n_evaluated = 0
-        self._process = EngineProcess()
+        self._link.restart()
         self._info, self.sandbox = self._open(None)
 
     def _open(self, on_progress: Callable[[float], None] | None) -> tuple[ModelInfo, Report]:
-        self._watchdog.watch(self._bite)
+        link = self._link
         try:
-            self._send(self._load, _LOADING)
-            while True:
-                reply = self._receive(self._pace.limit_s("load"), _LOADING)
-                if not isinstance(reply, Loading):
-                    return self._opened(reply)
-                if on_progress is not None:
-                    on_progress(reply.share)
+            with link.watched():
+                link.send(self._load, _LOADING)
+                while True:
+                    reply = link.receive(link.pace.limit_s("load"), _LOADING)
+                    if not isinstance(reply, Loading):
+                        return self._opened(reply)
+                    if on_progress is not None:
+                        on_progress(reply.share)
         except BaseException:
-            self._process.close()
+            link.process.close()
             raise
-        finally:
-            self._watchdog.rest()
 
     def _opened(self, reply: Reply) -> tuple[ModelInfo, Report]:
         if isinstance(reply, Failed):
             raise _error(reply)
         if not isinstance(reply, Loaded):
-            raise self._distrusted(f"{type(reply).__name__} came before the model was loaded", _LOADING)
+            raise self._link.distrusted(f"{type(reply).__name__} came before the model was loaded", _LOADING)
         try:
             check_info(reply.info)
         except ValueError as exc:
-            raise self._distrusted(str(exc), _LOADING) from exc
+            raise self._link.distrusted(str(exc), _LOADING) from exc
         return replace(reply.info, path=self._load.path), reply.sandbox
 
     def _ask(self, request: Request, kind: type[_Reply], doing: str) -> _Reply:
@@ -258,72 +242,13 @@ class ProcessBackend:
         if isinstance(reply, Failed):
             raise _error(reply)
         if not isinstance(reply, kind):
-            raise self._distrusted(f"{type(reply).__name__} came instead of {kind.__name__}", doing)
+            raise self._link.distrusted(f"{type(reply).__name__} came instead of {kind.__name__}", doing)
         return reply
 
     def _reply(self, request: Request, doing: str) -> Reply:
-        self._watchdog.watch(self._bite)
-        try:
-            self._send(request, doing)
-            return self._receive(self._pace.limit_s("text"), doing)
-        finally:
-            self._watchdog.rest()
-
-    def _send(self, request: Request, doing: str) -> None:
-        self._watchdog.wait(self._pace.limit_s("text"))
-        try:
-            with self._sending:
-                self._process.pipe.send(request)
-        except OSError as exc:
-            raise self._crashed(doing) from exc
-        except ValueError as exc:
-            raise GenerationError(f"the engine cannot be asked: {exc}") from exc
-        finally:
-            self._watchdog.waited()
-
-    def _send_cancel(self, number: int, *, locked: bool = False) -> None:
-        try:
-            if locked:
-                self._process.pipe.send(Cancel(number))
-            else:
-                with self._sending:
-                    self._process.pipe.send(Cancel(number))
-        except (OSError, ValueError):
-            pass  # whoever receives finds out
-
-    def _receive(self, limit_s: float, doing: str) -> Reply:
-        self._watchdog.wait(limit_s)
-        try:
-            return self._process.pipe.receive()
-        except (EOFError, OSError) as exc:
-            raise self._crashed(doing) from exc
-        except (ValueError, RecursionError) as exc:
-            raise self._distrusted(str(exc), doing) from exc
-        finally:
-            self._watchdog.waited()
-
-    def _bite(self) -> None:
-        """Called by the watchdog."""
-        self._hung_s = self._watchdog.limit_s
-        self._process.kill()
-
-    def _crashed(self, doing: str) -> EngineCrashedError:
-        """What became of the process, as an error; it is reaped."""
-        hung_s, self._hung_s = self._hung_s, None
-        signal, exit_code = self._process.wait()
-        self._n_evaluated = 0
-        return self._error(doing, signal=signal, exit_code=exit_code, hung_s=hung_s)
-
-    def _distrusted(self, what: str, doing: str) -> EngineCrashedError:
-        """The process sent what it never should: it is ended."""
-        self._process.kill()
-        self._process.wait()
-        self._n_evaluated = 0
-        return self._error(doing, broken=what)
-
-    def _error(self, doing: str, **how: Any) -> EngineCrashedError:
-        process = self._process
-        return EngineCrashedError(doing=doing, log=process.last_lines(), last_words=process.last_words, **how)
+        with self._link.watched():
+            self._link.send(request, doing)
+            return self._link.receive(self._link.pace.limit_s("text"), doing)
 
 
 def _signature(path: str) -> tuple[int, ...]:

@@ -274,7 +274,7 @@ def test_a_file_that_changed_is_not_loaded_again_unseen(tmp_path: Path) -> None:
     with Session(path, n_threads=1) as session:
         tiny_model(tmp_path / "other.gguf", seed=1).replace(path)
         os.kill(engine(session).pid, signal.SIGKILL)
-        wait_for(lambda: not engine(session)._process.is_alive)
+        wait_for(lambda: not engine(session)._link.process.is_alive)
         with pytest.raises(GenerationError, match="changed"):
             session.chat("Hello")
 
