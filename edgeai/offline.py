@@ -4,10 +4,12 @@ The command line closes the network by default; `edgeai models pull` opens it fo
 edgeai may connect to whatever it likes: there, the hook is set when EDGEAI_OFFLINE=1 stands in the environment before
 `import edgeai`, or when the application calls `refuse_network()`.
 
-A name that is handed to `socket.connect` itself is looked up by Python before the hook is asked; the connection is
-refused all the same.
+What the hook does not see: what native code asks of the system by itself; the lookup of a name that is handed to
+`socket.connect` directly (Python does it first; the connection is refused all the same); and on Windows, where asyncio
+connects by calls of its own (`ConnectEx`), its connections to an address in numbers. To names they are refused.
 
-Source of the events: "Audit events table" of Python's documentation.
+Source of the events: "Audit events table" of Python's documentation; for what asyncio does on Windows:
+Modules/overlapped.c of CPython, which raises none.
 """
 
 from __future__ import annotations
@@ -26,10 +28,16 @@ from edgeai.errors import OfflineError, OptionError
 
 VARIABLE = "EDGEAI_OFFLINE"
 
-_WITH_ADDRESS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
-_WITH_NAME = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+_WITH_ADDRESS = {
+    "socket.connect": "connect to",
+    "socket.bind": "listen at",
+    "socket.sendto": "send to",
+    "socket.sendmsg": "send to",
+}
+_WITH_NAME = ("socket.getaddrinfo", "socket.gethostbyname")
+_WITH_NUMBER = ("socket.gethostbyaddr", "socket.getnameinfo")  # its name is asked for, of a server too
 _LOCAL_FAMILIES = tuple(getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK") if hasattr(socket, name))
-_GO_BETWEENS = ("socket", "ssl", "http", "urllib", "asyncio", "selectors", "concurrent", "threading")
+_N_SHOWN = 200
 
 _lock = threading.Lock()
 _installed = False
@@ -74,16 +82,20 @@ def network_allowed() -> Iterator[None]:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not event.startswith("socket.") or _n_allowing:
+    if not event.startswith("socket.") or _n_allowing:  # first of all, since every import and open() comes by here
         return
+    first, second = (*arguments, None, None)[:2]  # others may raise events of these names, with what they like
     if event in _WITH_ADDRESS:
-        if not _is_local(arguments[0].family, arguments[1]):
-            raise _error(f"to {'listen at' if event == 'socket.bind' else 'connect to'} {_text(arguments[1])}")
-    elif event in _WITH_NAME and not _needs_no_lookup(arguments[0]):
-        raise _error(f"to look up {_text(arguments[0])}")
+        if not _is_local(getattr(first, "family", None), second):
+            raise _error(f"to {_WITH_ADDRESS[event]} {_text(second)}")
+    elif event in _WITH_NAME:
+        if not _needs_no_lookup(first):
+            raise _error(f"to look up {_text(first)}")
+    elif event in _WITH_NUMBER and not _is_loopback(first[0] if isinstance(first, tuple) and first else first):
+        raise _error(f"to look up the name of {_text(first)}")
 
 
-def _is_local(family: int, address: Any) -> bool:
+def _is_local(family: int | None, address: Any) -> bool:
     if family in _LOCAL_FAMILIES or address is None:  # None: sent over a connection that exists
         return True
     is_internet = family in (socket.AF_INET, socket.AF_INET6)
@@ -91,27 +103,27 @@ def _is_local(family: int, address: Any) -> bool:
 
 
 def _is_loopback(host: Any) -> bool:
-    if isinstance(host, (bytes, bytearray)):
-        host = host.decode("ascii", "replace")
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
+    address = _as_number(host)
+    if address is None:
+        return _as_text(host).lower() == "localhost"
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 
 
 def _needs_no_lookup(host: Any) -> bool:
     """Whether a host is this machine, or a number, which nobody has to be asked about."""
-    if host is None or host in ("", b"") or _is_loopback(host):
-        return True
+    return host is None or not _as_text(host) or _as_number(host) is not None or _is_loopback(host)
+
+
+def _as_number(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host)
+        return ipaddress.ip_address(_as_text(host))
     except ValueError:
-        return False
-    return True
+        return None
+
+
+def _as_text(host: Any) -> str:
+    return host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else str(host)
 
 
 def _error(attempt: str) -> OfflineError:
@@ -122,14 +134,20 @@ def _error(attempt: str) -> OfflineError:
 
 
 def _who(frame: FrameType | None) -> str:
-    """The innermost code that is not the standard library's way to a socket."""
+    """The innermost code that is not the standard library's, whose ways to a socket explain nothing."""
     while frame is not None:
         name = str(frame.f_globals.get("__name__", "?"))
-        if name != __name__ and name.partition(".")[0] not in _GO_BETWEENS:
+        if name != __name__ and name.partition(".")[0] not in sys.stdlib_module_names:
             return f"{name} ({frame.f_code.co_filename}:{frame.f_lineno})"
         frame = frame.f_back
     return f"thread {threading.current_thread().name}"
 
 
-def _text(value: Any) -> str:
-    return ":".join(map(str, value[:2])) if isinstance(value, tuple) else str(value)
+def _text(target: Any) -> str:
+    """A host, or a host and its port, in one line of bounded length."""
+    if isinstance(target, tuple) and len(target) > 1:
+        host = _as_text(target[0])
+        text = f"[{host}]:{target[1]}" if ":" in host else f"{host}:{target[1]}"
+    else:
+        text = _as_text(target)
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_N_SHOWN])

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -31,6 +32,15 @@ COMMANDS = {
 
 class _LazyGroup(click.Group):
     """A group that knows its commands by name and imports each when it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Close the network before a command's modules are imported: none of them can reach out either."""
+        try:
+            if is_wanted(default=True):
+                refuse_network()
+        except OptionError as exc:
+            raise click.UsageError(str(exc), ctx) from exc
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -56,11 +66,6 @@ def cli() -> None:
 
     No command reaches for a network but `edgeai models pull`; whatever else tries to is refused.
     """
-    try:
-        if is_wanted(default=True):
-            refuse_network()
-    except OptionError as exc:
-        raise click.UsageError(str(exc)) from exc
 
 
 def main(args: Sequence[str] | None = None) -> int:
