@@ -10,7 +10,7 @@ import types
 import edgeai
 
 HEAVY = {
-    *("llama_cpp", "onnxruntime", "textual", "PIL", "sounddevice", "numpy", "gguf", "jinja2", "llguidance"),
+    *("llama_cpp", "onnxruntime", "textual", "PIL", "sounddevice", "numpy", "gguf", "msgspec", "jinja2", "llguidance"),
     *("click", "rich", "psutil", "sqlite3", "huggingface_hub", "pydantic", "platformdirs"),
 }
 

@@ -34,6 +34,7 @@ from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, Sess
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
+_MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
 
 _Reply = TypeVar("_Reply")
 
@@ -205,12 +206,13 @@ class ProcessBackend:
         try:
             with link.watched():
                 link.send(self._load, _LOADING)
-                while True:
+                for _ in range(_MAX_LOADING):
                     reply = link.receive(link.pace.limit_s("load"), _LOADING)
                     if not isinstance(reply, Loading):
                         return self._opened(reply)
                     if on_progress is not None:
                         on_progress(reply.share)
+            raise link.distrusted(f"{_MAX_LOADING:,} messages about loading", _LOADING)
         except BaseException:
             link.process.close()
             raise

@@ -10,6 +10,7 @@ from edgeai.engine.wire import Ended, Read, Reply, Written, check_ended
 from edgeai.response import Timings, Usage
 
 _MAX_TEXT_CHARS = 64 * 2**20
+_MORE_EVENTS = 16  # than tokens: the beginning and the end
 
 
 class Run:
@@ -27,7 +28,7 @@ class Run:
         self.n_evaluated = 0
         self._pace = pace
         self._n_prompt = len(request.tokens)
-        self._n_read = self._n_cached = self._n_written = self._n_chars = 0
+        self._n_events = self._n_read = self._n_cached = self._n_written = self._n_chars = 0
         self._phase = "start"
         self._at = time.perf_counter()
 
@@ -50,6 +51,9 @@ class Run:
         Raises:
             ValueError: it cannot follow what came before.
         """
+        self._n_events += 1
+        if self._n_events > self._n_prompt + info.n_ctx + _MORE_EVENTS:
+            raise ValueError(f"{self._n_events:,} messages about {self._n_prompt:,} tokens")
         if isinstance(reply, Read):
             return self._read(reply)
         if isinstance(reply, Written):

@@ -290,6 +290,8 @@ def test_a_file_that_changed_is_not_loaded_again_unseen(tmp_path: Path) -> None:
         "loaded(); tokenized(); asked(); pipe.send(Ended('stop', Usage(), Timings(), (100,), 1))",
         "loaded(); tokenized(); asked(); pipe.send(Ended('stop', Usage(-3), Timings(), (), 1))",
         "loaded(); tokenized(); asked(); pipe.send(Tokens([1]))",
+        "loaded(); tokenized(); asked()\nwhile True: pipe.send(Read(1, 3, 0))",
+        "loaded(); tokenized(); asked(); pipe.send(Read(3, 3, 0))\nwhile True: pipe.send(Written('', 1))",
         "loaded(); pipe.receive(); pipe.send(Text('not tokens'))",
         "loaded(); pipe.receive(); raw((1000001).to_bytes(4, 'little') + b'\\x91' * 1000001)",
     ],
@@ -301,6 +303,12 @@ def test_an_engine_that_sends_nonsense_is_ended(code: str, model: Path, monkeypa
         with pytest.raises(EngineCrashedError, match="sent what cannot be"):
             session.complete("Hello").text  # noqa: B018
         assert is_gone(pid)
+
+
+def test_an_engine_that_never_ends_loading_is_ended(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    impostor(monkeypatch, "pipe.receive()\nwhile True: pipe.send(Loading(0.5))")
+    with pytest.raises(EngineCrashedError, match=r"sent what cannot be .*loading"):
+        Session(model)
 
 
 def test_a_flood_of_log_lines_is_kept_short_and_plain(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
