@@ -9,18 +9,30 @@ from __future__ import annotations
 from edgeai.gguf_keys import MAX_WIDTH, Keys, all_counts
 
 _ROPE_SCALING = ("none", "linear", "yarn", "longrope")
+_HEADLESS = ("mamba", "rwkv", "arwkv")  # recurrent architectures, by the start of their names
 
 # Architectures whose graph asserts that K, V and the rotary part are equally wide.
-_EQUAL_WIDTHS = """
-    apertus arcee arctic baichuan chameleon codeshell dbrx deepseek dots1 ernie4_5 ernie4_5-moe exaone exaone-moe
-    exaone4 falcon granite granitemoe granite_swa grok grovemoe hunyuan-moe hunyuan-dense hy_v3 internlm2 jais2 llama
-    llama4 maincoder mellum minimax-m2 mistral3 nemotron olmo olmo2 olmoe orion pangu-embedded plamo qwen2 qwen2moe
-    qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 starcoder2 talkie xverse
+_EQUAL = """
+    apertus arcee arctic baichuan chameleon codeshell cogvlm cohere2moe dbrx deci deepseek dots1 dream ernie4_5
+    ernie4_5-moe exaone exaone-moe exaone4 falcon granite granite_swa granitemoe graniteswitch grok grovemoe
+    hunyuan-dense hunyuan-moe hunyuan_vl hy_v3 internlm2 jais2 llada llada-moe llama llama-embed llama4 maincoder
+    mellum minicpm mistral3 olmo olmo2 olmoe orion paddleocr pangu-embedded plamo qwen2 qwen2moe qwen2vl qwen3
+    qwen3moe qwen3vl qwen3vlmoe rnd1 seed_oss smallthinker smollm3 starcoder2 talkie xverse
 """
-_ONE_WIDTH = frozenset(_EQUAL_WIDTHS.split())
-# Others whose projections are as wide as their heads together.
-_OTHER_PLAIN = "gemma gemma2 gemma3 phi2 phi3 phimoe plamo2 plamo3 lfm2 lfm2moe stablelm gpt-oss cohere2 command-r"
-_PLAIN_WIDTHS = _ONE_WIDTH | frozenset(_OTHER_PLAIN.split())
+# Others whose graph asserts, or takes for granted where it reshapes V, that K and V are.
+_SAME_TOO = """
+    afmoe bailingmoe bailingmoe2 bitnet bloom chatglm cohere2 command-r falcon-h1 gemma gemma2 gemma3 gemma3n gemma4
+    glm4 glm4moe gpt-oss gpt2 gptneox granitehybrid jais jamba laguna lfm2 lfm2moe maple minimax-01 minimax-m2
+    minimax-m3 mpt muse-glimmer nanbeige nemotron nemotron_h nemotron_h_moe openelm phi2 phi3 phimoe plamo2 plamo3
+    qwen qwen35 qwen35moe qwen3next qwen4exp refact spark2_5 stablelm starcoder
+"""
+# Of these two, those whose projections are as wide as their heads together, and named as everywhere.
+_NOT_PLAIN = "cogvlm cohere2moe deci dream graniteswitch hunyuan_vl llada llada-moe paddleocr rnd1"
+_PLAIN = "gemma gemma2 gemma3 phi2 phi3 phimoe plamo2 plamo3 lfm2 lfm2moe stablelm gpt-oss cohere2 command-r nemotron"
+
+_ONE_WIDTH = frozenset(_EQUAL.split())
+_SAME_KV = _ONE_WIDTH | frozenset(_SAME_TOO.split())
+_PLAIN_WIDTHS = _ONE_WIDTH.difference(_NOT_PLAIN.split()).union(_PLAIN.split())
 
 
 def check_attention(keys: Keys, n_layer: int) -> None:
@@ -29,15 +41,23 @@ def check_attention(keys: Keys, n_layer: int) -> None:
     Raises:
         ModelFormatError: naming the key or tensor, its value and what was expected.
     """
-    heads = keys.per_layer("attention.head_count", n_layer)
+    heads = keys.per_layer("attention.head_count", n_layer) or (0,) * n_layer
     kv_heads = keys.per_layer("attention.head_count_kv", n_layer) or heads
     _check_scaling(keys)
-    if heads is None or kv_heads is None or not any(heads):
+    if not any(heads):
+        if not keys.header.architecture.startswith(_HEADLESS):
+            keys.fail("attention.head_count", keys.header["attention.head_count"], "heads in layer 0")
         return
     _check_heads(keys, heads, kv_heads)
-    default = keys.header["embedding_length"] // heads[0] if heads[0] else 0
+    default = keys.header["embedding_length"] // heads[0]
     k_dim, v_dim = _check_widths(keys, "", default, default)
-    _check_widths(keys, "_swa", k_dim, v_dim)
+    k_swa, v_swa = _check_widths(keys, "_swa", k_dim, v_dim)
+    widest = max(max(heads), max(kv_heads)) * max(k_dim, v_dim, k_swa, v_swa)
+    if widest > MAX_WIDTH:
+        keys.fail(
+            "attention.head_count", max(heads), f"heads of together at most {MAX_WIDTH:,} columns, not {widest:,}"
+        )
+    _check_latent(keys, k_dim)
     if keys.header.architecture in _PLAIN_WIDTHS and keys.header["attention.key_length_swa"] is None:
         _check_tensors(keys, heads, kv_heads, k_dim, v_dim)
 
@@ -60,19 +80,36 @@ def _check_heads(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...]) 
 
 def _check_widths(keys: Keys, suffix: str, k_default: int, v_default: int) -> tuple[int, int]:
     """The widths of a head's K and V, elements."""
+    architecture = keys.header.architecture
     k_dim = keys.count(f"attention.key_length{suffix}", 1, MAX_WIDTH, required=False)
     v_dim = keys.count(f"attention.value_length{suffix}", 1, MAX_WIDTH, required=False)
     k_dim = k_default if k_dim is None else k_dim
     v_dim = v_default if v_dim is None else v_dim
-    n_rot = keys.count(f"rope.dimension_count{suffix}", 1, MAX_WIDTH, required=False)
+    without_rope = 0 if architecture == "glm5-next" else 1
+    n_rot = keys.count(f"rope.dimension_count{suffix}", without_rope, MAX_WIDTH, required=False)
     n_rot = k_dim if n_rot is None else n_rot
     if k_dim < 1 or v_dim < 1:
         keys.fail("embedding_length", keys.header["embedding_length"], "at least one column for each head")
     if n_rot % 2 or n_rot > k_dim:
         keys.fail(f"rope.dimension_count{suffix}", n_rot, f"an even number, at most the key_length {k_dim}")
-    if keys.header.architecture in _ONE_WIDTH and not suffix and not k_dim == v_dim == n_rot:
+    if architecture in _ONE_WIDTH and not suffix and not k_dim == v_dim == n_rot:
         keys.fail("attention.key_length", k_dim, f"the value_length {v_dim} and the rope.dimension_count {n_rot}")
+    if architecture in _SAME_KV and k_dim != v_dim:
+        keys.fail(f"attention.value_length{suffix}", v_dim, f"the key_length {k_dim}")
     return k_dim, v_dim
+
+
+def _check_latent(keys: Keys, k_dim: int) -> None:
+    """Keys and values that are unpacked from a narrower vector; K has a rotary part and another."""
+    for suffix in ("", "_swa"):
+        k_mla = keys.count(f"attention.key_length_mla{suffix}", 1, MAX_WIDTH, required=False)
+        v_mla = keys.count(f"attention.value_length_mla{suffix}", 1, MAX_WIDTH, required=False)
+        if (k_mla is None) != (v_mla is None):
+            keys.fail(f"attention.value_length_mla{suffix}", v_mla, f"a number beside the key_length_mla {k_mla}")
+        rank = keys.count(f"attention.kv_lora_rank{suffix}", 1, MAX_WIDTH, required=False)
+        n_rot = keys.header["rope.dimension_count"]
+        if rank is not None and n_rot is not None and n_rot >= (k_mla or k_dim):
+            keys.fail("rope.dimension_count", n_rot, f"less than the key_length {k_mla or k_dim}")
 
 
 def _check_tensors(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...], k_dim: int, v_dim: int) -> None:

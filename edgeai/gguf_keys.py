@@ -10,6 +10,12 @@ from edgeai.gguf_types import GGUFHeader
 MAX_WIDTH = 2**24
 """No vector of a model is longer, elements."""
 
+MAX_LAYERS = 512
+"""LLAMA_MAX_LAYERS: the length of llama.cpp's arrays."""
+
+MAX_COUNT = 2**31 - 1
+"""llama.cpp keeps lengths and counts in 32 bits, some of them signed."""
+
 
 class Keys:
     """The keys of a header's own architecture, by names without its prefix.
@@ -42,6 +48,11 @@ class Keys:
         if not all_counts(value, n_layer) or len(value) != n_layer:
             self.fail(name, value, f"a number, or {n_layer} numbers")
         return tuple(value)
+
+    def divides(self, name: str, value: int, whole: int, of: str) -> None:
+        """Refuse a number that does not divide another; `of` names that one."""
+        if not value or whole % value:
+            self.fail(name, value, f"a divisor of {of} = {whole}")
 
     def fail(self, name: str, value: object, expected: str, advice: str = "") -> NoReturn:
         """Raise ModelFormatError for a key."""

@@ -9,6 +9,7 @@ Source of the format: docs/gguf.md of ggml-org/ggml; of the checks: ggml/src/ggu
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -26,18 +27,22 @@ from edgeai.gguf_types import (
     TensorInfo,
 )
 
-# Far above what honest files have (hundreds of keys, thousands of tensors, a quarter of a million tokens).
-_MAX_HEADER_BYTES = 256 * 2**20
-_MAX_KEYS = 2**16
+# Far above what honest files have (hundreds of keys, thousands of tensors, a quarter of a million tokens and half a
+# million merges in 16 MB), and low enough that a hostile one costs less than a second and 50 MB.
+_MAX_HEADER_BYTES = 40 * 2**20
+_MAX_KEYS = 2**11
 _MAX_TENSORS = 2**16
 _MAX_ARRAY = 2**24
-_MAX_STRINGS = 2**22
+_MAX_STRINGS = 2**21  # in all arrays together
 _MAX_STRING_BYTES = 2**24
+_MAX_TEXT_BYTES = 2**20  # longer texts stay in the file, as a whole tokenizer.json in some headers
+_MAX_TEXTS_BYTES = 2**23  # of all that are decoded
 _MAX_NAME_BYTES = 63
 _MAX_ALIGNMENT = 2**20
 _MAX_INT64 = 2**63 - 1
 
-_SMALL_ARRAY = 1024  # llama.cpp has at most 512 layers; anything longer belongs to the vocabulary
+_SMALL_ARRAY = 512  # LLAMA_MAX_LAYERS: anything longer belongs to the vocabulary
+_U32_ID = 4
 _FIRST_READ_BYTES = 2**20
 _DAMAGED = "the file is damaged or incomplete: download it again"
 
@@ -60,6 +65,8 @@ class HeaderReader:
         self.offset = 0
         self._file = file
         self._data = b""
+        self._n_strings = 0
+        self._n_text_bytes = 0
 
     def fail(self, problem: str, advice: str = _DAMAGED) -> NoReturn:
         """Raise ModelFormatError for this file."""
@@ -73,8 +80,10 @@ class HeaderReader:
             self.fail(f"the file ends at byte {self.n_file_bytes:,}, inside {what}")
         if end > _MAX_HEADER_BYTES:
             self.fail(f"{what} lies beyond the first {_MAX_HEADER_BYTES:,} bytes, where a header ends at the latest")
-        wanted = max(end, _FIRST_READ_BYTES, 2 * len(self._data)) - len(self._data)
-        self._data += self._file.read(wanted)
+        wanted = min(max(end, _FIRST_READ_BYTES, 2 * len(self._data)), _MAX_HEADER_BYTES)
+        self._data = b""  # and then all anew: together with the old bytes it would be twice the memory
+        self._file.seek(0)
+        self._data = self._file.read(wanted)
         if len(self._data) < end:
             self.fail(f"the file became shorter while {what} was read")
 
@@ -107,13 +116,35 @@ class HeaderReader:
             self.fail(f"{what} is {name[:40]!r}, expected printable ASCII")
         return name.decode("ascii")
 
+    def take_text(self, key: str) -> str | ArrayInfo:
+        """The next string as text; what is not UTF-8 in it is replaced. A very long one stays in the file."""
+        array = ArrayInfo("string", 1, self.offset)
+        text = self.take_bytes(f"the value of {key!r}")
+        return array if len(text) > _MAX_TEXT_BYTES else self._decoded(text, key)
+
+    def texts(self, array: ArrayInfo, key: str) -> tuple[str, ...]:
+        """The elements of a short array of strings that has been walked over before."""
+        return tuple(self._decoded(text, key) for text in self.strings(array))
+
+    def _decoded(self, text: bytes, key: str) -> str:
+        self._n_text_bytes += len(text)
+        if self._n_text_bytes > _MAX_TEXTS_BYTES:
+            self.fail(f"with {key!r} there are more than {_MAX_TEXTS_BYTES:,} bytes of text, expected less")
+        return text.decode("utf-8", "replace")
+
     def skip_strings(self, count: int, what: str) -> None:
         """Walk over an array of strings: in one tight loop, for there are hundreds of thousands of them."""
+        self._n_strings += count
+        if self._n_strings > _MAX_STRINGS:
+            self.fail(f"with {what} there are {self._n_strings:,} strings, expected at most {_MAX_STRINGS:,}")
+        if count * 8 > self.n_file_bytes - self.offset:
+            self.fail(f"the file ends at byte {self.n_file_bytes:,}, inside {what} of {count:,} strings")
         unpack, data, offset = _U64.unpack_from, self._data, self.offset
         for _ in range(count):
             try:
                 offset += 8 + unpack(data, offset)[0]
             except (struct.error, OverflowError):
+                data = b""
                 self.need(offset + 8, what)
                 data = self._data
                 offset += 8 + unpack(data, offset)[0]
@@ -157,6 +188,8 @@ def read_metadata(reader: HeaderReader, n_keys: int) -> dict[str, Any]:
         if key in metadata:
             reader.fail(f"the key {key!r} stands there twice")
         type_id = reader.take(_U32, f"the type of {key!r}")
+        if key == "general.alignment" and type_id != _U32_ID:  # some versions of llama.cpp abort on another
+            reader.fail(f"{key!r} has the type {type_id}, expected {_U32_ID}")
         metadata[key] = _read_array(reader, key) if type_id == ARRAY else _read_value(reader, key, type_id)
     return metadata
 
@@ -164,7 +197,7 @@ def read_metadata(reader: HeaderReader, n_keys: int) -> dict[str, Any]:
 def _read_value(reader: HeaderReader, key: str, type_id: int) -> Any:
     what = f"the value of {key!r}"
     if type_id == STRING:
-        return reader.take_bytes(what).decode("utf-8", "replace")
+        return reader.take_text(key)
     if type_id not in SCALARS:
         reader.fail(f"{what} has the type {type_id}, expected 0 to 12")
     return reader.take(SCALARS[type_id], what)
@@ -175,14 +208,13 @@ def _read_array(reader: HeaderReader, key: str) -> ArrayInfo | tuple[Any, ...]:
     type_id, count = reader.take(_U32, what), reader.take(_U64, what)
     if type_id not in SCALARS and type_id != STRING:
         reader.fail(f"{what} has elements of the type {type_id}, expected 0 to 12 and no arrays")
-    at_most = _MAX_STRINGS if type_id == STRING else _MAX_ARRAY
-    if count > at_most:
-        reader.fail(f"{what} claims {count:,} elements, expected at most {at_most:,}")
+    if count > _MAX_ARRAY:
+        reader.fail(f"{what} claims {count:,} elements, expected at most {_MAX_ARRAY:,}")
     array = ArrayInfo(VALUE_TYPE_NAMES[type_id], count, reader.offset)
     stays = count > _SMALL_ARRAY or key.startswith("tokenizer.ggml.")
     if type_id == STRING:
         reader.skip_strings(count, what)
-        return array if stays else tuple(text.decode("utf-8", "replace") for text in reader.strings(array))
+        return array if stays else reader.texts(array, key)
     reader.need(reader.offset + count * SCALARS[type_id].size, what)
     reader.offset += count * SCALARS[type_id].size
     return array if stays else reader.numbers(array)
@@ -194,9 +226,7 @@ def read_alignment(reader: HeaderReader, metadata: dict[str, Any]) -> int:
     llama.cpp maps the weights where they lie in the file, and its CPU buffers have to start at multiples of 32; it
     aborts the process when they do not.
     """
-    alignment = metadata.get("general.alignment", 32)
-    if isinstance(alignment, bool) or not isinstance(alignment, int):
-        reader.fail(f"general.alignment = {alignment!r}, expected a number")
+    alignment: int = metadata.get("general.alignment", 32)
     if not 32 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
         reader.fail(f"general.alignment = {alignment}, expected a power of two from 32 to {_MAX_ALIGNMENT}")
     return alignment
@@ -204,7 +234,9 @@ def read_alignment(reader: HeaderReader, metadata: dict[str, Any]) -> int:
 
 def read_tensors(reader: HeaderReader, n_tensors: int, alignment: int) -> tuple[TensorInfo, ...]:
     """All tensors, in the file's order; their data follows without gaps, each piece padded to the alignment."""
-    tensors, names, expected = [], set(), 0
+    tensors: list[TensorInfo] = []
+    names: set[str] = set()
+    expected = 0
     for index in range(n_tensors):
         tensor = _read_tensor(reader, index)
         if tensor.name in names:
@@ -215,16 +247,16 @@ def read_tensors(reader: HeaderReader, n_tensors: int, alignment: int) -> tuple[
         tensors.append(tensor)
         expected += _padded(tensor.n_bytes, alignment)
     start = _padded(reader.offset, alignment)
-    placed = []
-    for tensor in tensors:
+    for index, tensor in enumerate(tensors):
         end = start + tensor.offset + tensor.n_bytes
         if end > reader.n_file_bytes:
             reader.fail(f"the data of {tensor.name!r} ends at {end:,}, but the file at {reader.n_file_bytes:,}")
-        placed.append(TensorInfo(tensor.name, tensor.shape, tensor.type, start + tensor.offset, tensor.n_bytes))
-    return tuple(placed)
+        tensors[index] = TensorInfo(tensor.name, tensor.shape, tensor.type, start + tensor.offset, tensor.n_bytes)
+    return tuple(tensors)
 
 
 def _read_tensor(reader: HeaderReader, index: int) -> TensorInfo:
+    """One tensor, with its offset from the start of all data."""
     name = reader.take_name(f"the name of tensor {index}", _MAX_NAME_BYTES)
     what = f"the shape of {name!r}"
     n_dims = reader.take(_U32, what)
@@ -240,11 +272,10 @@ def _read_tensor(reader: HeaderReader, index: int) -> TensorInfo:
     row = shape[0] if shape else 1
     if row % kind.block_size:
         reader.fail(f"the rows of {name!r} have {row:,} elements, expected a multiple of {kind.block_size}")
-    tensor = TensorInfo(name, shape, kind.name, reader.take(_U64, f"the offset of {name!r}"), 0)
-    n_bytes = tensor.n_elements // kind.block_size * kind.block_bytes
+    n_bytes = math.prod(shape) // kind.block_size * kind.block_bytes
     if n_bytes > reader.n_file_bytes:
         reader.fail(f"{name!r} of shape {shape} needs {n_bytes:,} bytes, but the file has {reader.n_file_bytes:,}")
-    return TensorInfo(name, shape, kind.name, tensor.offset, n_bytes)
+    return TensorInfo(name, shape, kind.name, reader.take(_U64, f"the offset of {name!r}"), n_bytes)
 
 
 def _padded(n_bytes: int, alignment: int) -> int:

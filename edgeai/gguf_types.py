@@ -5,6 +5,7 @@ Source: ggml/include/gguf.h, ggml/include/ggml.h, ggml/src/ggml-common.h and inc
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -128,10 +129,7 @@ class TensorInfo:
     @property
     def n_elements(self) -> int:
         """Elements."""
-        product = 1
-        for length in self.shape:
-            product *= length
-        return product
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +139,8 @@ class GGUFHeader:
     Attributes:
         path: the file.
         version: of the format, 2 or 3.
-        metadata: all keys. Short arrays are tuples; long ones, and those of the vocabulary, ArrayInfo. Texts are
-            hostile: the file's makers chose them.
+        metadata: all keys. Short arrays are tuples; long ones, those of the vocabulary, and texts of more than a
+            megabyte are ArrayInfo. Texts are hostile: the file's makers chose them.
         tensors: in the file's order.
         n_file_bytes: the file's size.
     """
