@@ -17,18 +17,32 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "chat --plain": (["chat", "--plain", "-m", "MODEL", "--max-tokens", "8"], "Hello\nAnd again\n"),
     "models": (["models", "--json"], ""),
     "bench": (["bench", "-m", "MODEL", "--lengths", "16", "--decode", "2", "--repeat", "1", "--threads", "1"], ""),
-    "history": (["history", "list", "--json"], ""),
+    "history list": (["history", "list", "--json"], ""),
+    "history show": (["history", "show", "ID"], ""),
     "history search": (["history", "search", "Hello"], ""),
+    "history export": (["history", "export", "ID"], ""),
     "doctor": (["doctor", "--json"], ""),
 }
-"""Their arguments and what is piped in."""
+"""Their arguments and what is piped in; MODEL and ID stand for a model's path and a stored conversation's id."""
 
 
 def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of COMMANDS."""
+    """Run a command of COMMANDS; those of the history find at least one conversation."""
     arguments, stdin = COMMANDS[name]
-    words = [str(model) if word == "MODEL" else word for word in arguments]
+    conversation_id = _stored_conversation() if arguments[0] == "history" else ""
+    words = [{"MODEL": str(model), "ID": conversation_id}.get(word, word) for word in arguments]
     return subprocess.run([*wrapper, EDGEAI, *words], input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def _stored_conversation() -> str:
+    """The id of one that is there, or of one that is made."""
+    with History() as history:
+        for conversation in history.conversations(1):
+            return conversation.id
+        conversation = history.create(model="m")
+        _, answer = history.begin_turn(conversation.id, None, "Hello")
+        history.finish_turn(answer, "Hello to you")
+        return conversation.id
 
 
 def run_window(wrapper: Sequence[str], model: Path, home: Path) -> int:

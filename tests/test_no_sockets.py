@@ -1,4 +1,7 @@
-"""What the commands really ask the kernel for: no sockets but those listed here (traced with strace)."""
+"""What the commands really ask the kernel for: no sockets and no programs but those listed here (traced with strace).
+
+Programs, since another one could reach out for us; io_uring, since it makes sockets without the system calls for them.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.offline_commands import COMMANDS, run_command, run_window
+from tests.offline_commands import COMMANDS, EDGEAI, run_command, run_window
 
 pytestmark = pytest.mark.weights
 
+TRACED = "trace=%network,io_uring_setup,execve,execveat"
+ITSELF = rf'execve\("{re.escape(EDGEAI)}", .*\) += 0'
+ENGINE = rf'execve\("{re.escape(str(Path(EDGEAI).parent))}/python[\d.]*", \[.*"-I", "-S", .*\) += 0'
+"""The engine, or where `doctor` tries the sandbox, a process in it."""
 EVENT_LOOP = r"socketpair\(AF_UNIX, SOCK_STREAM\|SOCK_CLOEXEC, 0, \[\d+, \d+\]\) += 0"
 """asyncio wakes its own loop through a pair of sockets that no other process has."""
 ITS_FAMILY = r"getsockname\(\d+, \{sa_family=AF_UNIX\}, \[128 => 2\]\) = 0"
 WAKE = r"(sendto|recvfrom)\(\d+, .*, \d+, 0, NULL, (NULL|0) ?\) += (\d+|-1 EAGAIN.*)"
-REFUSED_IN_THE_SANDBOX = r"(socket|socketpair)\(.*\) += -1 ENOSYS.*"
+REFUSED_IN_THE_SANDBOX = r"(socket|execve)\(.*\) += -1 ENOSYS.*"
 """doctor tries whether the sandbox holds."""
-EXPECTED = {"doctor": [REFUSED_IN_THE_SANDBOX], "window": [EVENT_LOOP, ITS_FAMILY, WAKE]}
+LIBRARIES = r'execve\("[\w/]*/ldconfig", .*\) += 0'
+"""doctor asks the system where PortAudio is."""
+EXPECTED = {
+    "ask": [ITSELF, ENGINE],
+    "chat --plain": [ITSELF, ENGINE],
+    "bench": [ITSELF, ENGINE],
+    "doctor": [ITSELF, ENGINE, REFUSED_IN_THE_SANDBOX, LIBRARIES],
+    "window": [ITSELF, ENGINE, EVENT_LOOP, ITS_FAMILY, WAKE],
+}
+"""What may be seen of each command; of those that need no engine, only themselves."""
 
 
 def whole_calls(trace: str) -> list[str]:
-    """The calls without thread numbers; those during which another thread called are put together again."""
+    """The calls without thread numbers; those during which another thread called are put together again.
+
+    A call in which its process ended stands last, without a result.
+    """
     calls, begun = [], dict[str, str]()
     for line in trace.splitlines():
         thread, _, call = line.partition(" ")
@@ -35,14 +54,14 @@ def whole_calls(trace: str) -> list[str]:
             calls.append(begun.pop(thread) + call[resumed.end() :])
         elif not call.startswith("+++"):
             calls.append(call)
-    return calls
+    return calls + list(begun.values())
 
 
 @pytest.fixture
 def tracer(tmp_path: Path) -> list[str]:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    wrapper = ["strace", "-f", "-qq", "-e", "trace=network", "-e", "signal=none", "-o", str(tmp_path / "trace")]
+    wrapper = ["strace", "-f", "-qq", "-e", TRACED, "-e", "signal=none", "-o", str(tmp_path / "trace")]
     if subprocess.run([*wrapper, "true"], capture_output=True).returncode:
         pytest.skip("this system lets nobody trace")
     return wrapper
@@ -54,8 +73,11 @@ def check(tmp_path: Path) -> Callable[[str], list[str]]:
 
     def read(name: str) -> list[str]:
         calls = whole_calls((tmp_path / "trace").read_text())
+        expected = EXPECTED.get(name, [ITSELF])
         for call in calls:
-            assert any(re.fullmatch(pattern, call) for pattern in EXPECTED.get(name, [])), call
+            assert any(re.fullmatch(pattern, call) for pattern in expected), call
+        n_engines = sum(bool(re.fullmatch(ENGINE, call)) for call in calls)
+        assert n_engines == (ENGINE in expected), "the trace follows the engine"
         return calls
 
     return read
