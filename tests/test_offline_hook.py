@@ -46,6 +46,7 @@ ALLOWED = [
     "socket.getaddrinfo('LocalHost', 80)",
     "socket.getaddrinfo(None, 80)",
     "socket.getaddrinfo('192.0.2.1', 80)",
+    "socket.gethostbyname('')",
     "socket.getnameinfo(('127.0.0.1', 80), 0)",
     "socket.getfqdn()",
     "socket.socketpair()",
