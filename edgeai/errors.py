@@ -15,7 +15,11 @@
     │  └─ SessionClosedError
     ├─ HistoryError (OSError)
     ├─ PullError (OSError)
-    └─ OfflineError (OSError)
+    ├─ OfflineError (OSError)
+    └─ QuantizeError
+       ├─ UnsupportedArchitectureError (ValueError)
+       ├─ UnsupportedBitsError (ValueError)
+       └─ CheckpointError (ValueError)
 
 A message names the path or value, what was expected, and what to do next, in one line.
 """
@@ -136,3 +140,19 @@ class PullError(EdgeAIError, OSError):
 
 class OfflineError(EdgeAIError, OSError):
     """Something tried to reach another machine, and edgeai works offline."""
+
+
+class QuantizeError(EdgeAIError):
+    """A checkpoint could not be turned into an artifact."""
+
+
+class UnsupportedArchitectureError(QuantizeError, ValueError):
+    """The checkpoint's architecture is not known. The message lists those that are."""
+
+
+class UnsupportedBitsError(QuantizeError, ValueError):
+    """No type has so many bits. The message offers the nearest."""
+
+
+class CheckpointError(QuantizeError, ValueError):
+    """The checkpoint is incomplete, damaged or hostile. The message names the file and the key or tensor."""
