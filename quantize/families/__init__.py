@@ -1,0 +1,1 @@
+"""Model families: one file each, with its tensor names, transforms and metadata."""

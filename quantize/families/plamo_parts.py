@@ -1,0 +1,178 @@
+"""What the three PLaMo families share: values of config.json, and their tensors matched with what is expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gguf import GGUFValueType
+
+from edgeai.errors import CheckpointError
+from quantize.base import F32, Checkpoint, Meta, Tensor
+
+MAX_LAYERS = 512  # llama.cpp's LLAMA_MAX_LAYERS
+_MAX_COUNT = 2**31 - 1
+_NOT_WEIGHTS = (".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias")  # buffers of old checkpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One tensor of a checkpoint that is expected, and what becomes of it.
+
+    Attributes:
+        name: in the GGUF.
+        shape: in the checkpoint.
+        change: what is done to its values; None leaves them.
+        new_shape: after the change, where it is another.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    change: Callable[[F32], F32] | None = None
+    new_shape: tuple[int, ...] | None = None
+
+
+def whole(config: Mapping[str, Any], key: str, default: int | None = None, at_most: int = _MAX_COUNT) -> int:
+    """A positive whole number of config.json.
+
+    Raises:
+        CheckpointError: it is missing and has no default, is no whole number, or is out of range.
+    """
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= at_most:
+        raise CheckpointError(
+            f"config.json: {key} = {str(value)[:40]}, expected a whole number from 1 to {at_most:,}: "
+            "correct the file or fetch the checkpoint again"
+        )
+    return value
+
+
+def number(config: Mapping[str, Any], key: str, default: float | None = None) -> float:
+    """A positive number of config.json.
+
+    Raises:
+        CheckpointError: it is missing and has no default, is no number, or is not positive and finite.
+    """
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise CheckpointError(
+            f"config.json: {key} = {str(value)[:40]}, expected a positive number: "
+            "correct the file or fetch the checkpoint again"
+        )
+    return float(value)
+
+
+def rope_parameters(config: Mapping[str, Any]) -> tuple[dict[str, Any], float | None]:
+    """The rotary embedding of the full layers, and the base of those with a window (None where it has none).
+
+    transformers 5 saves one `rope_parameters`, or one for each kind of layer; older versions saved flat keys.
+
+    Raises:
+        CheckpointError: they are no JSON object, or the windows' base is no positive number.
+    """
+    saved = config.get("rope_parameters", config.get("rope_scaling"))
+    by_kind = isinstance(saved, Mapping) and ("full_attention" in saved or "sliding_attention" in saved)
+    full, local = (saved.get("full_attention"), saved.get("sliding_attention")) if by_kind else (saved, None)
+    for name, value in (("rope_parameters", full), ("rope_parameters.sliding_attention", local)):
+        if value is not None and not isinstance(value, Mapping):
+            raise CheckpointError(
+                f"config.json: {name} = {str(value)[:40]}, expected a JSON object: "
+                "correct the file or fetch the checkpoint again"
+            )
+    rope = dict(full or {})
+    if by_kind:
+        return rope, number(local, "rope_theta") if local and "rope_theta" in local else None
+    if "type" in rope:
+        rope.setdefault("rope_type", rope["type"])
+    for key in ("rope_theta", "original_max_position_embeddings"):
+        if key in config:
+            rope.setdefault(key, config[key])
+    return rope, number(config, "rope_local_theta") if "rope_local_theta" in config else None
+
+
+def u32(key: str, value: int) -> Meta:
+    """A key that holds a count."""
+    return Meta(key, value, GGUFValueType.UINT32)
+
+
+def f32(key: str, value: float) -> Meta:
+    """A key that holds a number."""
+    return Meta(key, value, GGUFValueType.FLOAT32)
+
+
+def plus(offset: float) -> Callable[[F32], F32]:
+    """The change of a norm that is stored as its difference from `offset`."""
+
+    def add(values: F32) -> F32:
+        moved: F32 = values + np.float32(offset)
+        return moved
+
+    return add
+
+
+def block(n_embd: int, n_ff: int) -> dict[str, Part]:
+    """What every layer of PLaMo 2 and 3 has around its mixer. Its norms are stored as differences from an offset."""
+    return {
+        "mlp.gate_up_proj.weight": Part("ffn_up.weight", (2 * n_ff, n_embd)),
+        "mlp.down_proj.weight": Part("ffn_down.weight", (n_embd, n_ff)),
+        "pre_mixer_norm.weight": Part("attn_norm.weight", (n_embd,), plus(1.0)),
+        "post_mixer_norm.weight": Part("post_attention_norm", (n_embd,), plus(1.0 / 5)),
+        "pre_mlp_norm.weight": Part("ffn_norm.weight", (n_embd,), plus(1.0)),
+        "post_mlp_norm.weight": Part("post_ffw_norm", (n_embd,), plus(1.0 / 5**1.5)),
+    }
+
+
+def in_layer(layer: int, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """The parts of a layer under their whole names."""
+    return {
+        f"model.layers.layers.{layer}.{name}": Part(f"blk.{layer}.{part.name}", part.shape, part.change, part.new_shape)
+        for name, part in parts.items()
+    }
+
+
+def arranged(checkpoint: Checkpoint, parts: Mapping[str, Part], *, may_lack: tuple[str, ...] = ()) -> list[Tensor]:
+    """The checkpoint's tensors under their GGUF names, in the checkpoint's order.
+
+    Args:
+        checkpoint: the folder.
+        parts: what is expected, by name in the checkpoint.
+        may_lack: names that need not be there.
+    Raises:
+        CheckpointError: a tensor is missing, left over, or has a wrong shape.
+    """
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.endswith(_NOT_WEIGHTS)}
+    missing = [name for name in parts if name not in tensors and name not in may_lack]
+    left_over = [name for name in tensors if name not in parts]
+    for what, names in (
+        ("lacks the tensor", missing),
+        ("has a tensor that its config.json does not imply:", left_over),
+    ):
+        if names:
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise CheckpointError(
+                f"{checkpoint.path} {what} {names[0][:100]}{others}: fetch the checkpoint again, all of its shards"
+            )
+    return [_arranged(tensor, parts[name]) for name, tensor in tensors.items()]
+
+
+def _arranged(tensor: Tensor, part: Part) -> Tensor:
+    if tensor.shape != part.shape:
+        raise CheckpointError(
+            f"the tensor {tensor.name} has the shape {list(tensor.shape)}, expected {list(part.shape)} by config.json: "
+            "fetch the checkpoint again, or correct config.json"
+        )
+    change = part.change
+    if change is None:
+        return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, tensor.read)
+
+    def read() -> F32:
+        values = change(tensor.read())
+        if tensor.dtype == "F16":  # the official converter computes in the source's own type
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float16).astype(np.float32)
+        return values
+
+    return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, read)
