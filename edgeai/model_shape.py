@@ -19,6 +19,11 @@ _ENCODERS = (
     *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert"),
     *("jina-bert-v2", "jina-bert-v3", "eurobert", "gemma-embedding"),
 )
+# An encoder beside the decoder, speech, or text by diffusion: llama.cpp loads them, but they need other ways to run.
+_OTHER_WAYS = (
+    *("t5", "t5encoder", "wavtokenizer-dec", "qwen3tts", "pockettts"),
+    *("dream", "llada", "llada-moe", "rnd1"),
+)
 _F32_BYTES = 4
 
 
@@ -93,7 +98,7 @@ class ModelShape:
         """The shape of a model that is on the disk.
 
         Raises:
-            ModelFormatError: a projector or an encoder, not a language model.
+            ModelFormatError: a projector, an encoder or another kind, not a language model that we can run.
         """
         if header.architecture == "clip":
             raise ModelFormatError(
@@ -103,6 +108,11 @@ class ModelShape:
             raise ModelFormatError(
                 f"{header.path}: an encoder for embeddings ({header.architecture}), which writes no text: "
                 "choose a language model"
+            )
+        if header.architecture in _OTHER_WAYS:
+            raise ModelFormatError(
+                f"{header.path}: general.architecture = {header.architecture!r}, which does not write text token by "
+                "token: choose a language model"
             )
         return _HeaderShape(header).shape()
 

@@ -1,8 +1,11 @@
-"""Damaged GGUF headers, made field by field from a sound one with a fixed seed.
+"""Damaged GGUF files, made from a sound one with a fixed seed.
 
-A field of a header (a count, a length, a type, an offset, a value) is overwritten with what programs tend to stumble
-over. The weights behind the header are left out: the file is made as long as it was, but sparse, so that a hundred
-megabytes cost two.
+`Header.mutations`: a field of a header (a count, a length, a type, an offset, a value) is overwritten with what
+programs tend to stumble over. The weights behind the header are left out: the file is made as long as it was, but
+sparse, so that a hundred megabytes cost two.
+
+`mutation`: the same with the weights, and also damage to the weights and to what the header means
+(tests/mutate_parts.py); each by its number, so that a campaign can be stopped and taken up again at any.
 """
 
 from __future__ import annotations
@@ -11,10 +14,16 @@ import random
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from tests.gguf_parts import Parts
+from tests.mutate_parts import change_parts
+
+MAX_FILE_BYTES = 2**26
+_SPECIAL_FLOATS = (0x7FC00000, 0x7F800000, 0xFF800000, 0x7F7FFFFF, 0xFF7FFFFF, 0x00000001, 0x80000000, 0)
 FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 
@@ -188,3 +197,43 @@ def write_sparse(path: Path, data: bytes, n_file_bytes: int) -> Path:
         file.write(data)
         file.truncate(n_file_bytes)
     return path
+
+
+def mutation(path: Path, seed: int, index: int, out: Path) -> str:
+    """Write one damaged copy of a sound file: the same for the same file, seed and index, whatever was made before.
+
+    Args:
+        path: a sound file of some megabytes.
+        seed: of the whole campaign.
+        index: which of its mutations.
+        out: the file to write, at most 64 MB of it.
+    Returns:
+        What was done.
+    """
+    rng = random.Random(f"{seed}/{index}")
+    header, parts, data = _sound(path, path.stat().st_mtime_ns)
+    kind = rng.choices(["parts", "header", "weights", "numbers"], [50, 30, 10, 10])[0]
+    if kind == "parts":
+        changed, what = change_parts(parts, rng)
+        changed.write(out, MAX_FILE_BYTES)
+        return f"parts: {what}"
+    if kind == "header":
+        what, head, n_file_bytes = next(header.mutations(rng.randrange(2**32), 1))
+        whole = head + data[len(head) :] if len(head) == len(header.data) else head
+        write_sparse(out, whole[:n_file_bytes], min(n_file_bytes, MAX_FILE_BYTES))
+        return f"header: {what}"
+    changed_data, n_changes = bytearray(data), rng.choice([1, 8, 64, 1024])
+    for _ in range(n_changes):
+        place = rng.randrange(len(header.data), len(data))
+        if kind == "weights":
+            changed_data[place] ^= 1 << rng.randrange(8)
+        else:
+            place -= place % 4
+            changed_data[place : place + 4] = struct.pack("<I", rng.choice(_SPECIAL_FLOATS))
+    out.write_bytes(changed_data)
+    return f"{kind}: {n_changes} changes behind the header"
+
+
+@lru_cache(maxsize=32)
+def _sound(path: Path, _changed: int) -> tuple[Header, Parts, bytes]:
+    return Header(path), Parts.read(path), path.read_bytes()

@@ -1,7 +1,7 @@
 """Loads model files with llama.cpp, each in a forked process of its own, and says how that ended.
 
 Reads paths, one a line, from stdin; writes for each `ok`, `refused`, `signal N` or `hang`.
-Not a test: tests/test_gguf_header.py runs it.
+Not a test: tests/test_gguf_survival.py runs it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REFUSED = 3
 
 
 def use(path: str) -> int:
-    """Load a model as edgeai does, tokenize, decode a few tokens."""
+    """Load a model as edgeai does, tokenize, decode and sample a few tokens."""
     params = llama_cpp.llama_model_default_params()
     model: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
@@ -40,12 +40,32 @@ def use(path: str) -> int:
     context: Any = llama_cpp.llama_init_from_model(model, context_params)
     if not context:
         return REFUSED
-    for n in (min(max(n_tokens, 1), 32), 1):
-        llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(tokens, n))
-    llama_cpp.llama_get_logits_ith(context, -1)
+    sampler = _sampler(llama_cpp.llama_vocab_n_tokens(vocab))
+    n = min(max(n_tokens, 1), 32)
+    for _ in range(4):
+        if llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(tokens, n)):
+            return REFUSED
+        tokens[0] = llama_cpp.llama_sampler_sample(sampler, context, -1)
+        n = 1
+    llama_cpp.llama_sampler_free(sampler)
     llama_cpp.llama_free(context)
     llama_cpp.llama_model_free(model)
     return 0
+
+
+def _sampler(n_vocab: int) -> Any:
+    """All kinds of samplers that edgeai uses, one after the other."""
+    chain: Any = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    for sampler in (
+        llama_cpp.llama_sampler_init_penalties(n_vocab, 64, 1.1, 0.0, 0.0),
+        llama_cpp.llama_sampler_init_top_k(40),
+        llama_cpp.llama_sampler_init_top_p(0.9, 1),
+        llama_cpp.llama_sampler_init_min_p(0.05, 1),
+        llama_cpp.llama_sampler_init_temp(0.8),
+        llama_cpp.llama_sampler_init_dist(1),
+    ):
+        llama_cpp.llama_sampler_chain_add(chain, sampler)
+    return chain
 
 
 def probe(path: str) -> str:
