@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgeai.errors import CheckpointError
-from quantize.base import F32, Checkpoint, Meta, Tensor
-from quantize.families.plamo_parts import MAX_LAYERS, Part, arranged, f32, in_layer, number, u32, whole
+from quantize.base import Checkpoint, Meta, Tensor
+from quantize.families.plamo_parts import MAX_LAYERS, Part, Values, arranged, f32, in_layer, number, u32, whole
 
 N_CTX = 4096  # not in config.json: the length that PLaMo was trained with
 
@@ -66,12 +66,12 @@ def _layer(checkpoint: Checkpoint, layer: int) -> dict[str, Part]:
     n_kv = n_head_kv * n_embd_head
     grid = (n_head // n_head_kv, n_head_kv, n_embd_head)
 
-    def shuffled_rows(values: F32) -> F32:
-        rows: F32 = values.reshape(*grid, n_embd).transpose(1, 0, 2, 3).reshape(n_embd, n_embd)
+    def shuffled_rows(values: Values) -> Values:
+        rows: Values = values.reshape(*grid, n_embd).transpose(1, 0, 2, 3).reshape(n_embd, n_embd)
         return rows
 
-    def shuffled_columns(values: F32) -> F32:
-        columns: F32 = values.reshape(n_embd, *grid).transpose(0, 2, 1, 3).reshape(n_embd, n_embd)
+    def shuffled_columns(values: Values) -> Values:
+        columns: Values = values.reshape(n_embd, *grid).transpose(0, 2, 1, 3).reshape(n_embd, n_embd)
         return columns
 
     return in_layer(

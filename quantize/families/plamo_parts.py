@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 from gguf import GGUFValueType
+from numpy.typing import NDArray
 
 from edgeai.errors import CheckpointError
 from quantize.base import F32, Checkpoint, Meta, Tensor
 
+Values = NDArray[np.floating[Any]]  # float32, or float16 where the checkpoint is
+Change = Callable[[Values], Values]
 MAX_LAYERS = 512  # llama.cpp's LLAMA_MAX_LAYERS
 _MAX_COUNT = 2**31 - 1
 _NOT_WEIGHTS = (".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias")  # buffers of old checkpoints
@@ -25,13 +28,13 @@ class Part:
     Attributes:
         name: in the GGUF.
         shape: in the checkpoint.
-        change: what is done to its values; None leaves them.
+        change: what is done to its values, in their own type as the official converter does; None leaves them.
         new_shape: after the change, where it is another.
     """
 
     name: str
     shape: tuple[int, ...]
-    change: Callable[[F32], F32] | None = None
+    change: Change | None = None
     new_shape: tuple[int, ...] | None = None
 
 
@@ -103,11 +106,11 @@ def f32(key: str, value: float) -> Meta:
     return Meta(key, value, GGUFValueType.FLOAT32)
 
 
-def plus(offset: float) -> Callable[[F32], F32]:
+def plus(offset: float) -> Change:
     """The change of a norm that is stored as its difference from `offset`."""
 
-    def add(values: F32) -> F32:
-        moved: F32 = values + np.float32(offset)
+    def add(values: Values) -> Values:
+        moved: Values = values + values.dtype.type(offset)
         return moved
 
     return add
@@ -169,10 +172,8 @@ def _arranged(tensor: Tensor, part: Part) -> Tensor:
         return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, tensor.read)
 
     def read() -> F32:
-        values = change(tensor.read())
-        if tensor.dtype == "F16":  # the official converter computes in the source's own type
-            with np.errstate(over="ignore"):
-                values = values.astype(np.float16).astype(np.float32)
-        return values
+        values: Values = tensor.read()
+        with np.errstate(over="ignore"):
+            return change(values.astype(np.float16) if tensor.dtype == "F16" else values).astype(np.float32)
 
     return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, read)
