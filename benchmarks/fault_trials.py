@@ -20,13 +20,13 @@ import psutil
 from edgeai import EdgeAIError, EngineCrashedError, ModelError, Session
 from edgeai.engine.backend import ProcessBackend
 from edgeai.history import History
-from tests.mutate import Header
+from tests.crafted import crafted_files
+from tests.mutate import mutation
 from tests.tiny import KINDS, tiny_model
 
 ROOT = Path(__file__).parents[1]
 TEXT = "Hello, world! 日本語 🙂 " * 8
 _PATIENCE_S = 60.0
-_MAX_FILE_BYTES = 64 * 2**20
 
 
 class ViolationError(Exception):
@@ -39,6 +39,8 @@ class Place:
     Attributes:
         home: EDGEAI_HOME.
         model: a small sound model.
+        sound: one of each kind, to be damaged.
+        crafted: files for published weaknesses, once they are written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,6 +52,7 @@ class Place:
         self.model = folder / "model.gguf"
         if not self.model.exists():
             tiny_model(self.model)
+        self.crafted: list[Path] = []
         self.sound = {kind: self._sound(kind) for kind in KINDS}
 
     def _sound(self, kind: str) -> Path:
@@ -72,27 +75,17 @@ class Place:
 
 def damaged_file(place: Place, index: int, seed: int) -> str:
     """A mutated model file is opened and asked: it is refused, or it answers, or its engine crashes; we go on."""
-    rng = random.Random(f"{seed}/{index}")
-    sound = place.sound[rng.choice(KINDS)]
+    kind = random.Random(f"{seed}/{index}").choice(KINDS)
     damaged = place.work / "damaged.gguf"
-    damaged.write_bytes(_damage(sound, rng))
+    mutation(place.sound[kind], seed, index, damaged)
     return open_and_ask(damaged)
 
 
-def _damage(sound: Path, rng: random.Random) -> bytes:
-    whole = sound.read_bytes()
-    n_header = len(Header(sound).data)
-    kind = rng.choice(["header", "header", "header", "weights", "cut", "bits"])
-    if kind == "header":
-        _what, data, n_file_bytes = next(iter(Header(sound).mutations(rng.randrange(2**32), 1)))
-        return (data + whole[len(data) :]).ljust(min(n_file_bytes, _MAX_FILE_BYTES), b"\0")[:_MAX_FILE_BYTES]
-    if kind == "cut":
-        return whole[: rng.randrange(len(whole))]
-    changed = bytearray(whole)
-    begin = n_header if kind == "weights" else 0
-    for _ in range(rng.choice([1, 8, 64, 1024])):
-        changed[rng.randrange(begin, len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
+def crafted_file(place: Place, index: int, seed: int) -> str:
+    """A file for each published weakness, in turn."""
+    if not place.crafted:
+        place.crafted = [case.path for case in crafted_files(place.work)]
+    return open_and_ask(place.crafted[index % len(place.crafted)])
 
 
 def open_and_ask(path: Path) -> str:
@@ -342,6 +335,7 @@ Trial = Callable[[Place, int, int], str]
 
 TRIALS: dict[str, Trial] = {
     "damaged files": damaged_file,
+    "crafted files": crafted_file,
     "engine killed": killed_engine,
     "engine killed, loading": killed_while_loading,
     "engine stopped": stopped_engine,
