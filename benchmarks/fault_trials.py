@@ -262,18 +262,19 @@ def engines_of(pid: int) -> list[int]:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-    return [child.pid for child in children if _is_engine(child)]
+    return [child.pid for child in children if _is_engine(child.pid)]
 
 
-def _is_engine(process: psutil.Process) -> bool:
+def _is_engine(pid: int) -> bool:
     with suppress(psutil.Error):
+        process = psutil.Process(pid)
         return process.status() == psutil.STATUS_ZOMBIE or "edgeai.engine.child" in " ".join(process.cmdline())
     return False
 
 
 def _await_end(pids: Sequence[int], timeout_s: float = 5.0) -> None:
     end = time.monotonic() + timeout_s
-    while alive := [pid for pid in pids if psutil.pid_exists(pid) and _is_engine(psutil.Process(pid))]:
+    while alive := [pid for pid in pids if _is_engine(pid)]:
         if time.monotonic() > end:
             raise ViolationError(f"{len(alive)} engines outlived their application")
         time.sleep(0.01)
