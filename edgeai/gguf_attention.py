@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgeai.gguf_keys import MAX_WIDTH, Keys, all_counts
 
 _ROPE_SCALING = ("none", "linear", "yarn", "longrope")
+_SECTIONS = ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "qwen3tts")
 _HEADLESS = ("mamba", "rwkv", "arwkv")  # recurrent architectures, by the start of their names
 
 # Architectures whose graph asserts that K, V and the rotary part are equally wide.
@@ -100,15 +101,15 @@ def _check_widths(keys: Keys, suffix: str, k_default: int, v_default: int) -> tu
 
 
 def _check_latent(keys: Keys, k_dim: int) -> None:
-    """Keys and values that are unpacked from a narrower vector; K has a rotary part and another."""
+    """Keys and values that are unpacked from a narrower vector; K has a rotary part and another. 0 means without."""
     for suffix in ("", "_swa"):
-        k_mla = keys.count(f"attention.key_length_mla{suffix}", 1, MAX_WIDTH, required=False)
-        v_mla = keys.count(f"attention.value_length_mla{suffix}", 1, MAX_WIDTH, required=False)
-        if (k_mla is None) != (v_mla is None):
+        k_mla = keys.count(f"attention.key_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
+        v_mla = keys.count(f"attention.value_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
+        if (k_mla > 0) != (v_mla > 0):
             keys.fail(f"attention.value_length_mla{suffix}", v_mla, f"a number beside the key_length_mla {k_mla}")
-        rank = keys.count(f"attention.kv_lora_rank{suffix}", 1, MAX_WIDTH, required=False)
+        rank = keys.count(f"attention.kv_lora_rank{suffix}", 0, MAX_WIDTH, required=False)
         n_rot = keys.header["rope.dimension_count"]
-        if rank is not None and n_rot is not None and n_rot >= (k_mla or k_dim):
+        if rank and n_rot is not None and n_rot >= (k_mla or k_dim):
             keys.fail("rope.dimension_count", n_rot, f"less than the key_length {k_mla or k_dim}")
 
 
@@ -131,5 +132,7 @@ def _check_scaling(keys: Keys) -> None:
     if scaling is not None and scaling not in _ROPE_SCALING:
         keys.fail("rope.scaling.type", scaling, f"one of {', '.join(_ROPE_SCALING)}")
     sections = keys.header["rope.dimension_sections"]
-    if sections is not None and not (all_counts(sections, 4) and any(sections[:3])):
-        keys.fail("rope.dimension_sections", sections, "up to four numbers, not all 0")
+    if sections is not None and not all_counts(sections, 4):
+        keys.fail("rope.dimension_sections", sections, "up to four numbers")
+    if keys.header.architecture in _SECTIONS and not any((sections or ())[:3]):
+        keys.fail("rope.dimension_sections", sections, "numbers that are not all 0: angles are counted by their sum")

@@ -14,7 +14,7 @@ import math
 from edgeai.gguf_attention import check_attention
 from edgeai.gguf_experts import check_experts
 from edgeai.gguf_families import check_family
-from edgeai.gguf_keys import MAX_COUNT, MAX_LAYERS, MAX_WIDTH, Keys, shortened
+from edgeai.gguf_keys import MAX_COUNT, MAX_LAYERS, MAX_WIDTH, UNSET, Keys, shortened
 from edgeai.gguf_reader import HeaderReader
 from edgeai.gguf_recurrent import check_recurrent
 from edgeai.gguf_tensors import check_tensors
@@ -24,6 +24,7 @@ from edgeai.gguf_windows import check_windows
 
 _MAX_NAME = 64
 _EPSILONS = ("attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon", "attention.group_norm_epsilon")
+_WITHOUT_BOUND = ("kda.gate_lower_bound",)  # minus infinity, in headers that llama.cpp itself has written
 _OTHER_KINDS = {
     "adapter": "a LoRA adapter, not a model: it needs the model it was made for",
     "imatrix": "an importance matrix for quantization, not a model",
@@ -115,7 +116,7 @@ def _check_numbers(keys: Keys) -> None:
         if not key.startswith(prefix):
             continue
         name = key.removeprefix(prefix)
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value) and name not in _WITHOUT_BOUND:
             keys.fail(name, value, "a finite number")
-        if isinstance(value, int) and not key.endswith("token_id") and not -1 <= value <= MAX_COUNT:
+        if isinstance(value, int) and not -1 <= value <= MAX_COUNT and value != UNSET:
             keys.fail(name, value, f"a number up to {MAX_COUNT:,}")

@@ -8,7 +8,8 @@ from edgeai.gguf_keys import MAX_LAYERS, MAX_WIDTH, Keys
 
 _MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
 _ROUTER = re.compile(r"blk\.(\d+)\.ffn_gate_inp\.weight")
-_NEED_EXPERTS = ("smallthinker", "qwen3next", "bailingmoe2", "grovemoe")
+_NEED_EXPERTS = ("smallthinker", "qwen3next", "qwen4exp", "rnd1", "mellum")
+_MAY_HAVE_NONE = ("granitemoe", "nemotron_h_moe")
 # These have no gating function of their own, and llama.cpp's graph aborts without one.
 _NEED_GATING = """
     dots1 dots3note minimax-m2 minimax-m3 smallthinker bailingmoe2 bailingmoe3 exaone-moe lfm2moe kimi-linear
@@ -27,7 +28,8 @@ def check_experts(keys: Keys, n_layer: int) -> None:
     used = keys.per_layer("expert_used_count", n_layer) or (0,) * n_layer
     if max(used) > n_expert or (n_expert and not max(used)):
         keys.fail("expert_used_count", max(used), f"1 to expert_count = {n_expert}" if n_expert else "0")
-    if not n_expert and ("moe" in architecture or architecture in _NEED_EXPERTS):
+    needs_some = "moe" in architecture and architecture not in _MAY_HAVE_NONE
+    if not n_expert and (needs_some or architecture in _NEED_EXPERTS):
         keys.fail("expert_count", n_expert, "at least one expert for this architecture")
     _check_groups(keys, n_expert)
     _check_widths(keys, n_layer, n_expert, used)

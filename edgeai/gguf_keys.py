@@ -16,6 +16,9 @@ MAX_LAYERS = 512
 MAX_COUNT = 2**31 - 1
 """llama.cpp keeps lengths and counts in 32 bits, some of them signed."""
 
+UNSET = 2**32 - 1
+"""How llama.cpp writes a number that it has none for: -1 in 32 bits."""
+
 
 class Keys:
     """The keys of a header's own architecture, by names without its prefix.

@@ -10,29 +10,38 @@ _MAX_STATE = 2**28
 _MAX_KERNEL = 1024
 _MAMBA1 = ("mamba", "jamba")
 _DELTA_NETS = ("qwen3next", "qwen35", "qwen35moe", "qwen4exp")
+_STATE_SPACE = """
+    mamba mamba2 jamba falcon-h1 granitehybrid nemotron_h nemotron_h_moe plamo2 qwen3next qwen35 qwen35moe qwen4exp
+"""
+_KDA = ("kimi-linear", "kimi-k3", "bailingmoe3", "glm5-next")
 _TOKEN_SHIFTS = {"rwkv6": 2, "rwkv7": 2, "rwkv6qwen2": 1, "arwkv7": 1}
 
 
 def check_recurrent(keys: Keys, n_layer: int) -> None:
     """llama.cpp divides by the numbers of heads and groups, and asserts some relations to the model's width.
 
+    A size of 0 says that a model has none of a kind, unless its architecture consists of them.
+
     Raises:
         ModelFormatError: naming the key, its value and what was expected.
     """
-    n_embd = keys.header["embedding_length"]
-    short = keys.count("shortconv.l_cache", 2, _MAX_KERNEL, required=False)
-    _check_size(keys, "shortconv.l_cache", n_embd * ((short or 1) - 1))
-    head = keys.count("wkv.head_size", 1, n_embd, required=False)
+    architecture, n_embd = keys.header.architecture, keys.header["embedding_length"]
+    least = 2 if architecture.startswith("lfm2") else 0
+    short = keys.count("shortconv.l_cache", least, _MAX_KERNEL, required=least > 0) or 0
+    _check_size(keys, "shortconv.l_cache", n_embd * short)
+    least = 1 if architecture in _TOKEN_SHIFTS else 0
+    head = keys.count("wkv.head_size", least, n_embd, required=least > 0)
     if head:
         keys.divides("wkv.head_size", head, n_embd, "embedding_length")
         keys.count("rescale_every_n_layers", 0, MAX_WIDTH, required=False)
         _check_size(keys, "wkv.head_size", n_embd * head)
         _check_token_shift(keys)
+    least = 1 if architecture in _KDA else 0
+    kda = keys.count("kda.head_dim", least, MAX_WIDTH, required=least > 0) or 0
     n_head = max(keys.per_layer("attention.head_count", n_layer) or (0,))
-    kda = keys.count("kda.head_dim", 1, MAX_WIDTH, required=False) or 0
     _check_size(keys, "kda.head_dim", kda * kda * n_head)
-    keys.count("ssm.conv_kernel", 1, _MAX_KERNEL, required=False)
-    if keys.header["ssm.inner_size"] is not None:
+    keys.count("ssm.conv_kernel", 0, _MAX_KERNEL, required=False)
+    if architecture in _STATE_SPACE.split() or keys.count("ssm.inner_size", 0, MAX_WIDTH, required=False):
         _check_state_space(keys)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from edgeai.gguf_keys import UNSET
 from edgeai.gguf_reader import HeaderReader
 from edgeai.gguf_types import ArrayInfo, GGUFHeader
 
@@ -34,7 +35,6 @@ _CHECKED_IDS = frozenset(
         *("fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep"),
     )
 )
-_UNSET = (-1, 2**32 - 1)
 _MAX_TOKEN_BYTES = {"plamo2": 512}
 _MAX_TOKEN_BYTES_ELSEWHERE = 8192
 _BYTE_TYPE = 6
@@ -121,7 +121,7 @@ def _check_special_ids(header: GGUFHeader, reader: HeaderReader, n_tokens: int) 
     metadata = header.metadata
     tokenizer = metadata["tokenizer.ggml.model"]
     for key, value in metadata.items():
-        if key in _CHECKED_IDS and value not in _UNSET:
+        if key in _CHECKED_IDS and value not in (-1, UNSET):
             in_range = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n_tokens
             if not in_range:
                 reader.fail(f"{key} = {str(value)[:40]}, expected 0 to {n_tokens - 1:,}")
