@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from gguf import GGUFValueType
 
 from quantize.base import Checkpoint, Meta, Tensor
-from quantize.families.plamo_parts import (
-    MAX_LAYERS,
-    Part,
-    Values,
-    arranged,
-    block,
-    f32,
-    in_layer,
-    number,
-    plus,
-    rope_parameters,
-    u32,
-    whole,
-)
+from quantize.families.common import Config, arranged_decoder, complete, n_layer
+from quantize.families.plamo_model import around_mixer, plamo_model
+from quantize.families.plamo_parts import Part, Values, f32, number, u32, whole
+from quantize.families.rope import require_kind, rope_parameters
 
-_DEFAULTS = {
+_DEFAULTS: Mapping[str, Any] = {
     "hidden_size": 4096,
     "intermediate_size": 13312,
     "max_position_embeddings": 2048,
@@ -35,6 +25,9 @@ _DEFAULTS = {
     "mamba_d_conv": 4,
     "mamba_num_heads": 64,
     "mamba_step": 2,
+    "mamba_enabled": True,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
 }
 
 
@@ -46,63 +39,57 @@ class Plamo2:
     kernel never ends. Mamba layers are told by `attention.head_count_kv`, which is a list in both.
     """
 
-    architectures = ("Plamo2ForCausalLM", "PLaMo2ForCausalLM")
+    architectures: Sequence[str] = ("Plamo2ForCausalLM", "PLaMo2ForCausalLM")
     arch = "plamo2"
 
     def metadata(self, checkpoint: Checkpoint) -> list[Meta]:
         """See `quantize.base.Family`."""
-        config = checkpoint.config
-        n_kv = _size(config, "num_key_value_heads")
-        heads = [0 if is_mamba(config, layer) else n_kv for layer in range(_n_layer(config))]
-        n_embd_head, n_ssm_head = _size(config, "hidden_size_per_head"), _size(config, "mamba_num_heads")
+        config = complete(checkpoint, _DEFAULTS)
+        rope, _ = rope_parameters(config)
+        require_kind(rope, ("default",))
+        n_kv = whole(config, "num_key_value_heads")
+        heads = [0 if _is_mamba(config, layer) else n_kv for layer in range(n_layer(config))]
+        n_embd_head, n_ssm_head = whole(config, "hidden_size_per_head"), whole(config, "mamba_num_heads")
         return [
             u32("plamo2.vocab_size", whole(config, "vocab_size")),
             Meta("plamo2.attention.head_count_kv", heads, GGUFValueType.ARRAY, GGUFValueType.INT32),
-            u32("plamo2.attention.head_count", _size(config, "num_attention_heads")),
-            u32("plamo2.context_length", _size(config, "max_position_embeddings")),
-            u32("plamo2.embedding_length", _size(config, "hidden_size")),
+            u32("plamo2.attention.head_count", whole(config, "num_attention_heads")),
+            u32("plamo2.context_length", whole(config, "max_position_embeddings")),
+            u32("plamo2.embedding_length", whole(config, "hidden_size")),
             u32("plamo2.attention.key_length", n_embd_head),
             u32("plamo2.attention.value_length", n_embd_head),
             u32("plamo2.block_count", len(heads)),
-            f32("plamo2.attention.layer_norm_rms_epsilon", number(config, "rms_norm_eps", 1e-6)),
-            f32("plamo2.rope.freq_base", number(rope_parameters(config)[0], "rope_theta", 10000.0)),
-            u32("plamo2.ssm.state_size", _size(config, "mamba_d_state")),
-            u32("plamo2.ssm.conv_kernel", _size(config, "mamba_d_conv")),
+            f32("plamo2.attention.layer_norm_rms_epsilon", number(config, "rms_norm_eps")),
+            f32("plamo2.rope.freq_base", number(rope, "rope_theta")),
+            u32("plamo2.ssm.state_size", whole(config, "mamba_d_state")),
+            u32("plamo2.ssm.conv_kernel", whole(config, "mamba_d_conv")),
             u32("plamo2.ssm.time_step_rank", n_ssm_head),
             u32("plamo2.ssm.inner_size", n_ssm_head * n_embd_head),
             u32("plamo2.ssm.group_count", 0),
-            u32("plamo2.feed_forward_length", _size(config, "intermediate_size")),
+            u32("plamo2.feed_forward_length", whole(config, "intermediate_size")),
         ]
 
     def tensors(self, checkpoint: Checkpoint) -> list[Tensor]:
         """See `quantize.base.Family`."""
-        config = checkpoint.config
-        n_embd, n_vocab = _size(config, "hidden_size"), whole(config, "vocab_size")
-        parts = {
-            "model.embed_tokens.weight": Part("token_embd.weight", (n_vocab, n_embd)),
-            "model.norm.weight": Part("output_norm.weight", (n_embd,), plus(1.0)),
-            "lm_head.weight": Part("output.weight", (n_vocab, n_embd)),
-        }
-        for layer in range(_n_layer(config)):
-            mixer = _mamba(config) if is_mamba(config, layer) else _attention(config)
-            parts |= in_layer(layer, mixer | block(n_embd, _size(config, "intermediate_size")))
-        tied = config.get("tie_word_embeddings", True)
-        return arranged(checkpoint, parts, may_lack=("lm_head.weight",) if tied else ())
+        config = complete(checkpoint, _DEFAULTS)
+        mamba, attention = (mixer(config) | around_mixer(config) for mixer in (_mamba, _attention))
+        parts = plamo_model(config, lambda layer: mamba if _is_mamba(config, layer) else attention, norm_offset=1.0)
+        return arranged_decoder(checkpoint, config, parts)
 
 
-def is_mamba(config: Mapping[str, Any], layer: int) -> bool:
+def _is_mamba(config: Config, layer: int) -> bool:
     """Whether a layer is a Mamba layer: all but every `mamba_step`-th, or but the last of a very flat model."""
-    if not config.get("mamba_enabled", True):
+    if not config["mamba_enabled"]:
         return False
-    n_layer, step = _n_layer(config), _size(config, "mamba_step")
-    if n_layer <= step // 2:
-        return layer != n_layer - 1
+    n_layers, step = n_layer(config), whole(config, "mamba_step")
+    if n_layers <= step // 2:
+        return layer != n_layers - 1
     return layer % step != step // 2
 
 
-def _attention(config: Mapping[str, Any]) -> dict[str, Part]:
-    n_embd, n_embd_head = _size(config, "hidden_size"), _size(config, "hidden_size_per_head")
-    n_head, n_kv = _size(config, "num_attention_heads"), _size(config, "num_key_value_heads")
+def _attention(config: Config) -> dict[str, Part]:
+    n_embd, n_embd_head = whole(config, "hidden_size"), whole(config, "hidden_size_per_head")
+    n_head, n_kv = whole(config, "num_attention_heads"), whole(config, "num_key_value_heads")
     return {
         "mixer.qkv_proj.weight": Part("attn_qkv.weight", ((n_head + 2 * n_kv) * n_embd_head, n_embd)),
         "mixer.q_weight": Part("attn_q_norm.weight", (n_head, n_embd_head)),
@@ -111,10 +98,10 @@ def _attention(config: Mapping[str, Any]) -> dict[str, Part]:
     }
 
 
-def _mamba(config: Mapping[str, Any]) -> dict[str, Part]:
-    n_embd, n_head = _size(config, "hidden_size"), _size(config, "mamba_num_heads")
-    n_inner = n_head * _size(config, "hidden_size_per_head")
-    n_state, n_conv = _size(config, "mamba_d_state"), _size(config, "mamba_d_conv")
+def _mamba(config: Config) -> dict[str, Part]:
+    n_embd, n_head = whole(config, "hidden_size"), whole(config, "mamba_num_heads")
+    n_inner = n_head * whole(config, "hidden_size_per_head")
+    n_state, n_conv = whole(config, "mamba_d_state"), whole(config, "mamba_d_conv")
     n_dt = max(64, n_embd // 16)  # not in config.json: modeling_plamo.py has it so
     return {
         "mixer.in_proj.weight": Part("ssm_in.weight", (2 * n_inner, n_embd)),
@@ -139,11 +126,3 @@ def _decay(values: Values) -> Values:
     """
     decay: Values = -np.exp(values.astype(np.float64)).astype(values.dtype)
     return decay
-
-
-def _n_layer(config: Mapping[str, Any]) -> int:
-    return whole(config, "num_hidden_layers", at_most=MAX_LAYERS)
-
-
-def _size(config: Mapping[str, Any], key: str) -> int:
-    return whole(config, key, _DEFAULTS[key])

@@ -1,4 +1,4 @@
-"""What the three PLaMo families share: values of config.json, and their tensors matched with what is expected."""
+"""What all families stand on: values of config.json, and tensors matched with those that are expected."""
 
 from __future__ import annotations
 
@@ -68,34 +68,6 @@ def number(config: Mapping[str, Any], key: str, default: float | None = None) ->
     return float(value)
 
 
-def rope_parameters(config: Mapping[str, Any]) -> tuple[dict[str, Any], float | None]:
-    """The rotary embedding of the full layers, and the base of those with a window (None where it has none).
-
-    transformers 5 saves one `rope_parameters`, or one for each kind of layer; older versions saved flat keys.
-
-    Raises:
-        CheckpointError: they are no JSON object, or the windows' base is no positive number.
-    """
-    saved = config.get("rope_parameters", config.get("rope_scaling"))
-    by_kind = isinstance(saved, Mapping) and ("full_attention" in saved or "sliding_attention" in saved)
-    full, local = (saved.get("full_attention"), saved.get("sliding_attention")) if by_kind else (saved, None)
-    for name, value in (("rope_parameters", full), ("rope_parameters.sliding_attention", local)):
-        if value is not None and not isinstance(value, Mapping):
-            raise CheckpointError(
-                f"config.json: {name} = {str(value)[:40]}, expected a JSON object: "
-                "correct the file or fetch the checkpoint again"
-            )
-    rope = dict(full or {})
-    if by_kind:
-        return rope, number(local, "rope_theta") if local and "rope_theta" in local else None
-    if "type" in rope:
-        rope.setdefault("rope_type", rope["type"])
-    for key in ("rope_theta", "original_max_position_embeddings"):
-        if key in config:
-            rope.setdefault(key, config[key])
-    return rope, number(config, "rope_local_theta") if "rope_local_theta" in config else None
-
-
 def u32(key: str, value: int) -> Meta:
     """A key that holds a count."""
     return Meta(key, value, GGUFValueType.UINT32)
@@ -114,26 +86,6 @@ def plus(offset: float) -> Change:
         return moved
 
     return add
-
-
-def block(n_embd: int, n_ff: int) -> dict[str, Part]:
-    """What every layer of PLaMo 2 and 3 has around its mixer. Its norms are stored as differences from an offset."""
-    return {
-        "mlp.gate_up_proj.weight": Part("ffn_up.weight", (2 * n_ff, n_embd)),
-        "mlp.down_proj.weight": Part("ffn_down.weight", (n_embd, n_ff)),
-        "pre_mixer_norm.weight": Part("attn_norm.weight", (n_embd,), plus(1.0)),
-        "post_mixer_norm.weight": Part("post_attention_norm", (n_embd,), plus(1.0 / 5)),
-        "pre_mlp_norm.weight": Part("ffn_norm.weight", (n_embd,), plus(1.0)),
-        "post_mlp_norm.weight": Part("post_ffw_norm", (n_embd,), plus(1.0 / 5**1.5)),
-    }
-
-
-def in_layer(layer: int, parts: Mapping[str, Part]) -> dict[str, Part]:
-    """The parts of a layer under their whole names."""
-    return {
-        f"model.layers.layers.{layer}.{name}": Part(f"blk.{layer}.{part.name}", part.shape, part.change, part.new_shape)
-        for name, part in parts.items()
-    }
 
 
 def arranged(checkpoint: Checkpoint, parts: Mapping[str, Part], *, may_lack: tuple[str, ...] = ()) -> list[Tensor]:
