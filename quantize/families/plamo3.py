@@ -15,7 +15,11 @@ _DEFAULTS: Mapping[str, Any] = {"tie_word_embeddings": True}
 
 
 class Plamo3:
-    """`Plamo3ForCausalLM`, llama.cpp's `plamo3`."""
+    """`Plamo3ForCausalLM`, llama.cpp's `plamo3`.
+
+    A checkpoint for long contexts (YaRN) does not come out exactly: PLaMo 3 has the ends of YaRN's ramp between two
+    rotated pairs, llama.cpp rounds them to whole pairs, and a GGUF has no key for it.
+    """
 
     architectures: Sequence[str] = ("Plamo3ForCausalLM", "PLaMo3ForCausalLM")
     arch = "plamo3"

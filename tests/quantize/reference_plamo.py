@@ -110,10 +110,13 @@ def _attention3(config: Config, w: Weights, x: F64, index: int) -> F64:
     heads = _heads(_linear(x, w["mixer.qkv_proj.weight"]), n_head + 2 * n_kv)
     q, k, v = np.split(heads, [n_head, n_head + n_kv])
     slides = config.get("window_size") is not None and (index + 1) % config["sliding_window_pattern"] != 0
-    theta = config["rope_local_theta"] if slides else config["rope_theta"]
-    turns = _turns(len(x), config["head_dim"], theta)
-    q = _rotated(_rms(config, q) * (1 + w["mixer.q_norm.weight"]), turns)
-    k = _rotated(_rms(config, k) * (1 + w["mixer.k_norm.weight"]), turns)
+    turns = _turns(len(x), config["head_dim"], config["rope_local_theta"] if slides else config["rope_theta"])
+    factor = 1 if slides else config.get("rope_scaling_factor", 1)
+    if factor != 1:
+        turns = _stretched(turns, config["rope_theta"], factor, config["initial_context_length"])
+    size = 1 + 0.1 * np.log(factor)
+    q = _rotated(_rms(config, q) * (1 + w["mixer.q_norm.weight"]), turns) * size
+    k = _rotated(_rms(config, k) * (1 + w["mixer.k_norm.weight"]), turns) * size
     window = config["window_size"] if slides else len(x)
     return _linear(_attended(q, _shared(k, n_head), _shared(v, n_head), window), w["mixer.o_proj.weight"])
 
@@ -148,6 +151,21 @@ def _turns(n_tokens: int, width: int, theta: float) -> F64:
     """Angles by token and pair: [n_tokens, width / 2]."""
     turns: F64 = np.arange(n_tokens)[:, None] * theta ** (-np.arange(0, width, 2) / width)
     return turns
+
+
+def _stretched(turns: F64, theta: float, factor: float, n_original: int) -> F64:
+    """YaRN: pairs that turn less than once in the original context turn `factor` times slower, those that turn more
+    than 32 times as before, and those between on a ramp. (PLaMo 3 has the ramp from 32.0 to 1.0 turns; llama.cpp has
+    its ends at whole pairs, and so has this.)
+
+    Source: Peng et al. 2023, section 3.2; llama.cpp, ggml_rope_yarn_corr_dims.
+    """
+    n_pairs = turns.shape[1]
+    first, last = (n_pairs * np.log(n_original / (times * 2 * np.pi)) / np.log(theta) for times in (32, 1))
+    first, last = max(np.floor(first), 0), min(np.ceil(last), 2 * n_pairs - 1)
+    ramp = np.clip((np.arange(n_pairs) - first) / max(last - first, 1e-3), 0, 1)
+    stretched: F64 = turns * (ramp / factor + 1 - ramp)
+    return stretched
 
 
 def _rotated(x: F64, turns: F64) -> F64:

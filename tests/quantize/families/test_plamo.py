@@ -106,7 +106,7 @@ def test_tensors_are_the_official_converters(name: str) -> None:
     ("config", "changes"),
     [
         (PLAMO, {}),
-        (PLAMO, {"n_shared_head": 6}),
+        (PLAMO, {"n_shared_head": 2}),
         (PLAMO, {"n_shared_head": 1}),
         (PLAMO2, {}),
         (PLAMO2, {"mamba_step": 3, "rope_theta": 50000.0, "tie_word_embeddings": False}),
@@ -114,6 +114,7 @@ def test_tensors_are_the_official_converters(name: str) -> None:
         (PLAMO3, {}),
         (PLAMO3, {"window_size": None, "rope_local_theta": None, "tie_word_embeddings": False}),
         (PLAMO3, {"sliding_window_pattern": 4, "window_size": 5}),
+        (PLAMO3, {"rope_scaling_factor": 4, "initial_context_length": 128, "rope_theta": 500}),
     ],
 )
 def test_llama_cpp_computes_what_the_model_does(
