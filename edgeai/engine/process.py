@@ -171,7 +171,8 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT_VARIABLES or (name.startswith(_KEPT_PREFIXES) and name not in _LEFT_OUT)
     }
-    return {**kept, "GGML_NO_BACKTRACE": "1"}  # llama.cpp would start a debugger when it aborts
+    # llama.cpp would start a debugger when it aborts; numpy reserves memory for a thread on each core, and adds bits here
+    return {**kept, "GGML_NO_BACKTRACE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _plain(line: bytes) -> str:
