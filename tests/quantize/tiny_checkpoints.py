@@ -147,6 +147,10 @@ CASES: Mapping[str, Mapping[str, Any]] = {name: {"kind": name} for name in KINDS
     "llama-f32-tied": {"kind": "llama", "dtype": "f32", "tied": True},
     "llama-transformers5": {"kind": "llama-llama3", "transformers5": True, "tied": False},
     "gemma3-transformers5": {"kind": "gemma3", "transformers5": True},
+    # the official converter adds a norm's offset, and takes PLaMo 2's exponential, in float16 where the source is
+    "gemma2-f16": {"kind": "gemma2", "dtype": "f16"},
+    "plamo2-f16": {"kind": "plamo2", "dtype": "f16"},
+    "plamo3-f16": {"kind": "plamo3", "dtype": "f16"},
     "phi3.5-f16": {"kind": "phi3.5", "dtype": "f16"},
     "qwen3-f16-2-shards": {"kind": "qwen3", "dtype": "f16", "shards": 2, "tied": False},
 }
