@@ -10,6 +10,8 @@ from edgeai.gguf_keys import MAX_WIDTH, Keys, all_counts
 
 _ROPE_SCALING = ("none", "linear", "yarn", "longrope")
 _SECTIONS = ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "qwen3tts")
+_LATENT = ("deepseek2", "deepseek32", "dots3note", "glm-dsa", "hy_v4", "minicpm3", "mistral4", "plm")
+_OWN_V = ("glm5-next", "kimi-k3")  # they take V's width from the rank
 _HEADLESS = ("mamba", "rwkv", "arwkv")  # recurrent architectures, by the start of their names
 
 # Architectures whose graph asserts that K, V and the rotary part are equally wide.
@@ -58,8 +60,9 @@ def check_attention(keys: Keys, n_layer: int) -> None:
         keys.fail(
             "attention.head_count", max(heads), f"heads of together at most {MAX_WIDTH:,} columns, not {widest:,}"
         )
-    _check_latent(keys, k_dim)
-    if keys.header.architecture in _PLAIN_WIDTHS and keys.header["attention.key_length_swa"] is None:
+    _check_latent(keys, "", k_dim, v_dim)
+    _check_latent(keys, "_swa", k_swa, v_swa)
+    if keys.header.architecture in _PLAIN_WIDTHS and (k_dim, v_dim) == (k_swa, v_swa):
         _check_tensors(keys, heads, kv_heads, k_dim, v_dim)
 
 
@@ -100,17 +103,23 @@ def _check_widths(keys: Keys, suffix: str, k_default: int, v_default: int) -> tu
     return k_dim, v_dim
 
 
-def _check_latent(keys: Keys, k_dim: int) -> None:
+def _check_latent(keys: Keys, suffix: str, k_dim: int, v_dim: int) -> None:
     """Keys and values that are unpacked from a narrower vector; K has a rotary part and another. 0 means without."""
-    for suffix in ("", "_swa"):
-        k_mla = keys.count(f"attention.key_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
-        v_mla = keys.count(f"attention.value_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
-        if (k_mla > 0) != (v_mla > 0):
-            keys.fail(f"attention.value_length_mla{suffix}", v_mla, f"a number beside the key_length_mla {k_mla}")
-        rank = keys.count(f"attention.kv_lora_rank{suffix}", 0, MAX_WIDTH, required=False)
-        n_rot = keys.header["rope.dimension_count"]
-        if rank and n_rot is not None and n_rot >= (k_mla or k_dim):
-            keys.fail("rope.dimension_count", n_rot, f"less than the key_length {k_mla or k_dim}")
+    architecture = keys.header.architecture
+    k_mla = keys.count(f"attention.key_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
+    v_mla = keys.count(f"attention.value_length_mla{suffix}", 0, MAX_WIDTH, required=False) or 0
+    if (k_mla > 0) != (v_mla > 0):
+        keys.fail(f"attention.value_length_mla{suffix}", v_mla, f"a number beside the key_length_mla {k_mla}")
+    least = 1 if architecture in _LATENT and not suffix else 0
+    rank = keys.count(f"attention.kv_lora_rank{suffix}", least, MAX_WIDTH, required=least > 0)
+    n_rot = keys.header["rope.dimension_count"]
+    n_rot = k_dim if n_rot is None else n_rot
+    if rank and n_rot >= (k_mla or k_dim):
+        keys.fail("rope.dimension_count", n_rot, f"less than the key_length {k_mla or k_dim}")
+    if rank and k_mla and k_dim != rank + n_rot:
+        keys.fail(f"attention.key_length{suffix}", k_dim, f"kv_lora_rank + rope.dimension_count = {rank + n_rot}")
+    if rank and k_mla and architecture not in _OWN_V and v_dim != rank:
+        keys.fail(f"attention.value_length{suffix}", v_dim, f"kv_lora_rank = {rank}")
 
 
 def _check_tensors(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...], k_dim: int, v_dim: int) -> None:

@@ -16,6 +16,12 @@ _NEED_GATING = """
     kimi-k3
 """
 
+_OTHER_NODES = 40  # of a layer, at the least
+_MORE_ROOM = """
+    kimi-k3 glm5-next hrm_text qwen3next kimi-linear bailingmoe3 qwen35 qwen35moe qwen4exp deepseek4 nanbeige minimax-01
+    minimax-m3 hy_v4
+"""
+
 
 def check_experts(keys: Keys, n_layer: int) -> None:
     """Refuse numbers that llama.cpp asserts against or divides by.
@@ -31,12 +37,22 @@ def check_experts(keys: Keys, n_layer: int) -> None:
     needs_some = "moe" in architecture and architecture not in _MAY_HAVE_NONE
     if not n_expert and (needs_some or architecture in _NEED_EXPERTS):
         keys.fail("expert_count", n_expert, "at least one expert for this architecture")
+    _check_graph(keys, used)
     _check_groups(keys, n_expert)
     _check_widths(keys, n_layer, n_expert, used)
     keys.count("expert_shared_count", 0, _MAX_EXPERTS, required=False)
     keys.count("expert_gating_func", 0, 4, required=False)
     if architecture in _NEED_GATING.split():
         keys.count("expert_gating_func", 1, 4)
+
+
+def _check_graph(keys: Keys, used: tuple[int, ...]) -> None:
+    """llama.cpp has room for so many operations for each tensor (graph_max_nodes), and aborts on more."""
+    each = 32 if keys.header.architecture in _MORE_ROOM.split() else 8
+    n_most = max(1024, each * len(keys.header.tensors))
+    n_nodes = sum(_OTHER_NODES + 2 * n for n in used if n)
+    if n_nodes > n_most:
+        keys.fail("expert_used_count", max(used), f"fewer: more than {n_most:,} operations are not possible")
 
 
 def _check_groups(keys: Keys, n_expert: int) -> None:

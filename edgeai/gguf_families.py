@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from edgeai.gguf_keys import MAX_LAYERS, MAX_WIDTH, Keys
 
+# llama.cpp has room for so many operations for each tensor: layers that are passed often need more.
+_MAX_LOOPS, _MAX_CYCLES = 8, 32
+
 
 def check_family(keys: Keys, n_layer: int) -> None:
     """Refuse numbers that the header's own architecture cannot have.
@@ -66,7 +69,7 @@ def _minimax_m3(keys: Keys, n_layer: int) -> None:
 
 
 def _nanbeige(keys: Keys, n_layer: int) -> None:
-    keys.count("num_loops", 1, MAX_LAYERS // n_layer, required=False)
+    keys.count("num_loops", 1, min(_MAX_LOOPS, MAX_LAYERS // n_layer), required=False)
 
 
 def _granite(keys: Keys, n_layer: int) -> None:
