@@ -153,7 +153,7 @@ def checkpoint(config: Mapping[str, Any], dtype: Dtype = "bf16", **changes: Any)
 
 def tokenizer_files(folder: Path, rows: list[list[Any]] = ROWS, **changes: Any) -> dict[str, Path]:
     """Write PLaMo's tokenizer files, tokenizer_config.json with `changes`, and return them by name."""
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "tokenizer.jsonl").write_text(lines, encoding="utf-8")
     config = {key: value for key, value in {**TOKENIZER_CONFIG, **changes}.items() if value is not None}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -23,6 +23,7 @@ from tests.quantize.plamo_memory import (
     PLAMO,
     PLAMO2,
     PLAMO3,
+    ROWS,
     MemoryCheckpoint,
     checkpoint,
     tokenizer_files,
@@ -52,10 +53,10 @@ def described(meta: Meta) -> list[Any]:
     return [kinds, value]
 
 
-def write_f16(path: Path, memory: MemoryCheckpoint, folder: Path) -> Path:
+def write_f16(path: Path, memory: MemoryCheckpoint, folder: Path, rows: list[list[Any]] = ROWS) -> Path:
     """A GGUF with matrices in float16, of the family's keys and tensors and PLaMo's vocabulary."""
     family = family_of(memory)
-    memory.files = tokenizer_files(folder)
+    memory.files = tokenizer_files(folder, rows)
     writer = GGUFWriter(path, family.arch)
     for meta in [*family.metadata(memory), *plamo_vocabulary(memory, with_chat_template=False)]:
         writer.add_key_value(meta.key, meta.value, meta.type, meta.item_type)
