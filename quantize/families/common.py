@@ -40,6 +40,18 @@ def view(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> View:
     return View(checkpoint.path, checkpoint.config, tensors, checkpoint)
 
 
+def architecture(config: Mapping[str, Any]) -> str:
+    """The model class that config.json names, of a model with other parts (pictures) that of its text part where it
+    has its own; empty where there is none.
+    """
+    text = config.get("text_config")
+    for each in (text if isinstance(text, Mapping) else {}, config):
+        names = each.get("architectures")
+        if isinstance(names, list) and names and isinstance(names[0], str):
+            return names[0]
+    return ""
+
+
 def complete(checkpoint: Checkpoint, defaults: Mapping[str, Any]) -> Config:
     """config.json with what its writer left out because transformers' configuration class has it by default.
 
@@ -48,17 +60,9 @@ def complete(checkpoint: Checkpoint, defaults: Mapping[str, Any]) -> Config:
         defaults: of the configuration class, as far as they reach the GGUF.
     Returns:
         A model's with other parts (pictures) is that of its text part.
-    Raises:
-        CheckpointError: the weights are already quantized.
     """
-    config = dict(checkpoint.config)
-    text = config.get("text_config")
-    config = {**defaults, **config, **(text if isinstance(text, Mapping) else {})}
-    if config.get("quantization_config"):
-        raise CheckpointError(
-            f"{checkpoint.path / 'config.json'}: quantization_config: the weights are already quantized, expected "
-            "float ones: fetch the checkpoint that this one was made from"
-        )
+    text = checkpoint.config.get("text_config")
+    config = {**defaults, **checkpoint.config, **(text if isinstance(text, Mapping) else {})}
     if config.get("num_key_value_heads") is None:
         config["num_key_value_heads"] = config.get("num_attention_heads")
     return config
@@ -194,10 +198,13 @@ def biases(parts: Mapping[str, Part], names: Collection[str]) -> dict[str, Part]
     }
 
 
-def arranged_decoder(checkpoint: Checkpoint, config: Config, parts: Mapping[str, Part]) -> list[Tensor]:
+def arranged_decoder(
+    checkpoint: Checkpoint, config: Config, parts: Mapping[str, Part], may_lack: Collection[str] = ()
+) -> list[Tensor]:
     """The tensors under their GGUF names. The output may be missing where it is tied to the embeddings.
 
     Raises:
-        CheckpointError: one is missing, left over, or has a wrong shape.
+        CheckpointError: one is missing that `may_lack` does not name, is left over, or has a wrong shape.
     """
-    return arranged(checkpoint, parts, may_lack=("lm_head.weight",) if config.get("tie_word_embeddings") else ())
+    tied = ("lm_head.weight",) if config.get("tie_word_embeddings") else ()
+    return arranged(checkpoint, parts, may_lack=(*tied, *may_lack))

@@ -9,6 +9,7 @@ from typing import Any
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import (
     Config,
+    architecture,
     arranged_decoder,
     attention,
     biases,
@@ -50,15 +51,14 @@ class Llama:
     def tensors(self, checkpoint: Checkpoint) -> list[Tensor]:
         """See `quantize.base.Family`."""
         config = _config(checkpoint)
-        return [
-            *_rope_freqs(config),
-            *arranged_decoder(checkpoint, config, whole_model(config, _layer(config))),
-        ]
+        parts = whole_model(config, _layer(config))
+        # checkpoints of other families in Llama's form have biases on queries, keys and values alone
+        may_lack = [name for name in parts if name.endswith(".o_proj.bias")]
+        return [*_rope_freqs(config), *arranged_decoder(checkpoint, config, parts, may_lack)]
 
 
 def _config(checkpoint: Checkpoint) -> Config:
-    name = (checkpoint.config.get("architectures") or [""])[0]
-    config = complete(checkpoint, _DEFAULTS.get(name, _LLAMA))
+    config = complete(checkpoint, _DEFAULTS.get(architecture(checkpoint.config), _LLAMA))
     return config | {"head_dim": head_dim(config)}
 
 

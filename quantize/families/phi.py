@@ -95,7 +95,7 @@ class Phi3:
             ),
         ]
         if rope["rope_type"] == "longrope":
-            keys.insert(0, f32("phi3.rope.scaling.attn_factor", _attention_factor(config, rope)))
+            keys.append(f32("phi3.rope.scaling.attn_factor", _attention_factor(config, rope)))
         return keys
 
     def tensors(self, checkpoint: Checkpoint) -> list[Tensor]:
