@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import bindings, engine_thread, last_error, recent_errors
+from edgeai.backends.threads import ThreadTuner
 from edgeai.errors import GenerationError, ModelTooLargeError, QuantizeError
 from edgeai.gguf_header import read_header
 from edgeai.machine import usable_cores
@@ -49,7 +51,7 @@ class Evaluator:
         Args:
             path: a .gguf file.
             n_ctx: tokens of a window.
-            n_threads: by default the usable cores.
+            n_threads: by default as many as there are free cores, followed all the time.
             eval_callback: a `ggml_backend_sched_eval_callback` that sees every operator; see quantize.imatrix.
 
         Raises:
@@ -68,6 +70,7 @@ class Evaluator:
         self.n_vocab = self._model.n_vocab
         vocab = self._llama.llama_model_get_vocab(self._model.handle)
         self._bos = self._llama.llama_vocab_bos(vocab) if self._llama.llama_vocab_get_add_bos(vocab) else None
+        self._tuner = ThreadTuner(usable_cores()) if n_threads is None else None
         self._thread.run(lambda: self._open(n_threads or usable_cores(), eval_callback))
 
     def _open(self, n_threads: int, eval_callback: Any) -> None:
@@ -106,6 +109,8 @@ class Evaluator:
         if self._bos is not None:
             tokens[0] = self._bos
         self._llama.llama_memory_clear(self._memory, True)
+        if self._tuner is not None:
+            self._tuner.resume()
         for start in range(0, len(tokens), _PIECE):
             piece = tokens[start : start + _PIECE]
             n_skipped = min(max(first - start, 0), len(piece))
@@ -124,7 +129,11 @@ class Evaluator:
             batch.seq_id[index][0] = 0
             batch.logits[index] = index >= n_skipped
         recent_errors.clear()
+        started = time.perf_counter()
         status = self._thread.run(lambda: self._llama.llama_decode(self._context, batch))
+        if self._tuner is not None:
+            self._tuner.record(n_tokens, time.perf_counter() - started)
+            self._llama.llama_set_n_threads(self._context, self._tuner.n_threads, self._tuner.n_threads_batch)
         if status != 0:
             raise GenerationError(
                 f"{self.path}: llama_decode failed with status {status} at token {start:,} of a window: {last_error()}"

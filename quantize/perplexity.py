@@ -89,7 +89,7 @@ def perplexity(
         text: at least two windows long.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; all by default.
-        n_threads: by default the usable cores.
+        n_threads: by default as many as there are free cores.
         on_progress: told after every window.
 
     Raises:
@@ -129,7 +129,7 @@ def divergence(
         text: at least two windows long.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; all by default.
-        n_threads: by default the usable cores.
+        n_threads: by default as many as there are free cores.
         on_progress: told after every window.
 
     Raises:
