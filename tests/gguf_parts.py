@@ -77,9 +77,17 @@ class Parts:
         """The value of a key, or None."""
         return next((key.value for key in self.keys if key.name == name.encode()), None)
 
+    def drop(self, name: str) -> None:
+        """Leave out a key."""
+        self.keys = [key for key in self.keys if key.name != name.encode()]
+
+    def add_tensor(self, name: str, shape: list[int]) -> None:
+        """Another tensor, of zeros."""
+        self.tensors.append(Tensor(name.encode(), shape, 0, b""))
+
     def set(self, name: str, type_id: int, value: Any, element_type: int = -1) -> None:
         """Change a key, or add it."""
-        self.keys = [key for key in self.keys if key.name != name.encode()]
+        self.drop(name)
         self.keys.append(Key(name.encode(), type_id, value, element_type))
 
     def write(self, path: Path, at_most: int = 2**26) -> Path:

@@ -155,12 +155,18 @@ def swap_values(parts: Parts, rng: random.Random) -> str:
 
 def become(parts: Parts, rng: random.Random) -> str:
     """Another architecture with the same keys and tensors."""
-    old, new = _prefix(parts), rng.choice(_ARCHITECTURES.split())
-    for key in parts.keys:
-        if key.name.startswith(old.encode()):
-            key.name = f"{new}.".encode() + key.name.removeprefix(old.encode())
-    parts.set("general.architecture", STRING, new.encode())
+    new = rng.choice(_ARCHITECTURES.split())
+    rename(parts, new)
     return f"as {new}"
+
+
+def rename(parts: Parts, architecture: str) -> None:
+    """Name the architecture anew, in all keys."""
+    old = _prefix(parts).encode()
+    for key in parts.keys:
+        if key.name.startswith(old):
+            key.name = f"{architecture}.".encode() + key.name.removeprefix(old)
+    parts.set("general.architecture", STRING, architecture.encode())
 
 
 def change_tensor(parts: Parts, rng: random.Random) -> str:
