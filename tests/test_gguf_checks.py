@@ -18,6 +18,7 @@ from tests.tiny import KINDS, tiny_model
 
 NVFP4 = 40
 Change = Callable[[Parts], object]
+Rules = list[tuple[Change, str | None]]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def extra(name: str, *shape: int) -> Change:
     return lambda parts: parts.add_tensor(name, list(shape))
 
 
-VOCABULARY = [
+VOCABULARY: Rules = [
     (number("tokenizer.ggml.eot_token_id", 271), "tokenizer.ggml.eot_token_id = 271, expected 0 to 270"),
     (number("tokenizer.ggml.fim_pre_token_id", 2**31), "tokenizer.ggml.fim_pre_token_id"),
     (both(text("tokenizer.ggml.pre", b"gemma4"), without("tokenizer.ggml.bos_token_id")), None),
@@ -99,7 +100,7 @@ VOCABULARY = [
     (token(5, b"<0x41>", 6), None),
     (tensor("output.weight", shape=[128, 270]), "output.weight"),
 ]
-ATTENTION = [
+ATTENTION: Rules = [
     (without("llama.attention.head_count"), "llama.attention.head_count = None, expected heads in layer 0"),
     (numbers("llama.attention.head_count", 4, 4, 4, 2**24), "llama.attention.head_count = 16777216"),
     (number("llama.attention.key_length_mla", 32), "llama.attention.value_length_mla = 0"),
@@ -113,7 +114,7 @@ ATTENTION = [
     (number("llama.some_number", 2**32 - 1), None),
     (number("llama.n_deepstack_layers", 5), "llama.n_deepstack_layers = 5"),
 ]
-EXPERTS = [
+EXPERTS: Rules = [
     (numbers("qwen3moe.expert_used_count", 2, 0, 2, 2), "at least 1 in layer 1, which has blk.1.ffn_gate_inp.weight"),
     (number("qwen3moe.expert_gating_func", 5), "qwen3moe.expert_gating_func = 5"),
     (number("qwen3moe.expert_group_count", 3), "qwen3moe.expert_group_count = 3, expected a divisor"),
@@ -124,7 +125,7 @@ EXPERTS = [
     (as_family("grovemoe", number("grovemoe.experts_per_group", 3)), "grovemoe.experts_per_group = 3"),
     (as_family("ernie4_5-moe", number("ernie4_5-moe.interleave_moe_layer_step", 0)), "interleave_moe_layer_step = 0"),
 ]
-RECURRENT = {
+RECURRENT: dict[str, Rules] = {
     "mamba2": [
         (number("mamba2.ssm.group_count", 3), "mamba2.ssm.group_count = 3, expected a divisor of ssm.inner_size"),
         (number("mamba2.ssm.group_count", 16), "expected a divisor of ssm.time_step_rank = 8"),
@@ -139,9 +140,8 @@ RECURRENT = {
         (number("llama.kda.head_dim", 2**14), "llama.kda.head_dim = 16384"),
         (number("llama.ssm.inner_size", 0), None),
     ],
-    "qwen3moe": [],
 }
-WINDOWS = [
+WINDOWS: Rules = [
     (numbers("gemma3.attention.sliding_window_pattern", 0, 0, 0, 0), "a pattern in which some layer has a window"),
     (text("gemma3.attention.sliding_window_pattern", b"x"), "gemma3.attention.sliding_window_pattern = 'x'"),
     (as_family("laguna", number("laguna.block_count", 1)), "laguna.block_count = 1"),
@@ -163,7 +163,7 @@ WINDOWS = [
     ),
     (as_family("gemma4", number("gemma4.attention.shared_kv_layers", 3)), "gemma4.attention.shared_kv_layers = 3"),
 ]
-FAMILY_RULES = [
+FAMILY_RULES: Rules = [
     (as_family("hrm_text", number("hrm_text.hrm.layers_per_stack", 1)), "hrm_text.hrm.h_cycles"),
     (as_family("nanbeige", number("nanbeige.num_loops", 9)), "nanbeige.num_loops = 9"),
     (as_family("step35", number("step35.attention.key_length", 34)), "step35"),
@@ -174,7 +174,7 @@ FAMILY_RULES = [
     ),
     (as_family("bailingmoe3", lambda parts: parts.set("bailingmoe3.kda.safe_gate", BOOL, 0)), "bailingmoe3"),
 ]
-TENSORS = [
+TENSORS: Rules = [
     (
         both(tensor("blk.0.attn_q.weight", NVFP4), extra("blk.0.attn_q.scale", 1), extra("blk.0.attn_q.bias", 128)),
         "blk.0.attn_q.scale",
