@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.bare import Bare
 from edgeai.errors import CheckpointError
 from quantize.vocab.plamo import plamo_vocabulary
-from tests.quantize.families.test_plamo import ORACLE, case, described, write_f16
+from tests.quantize.families.test_plamo import ORACLE, case, described, write_gguf
 from tests.quantize.make_plamo_oracle import shortened
 from tests.quantize.plamo_memory import PLAMO2, ROWS, MemoryCheckpoint, checkpoint, tokenizer_files
 
@@ -87,7 +87,7 @@ def best_split(rows: Rows, text: str) -> list[int]:
 def tokenize(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[int]]]:
     path = tmp_path_factory.mktemp("plamo")
     memory = checkpoint(PLAMO2, vocab_size=640, num_hidden_layers=2)
-    bare = Bare(write_f16(path / "model.gguf", memory, path, fixture()))
+    bare = Bare(write_gguf(path / "model.gguf", memory, fixture()))
     yield bare.tokenize
     bare.close()
 
