@@ -39,9 +39,17 @@ def plamo_vocabulary(checkpoint: Checkpoint, *, with_chat_template: bool) -> lis
         checkpoint: the folder: tokenizer.jsonl, tokenizer_config.json, chat_template.jinja.
         with_chat_template: whether a chat template is written: the official converter does for PLaMo 3, not for 2.
     Raises:
-        CheckpointError: a file is missing, or is not what llama.cpp's tokenizer can use.
+        CheckpointError: a file is missing or unreadable, or is not what llama.cpp's tokenizer can use.
     """
-    files = TokenizerFiles.read(checkpoint)
+    try:
+        return _keys(TokenizerFiles.read(checkpoint), with_chat_template)
+    except OSError as exc:
+        raise CheckpointError(
+            f"{str(checkpoint.path)!r}: a tokenizer file cannot be read ({exc}); check its rights"
+        ) from exc
+
+
+def _keys(files: TokenizerFiles, with_chat_template: bool) -> list[Meta]:
     tokens = _read(files)
     _check_bytes(tokens)
     n_vocab = files.vocab_size

@@ -160,6 +160,13 @@ def test_a_missing_file_is_named() -> None:
         plamo_vocabulary(checkpoint(PLAMO2), with_chat_template=False)
 
 
+def test_an_unreadable_file_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
+    memory = folder(tmp_path)
+    memory.files = {**memory.files, "tokenizer.jsonl": tmp_path}
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        plamo_vocabulary(memory, with_chat_template=False)
+
+
 @pytest.mark.parametrize("n_vocab", [None, 0, 271, True, 2**40, "300"])
 def test_rows_of_the_embedding_must_hold_the_tokens(tmp_path: Path, n_vocab: object) -> None:
     memory = folder(tmp_path)
