@@ -171,7 +171,7 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT_VARIABLES or (name.startswith(_KEPT_PREFIXES) and name not in _LEFT_OUT)
     }
-    # llama.cpp would start a debugger when it aborts; numpy reserves memory for a thread on each core, and adds bits here
+    # llama.cpp would start a debugger when it aborts; numpy would reserve memory for a thread on each core
     return {**kept, "GGML_NO_BACKTRACE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
