@@ -28,7 +28,7 @@ from edgeai.gguf_types import (
 )
 
 # Far above what honest files have (hundreds of keys, thousands of tensors, a quarter of a million tokens and half a
-# million merges in 16 MB), and low enough that a hostile one costs less than a second and 50 MB.
+# million merges in 16 MB), and low enough that a hostile one costs less than a second and some dozens of megabytes.
 _MAX_HEADER_BYTES = 40 * 2**20
 _MAX_KEYS = 2**11
 _MAX_TENSORS = 2**16

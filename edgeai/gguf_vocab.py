@@ -35,6 +35,7 @@ _CHECKED_IDS = frozenset(
         *("fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep"),
     )
 )
+_MAX_TOKENS = 2**19  # twice what the largest vocabularies have
 _MAX_TOKEN_BYTES = {"plamo2": 512}
 _MAX_TOKEN_BYTES_ELSEWHERE = 8192
 _BYTE_TYPE = 6
@@ -82,6 +83,8 @@ def _tokens(header: GGUFHeader, reader: HeaderReader) -> list[bytes]:
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, ArrayInfo) or tokens.element_type != "string" or not tokens.count:
         reader.fail("tokenizer.ggml.tokens is missing or empty, expected the vocabulary")
+    if tokens.count > _MAX_TOKENS:
+        reader.fail(f"tokenizer.ggml.tokens has {tokens.count:,} tokens, expected at most {_MAX_TOKENS:,}")
     texts = list(reader.strings(tokens))
     if b"\0" in b"".join(texts):
         texts = [text.partition(b"\0")[0] for text in texts]
