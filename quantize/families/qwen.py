@@ -33,12 +33,11 @@ class Qwen2:
 
     def metadata(self, checkpoint: Checkpoint) -> list[Meta]:
         """See `quantize.base.Family`."""
-        _refuse_embedders(checkpoint)
-        return decoder_metadata(self.arch, complete(checkpoint, _DEFAULTS), _KINDS)
+        return decoder_metadata(self.arch, _qwen2(checkpoint), _KINDS)
 
     def tensors(self, checkpoint: Checkpoint) -> list[Tensor]:
         """See `quantize.base.Family`."""
-        config = complete(checkpoint, _DEFAULTS)
+        config = _qwen2(checkpoint)
         layer = _layer(config)
         layer |= biases(layer, [f"self_attn.{name}_proj" for name in "qkv"])
         return arranged_decoder(checkpoint, config, whole_model(config, layer))
@@ -52,7 +51,6 @@ class Qwen3:
 
     def metadata(self, checkpoint: Checkpoint) -> list[Meta]:
         """See `quantize.base.Family`."""
-        _refuse_embedders(checkpoint)
         return decoder_metadata(self.arch, _qwen3(checkpoint), _KINDS)
 
     def tensors(self, checkpoint: Checkpoint) -> list[Tensor]:
@@ -64,7 +62,13 @@ class Qwen3:
         return arranged_decoder(checkpoint, config, whole_model(config, layer))
 
 
+def _qwen2(checkpoint: Checkpoint) -> Config:
+    _refuse_embedders(checkpoint)
+    return complete(checkpoint, _DEFAULTS)
+
+
 def _qwen3(checkpoint: Checkpoint) -> Config:
+    _refuse_embedders(checkpoint)
     return complete(checkpoint, {**_DEFAULTS, "head_dim": 128})
 
 
