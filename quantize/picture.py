@@ -1,0 +1,114 @@
+"""Quality against speed against size, as a picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeai.errors import QuantizeError
+from quantize.report import Report, drawn_klds, pareto
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".svg", ".png")
+"""What a picture can be written as."""
+
+_STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
+    "svg.hashsalt": "edgeai",  # the same picture is the same file
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: str = "") -> Path:
+    """Draw artifacts: divergence against size, and against speed where it was measured.
+
+    Those that no other beats in all of it are filled.
+
+    Args:
+        reports: with `quality`; others are left out.
+        out_path: a .svg or .png file, replaced if it exists.
+        title: above the picture.
+    Returns:
+        out_path.
+    Raises:
+        QuantizeError: matplotlib is missing, the suffix is another, or nothing can be drawn.
+    """
+    out_path = Path(out_path)
+    if out_path.suffix.lower() not in SUFFIXES:
+        raise QuantizeError(f"{out_path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
+    measured = [report for report in reports if report.quality is not None]
+    if not measured:
+        raise QuantizeError("no report has a divergence to draw: measure with a reference first")
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise QuantizeError("a picture needs matplotlib: pip install 'edgeai[plot]'") from exc
+    panels = _panels(measured)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.5 * len(panels), 4.2), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, (label, x_of) in zip(axes, panels, strict=True):
+            _draw_panel(axis, measured, label, x_of)
+        axes[0].set_ylabel("KL divergence from the reference, nats (lower is better)")
+        if title:
+            figure.suptitle(title.replace("$", r"\$"))
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=out_path.suffix[1:].lower(), dpi=150, metadata=_undated(out_path))
+    _write(out_path, buffer.getvalue())
+    return out_path
+
+
+def _panels(reports: Sequence[Report]) -> list[tuple[str, Callable[[Report], float | None]]]:
+    panels: list[tuple[str, Callable[[Report], float | None]]] = [
+        ("size, MB (smaller is better)", lambda report: report.size_bytes / 1e6)
+    ]
+    if any(report.speed for report in reports):
+        panels.append(
+            (
+                "decode, tokens/s on this machine (higher is better)",
+                lambda report: report.speed.decode_tokens_per_s if report.speed else None,
+            )
+        )
+    return panels
+
+
+def _draw_panel(axis: Axes, reports: Sequence[Report], label: str, x_of: Callable[[Report], float | None]) -> None:
+    best = pareto(reports)
+    points = [(x, y, report) for report, y in zip(reports, drawn_klds(reports), strict=True) if (x := x_of(report))]
+    for index, (x, y, report) in enumerate(sorted(points, key=lambda point: point[0])):
+        face = "tab:blue" if report in best else "white"
+        axis.plot(x, y, marker="o", markersize=8, markeredgecolor="tab:blue", markerfacecolor=face, linestyle="none")
+        name = report.file_type.replace("$", r"\$")
+        offset = (6, 5) if index % 2 == 0 else (6, -12)  # neighbours' names stay apart
+        axis.annotate(name, (x, y), xytext=offset, textcoords="offset points", fontsize=9)
+    axis.set_yscale("log")
+    axis.set_xlabel(label)
+    axis.margins(x=0.15, y=0.12)
+    axis.grid(alpha=0.25)
+
+
+def _undated(path: Path) -> dict[str, None]:
+    return {"Date": None} if path.suffix.lower() == ".svg" else {}
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file: whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        raise QuantizeError(f"{path}: the picture cannot be written: {exc.strerror}") from exc
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgeai.errors import ModelNotFoundError
+from quantize.report import COLUMNS, drawn_klds, pareto, report
+from tests.quantize.perplexity_models import quantized
+from tests.quantize.reports import made_up
+from tests.tiny import tiny_model
+
+
+def test_an_artifact_is_measured_in_all_its_sides(tmp_path: Path) -> None:
+    reference = tiny_model(tmp_path / "reference.gguf")
+    candidate = quantized(reference, tmp_path / "candidate.gguf", "Q8_0")
+    told: list[tuple[int, int]] = []
+    measured = report(candidate, reference, n_ctx=64, n_chunks=2, on_progress=lambda *done: told.append(done))
+    assert measured.file_type == "Q8_0"
+    assert measured.size_bytes == candidate.stat().st_size
+    assert 8.5 <= measured.bpw < 9  # 34 bytes for 32 weights, and the norms in float32
+    assert measured.quality is not None
+    assert measured.quality.n_windows == 2
+    assert told == [(1, 2), (2, 2)]
+    assert measured.speed is not None
+    assert measured.speed.prefill_tokens_per_s > 0
+    assert measured.speed.decode_tokens_per_s > 0
+    assert 400 <= measured.speed.n_prompt <= 432  # it was trained for 512 tokens, 64 of which are written
+    assert measured.speed.peak_bytes > measured.size_bytes
+    assert json.loads(json.dumps(measured.as_dict(), allow_nan=False))["quality"]["kld_mean"]["value"] > 0
+
+
+def test_without_reference_and_speed_only_the_size_is_told(tmp_path: Path) -> None:
+    measured = report(tiny_model(tmp_path / "a.gguf"), None, with_speed=False)
+    assert measured.quality is None
+    assert measured.speed is None
+    assert measured.bpw == 32
+    assert [name for name, _ in measured.rows()] == ["file", "file type", "size"]
+    assert measured.cells() == ("F32", f"{measured.size_bytes / 1e6:.1f} MB", "32.00", *["—"] * 8)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError):
+        report(tmp_path / "none.gguf", None)
+
+
+def test_a_row_of_a_table() -> None:
+    cells = made_up("Q4_K_M", megabytes=105.4).cells()
+    assert dict(zip(COLUMNS, cells, strict=True)) == {
+        "file type": "Q4_K_M",
+        "size": "105.4 MB",
+        "bpw": "6.25",
+        "perplexity": "20.50 ± 0.25",
+        "KLD mean": "0.0500",
+        "99 %": "0.4500",
+        "max": "2.5000",
+        "top-1": "91.2%",
+        "prefill": "252 tok/s",
+        "decode": "80.0 tok/s",
+        "memory": "201.5 MB",
+    }
+
+
+def test_the_lines_for_one_artifact() -> None:
+    rows = dict(made_up("Q4_K_M", megabytes=105.4).rows())
+    assert rows["size"] == "105.4 MB, 6.25 bits per weight"
+    assert rows["KL divergence, mean"] == "0.05000 ± 0.00500"
+    assert rows["same likeliest token"] == "91.20 ± 0.40 %"
+    assert rows["measured on"] == "5,100 tokens in 20 windows of 512"
+    assert rows["decode"] == "80.0 tokens/s"
+
+
+def test_only_what_no_other_beats_is_best() -> None:
+    small = made_up("Q4_0", megabytes=90, kld=0.2, decode_tokens_per_s=100)
+    good = made_up("Q8_0", megabytes=140, kld=0.001, decode_tokens_per_s=90)
+    worse = made_up("Q4_1", megabytes=95, kld=0.3, decode_tokens_per_s=100)
+    assert pareto([worse, good, small]) == [good, small]
+
+
+def test_equal_artifacts_are_both_best() -> None:
+    twins = [made_up("A", megabytes=1), made_up("B", megabytes=1)]
+    assert pareto(twins) == twins
+
+
+def test_what_was_not_measured_is_not_compared() -> None:
+    fast = made_up("A", megabytes=2, kld=0.1)
+    unknown = made_up("B", megabytes=3, kld=0.2, decode_tokens_per_s=None)
+    assert pareto([fast, unknown]) == [fast]
+
+
+def test_an_exact_copy_is_drawn_below_all_others() -> None:
+    copy, other = made_up("F32", megabytes=9, kld=0.0), made_up("F16", megabytes=5, kld=3e-6)
+    assert drawn_klds([copy, other]) == pytest.approx([1e-6, 3e-6])
+    assert drawn_klds([copy])[0] > 0
