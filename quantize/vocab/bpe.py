@@ -93,19 +93,14 @@ def _merges(files: TokenizerFiles) -> list[str]:
 
 def _add_configured(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> None:
     """Add what tokenizer_config.json has beyond tokenizer.json, as transformers does when it loads the two."""
-    named = list(_named_tokens(settings))
-    known = {_as_tuple(token) for token in tokenizer.get_added_tokens_decoder().values()}
-    wanted = []
+    tokens = {token.content: token for token in tokenizer.get_added_tokens_decoder().values()}
+    before = {text: _as_tuple(token) for text, token in tokens.items()}
     for _, entry in sorted(settings.get("added_tokens_decoder", {}).items(), key=lambda pair: int(pair[0])):
         flags = {flag: entry[flag] for flag in _FLAGS if isinstance(entry.get(flag), bool)}
-        token = AddedToken(entry["content"], **flags)
-        if _as_tuple(token) not in known:
-            wanted.append(token)
-    texts = {token.content for token in (*tokenizer.get_added_tokens_decoder().values(), *wanted)}
-    wanted += [AddedToken(text, special=True) for text in dict.fromkeys(named) if text not in texts]
-    for token in wanted:
-        token.special = token.special or token.content in named
-    tokenizer.add_tokens(wanted)
+        tokens[entry["content"]] = AddedToken(entry["content"], **flags)
+    for text in _named_tokens(settings):
+        tokens.setdefault(text, AddedToken(text)).special = True
+    tokenizer.add_tokens([token for text, token in tokens.items() if _as_tuple(token) != before.get(text)])
 
 
 def _named_tokens(settings: Mapping[str, Any]) -> Iterator[str]:
