@@ -15,12 +15,12 @@ import gguf
 import yaml  # type: ignore[import-untyped]
 from gguf import GGUFValueType
 
-from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta, Tensor
 
 _log = logging.getLogger(__name__)
 
 _MAX_CARD_BYTES = 2**18  # of YAML; its parser needs some seconds for a megabyte
+_MAX_DEPTH = 32
 _SAMPLING = {  # generation_config.json's names, by the key's last part, in the official order
     "sequence": (GGUFValueType.STRING, ("sequence",)),
     "top_k": (GGUFValueType.INT32, ("top_k",)),
@@ -37,20 +37,39 @@ _SAMPLING = {  # generation_config.json's names, by the key's last part, in the 
 }
 
 
+class _CardLoader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML without what makes a small file cost much: aliases, and lists so deep that every bracket is gone through
+    again for each."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("README.md: its front matter has YAML aliases")
+        if self.depth > _MAX_DEPTH:
+            raise ValueError(f"README.md: its front matter is nested deeper than {_MAX_DEPTH} levels")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
 def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor]) -> list[Meta]:
     """The keys that come before those of the architecture, in the official converter's order.
 
-    A card or generation_config.json that cannot be read is left out, with a warning: the model runs without.
+    A card that cannot be read, and sampling that makes no sense, are left out with a warning: the model runs without.
 
     Args:
         checkpoint: the folder.
         arch: llama.cpp's name of the architecture.
         tensors: of the GGUF, for its size.
+    Raises:
+        CheckpointError: generation_config.json is no JSON.
     """
     n_params = sum(tensor.n_elements for tensor in tensors)
     try:
         authorship = _authorship(checkpoint, arch, n_params, _card(checkpoint))
-    except (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as exc:
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as exc:
         _log.warning("%s: its model card is left out: %s", checkpoint.path, str(exc)[:200])
         authorship = _authorship(checkpoint, arch, n_params, {})
     return [
@@ -63,7 +82,7 @@ def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor
 
 def _authorship(checkpoint: Checkpoint, arch: str, n_params: int, card: dict[str, Any]) -> list[Meta]:
     name = checkpoint.config.get("_name_or_path")
-    known = {"_name_or_path": name} if isinstance(name, str) else {}
+    known = {"_name_or_path": name} if isinstance(name, str) and name else {}
     found = gguf.Metadata.apply_metadata_heuristic(gguf.Metadata(), card, known, checkpoint.path, n_params)
     found.name = found.name or checkpoint.path.name
     found.size_label = found.size_label or gguf.size_label(n_params, n_params, 0, 0)
@@ -104,20 +123,14 @@ def _card(checkpoint: Checkpoint) -> dict[str, Any]:
     # a list's `no` is Norwegian, and tabs are no indentation: both as the official converter reads them
     text = "\n".join([*lines, ""]).replace("- no\n", '- "no"\n').replace("\t", "  ")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError("README.md: its front matter has YAML aliases")
-        card = yaml.safe_load(text)
+        card = yaml.load(text, _CardLoader)
     except yaml.YAMLError as exc:
         raise ValueError(f"README.md: its front matter is no YAML: {str(exc).splitlines()[0]}") from exc
     return card if isinstance(card, dict) else {}
 
 
 def _sampling(checkpoint: Checkpoint) -> list[Meta]:
-    try:
-        saved = checkpoint.json("generation_config.json")
-    except CheckpointError as exc:
-        _log.warning("left out: %s", exc)
-        return []
+    saved = checkpoint.json("generation_config.json")
     keys: list[Meta] = []
     for key, (kind, names) in _SAMPLING.items():
         value = next((saved[name] for name in names if name in saved), None) if isinstance(saved, dict) else None
