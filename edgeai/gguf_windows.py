@@ -9,6 +9,7 @@ _ALWAYS = """
     cohere2 cohere2moe gemma2 gemma3n gemma4 gemma-embedding exaone-moe gpt-oss granite_swa maple mimo2 muse-glimmer
     spark2_5 step35 dots3note llama4
 """
+_NEED_A_WINDOW = ("afmoe", "laguna")  # their graphs take the caches of windowed layers for granted
 _DENSE_FIRST = ("cohere2moe", "laguna", "smallthinker", "modern-bert")  # the pattern starts with a layer without one
 _PATTERNS = {"gemma3n": 5}  # where the layers that share caches follow from it and a header may leave it out
 _SHARED_FROM = {"gemma3n": 20}  # a constant of llama.cpp
@@ -22,7 +23,8 @@ def check_windows(keys: Keys, n_layer: int) -> None:
         ModelFormatError: naming the key, its value and what was expected.
     """
     architecture = keys.header.architecture
-    n_swa = keys.count("attention.sliding_window", 0, _MAX_WINDOW, required=False)
+    least = 1 if architecture in _NEED_A_WINDOW else 0
+    n_swa = keys.count("attention.sliding_window", least, _MAX_WINDOW, required=least > 0)
     pattern = keys.header["attention.sliding_window_pattern"]
     if pattern is not None and not isinstance(pattern, int) and not all_counts(_as_counts(pattern), n_layer):
         keys.fail("attention.sliding_window_pattern", pattern, f"a number, or at most {n_layer} numbers")

@@ -144,6 +144,7 @@ RECURRENT: dict[str, Rules] = {
 WINDOWS: Rules = [
     (numbers("gemma3.attention.sliding_window_pattern", 0, 0, 0, 0), "a pattern in which some layer has a window"),
     (text("gemma3.attention.sliding_window_pattern", b"x"), "gemma3.attention.sliding_window_pattern = 'x'"),
+    (as_family("afmoe", number("afmoe.attention.sliding_window", 0)), "afmoe.attention.sliding_window = 0"),
     (as_family("laguna", number("laguna.block_count", 1)), "laguna.block_count = 1"),
     (
         as_family(
