@@ -150,7 +150,7 @@ def _longrope(config: Config) -> tuple[dict[str, Any], list[Tensor]]:
 def _factors(rope: dict[str, Any], name: str, n_rot: int) -> Tensor:
     saved = rope.get(f"{name}_factor")
     numbers = isinstance(saved, list) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and 0 < each < math.inf for each in saved
+        isinstance(each, int | float) and not isinstance(each, bool) and 1e-30 < each < 1e30 for each in saved
     )
     if not isinstance(saved, list) or not numbers or len(saved) != n_rot // 2:
         raise CheckpointError(

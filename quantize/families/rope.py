@@ -14,6 +14,7 @@ from quantize.base import F32, Meta
 from quantize.families.plamo_parts import f32, number, u32, whole
 
 _LONG = ("llama3", "yarn", "longrope")  # those that know the length before the context was stretched
+_ONE = np.float32(1.0)
 _KINDS = ("full_attention", "sliding_attention")
 _YARN_OPTIONS = {
     "yarn_ext_factor": ("extrapolation_factor",),
@@ -135,13 +136,26 @@ def llama3_factors(rope: Mapping[str, Any], n_rot: int) -> F32:
             "correct the file or fetch the checkpoint again"
         )
     n_ctx = number(rope, "original_max_position_embeddings", 8192)
+    with np.errstate(all="ignore"):
+        factors = _llama3_ramp(_wavelengths(number(rope, "rope_theta", 10_000.0), n_rot), factor, low, high, n_ctx)
+    if not (np.isfinite(factors) & (factors > 0)).all():
+        raise CheckpointError(
+            "config.json: rope_scaling: its numbers give frequencies of zero or infinity: "
+            "correct the file or fetch the checkpoint again"
+        )
+    return factors
+
+
+def _wavelengths(base: float, n_rot: int) -> F32:
     exponents = (np.arange(0, n_rot, 2, dtype=np.float32) / np.float32(n_rot)).astype(np.float64)
-    base = np.float64(np.float32(number(rope, "rope_theta", 10_000.0)))
-    one = np.float32(1.0)
-    freqs = one / np.power(base, exponents).astype(np.float32)
-    wavelen = one / freqs * np.float32(2 * math.pi)
-    smooth = (one / wavelen * np.float32(n_ctx) - np.float32(low)) / np.float32(high - low)
-    ramp = one / ((one - smooth) / np.float32(factor) + smooth)
-    factors = np.where(wavelen > np.float32(n_ctx / low), np.float32(factor), ramp)
-    divisors: F32 = np.where(wavelen < np.float32(n_ctx / high), one, factors).astype(np.float32)
-    return divisors
+    freqs = _ONE / np.power(np.float64(np.float32(base)), exponents).astype(np.float32)
+    wavelengths: F32 = _ONE / freqs * np.float32(2 * math.pi)
+    return wavelengths
+
+
+def _llama3_ramp(wavelengths: F32, factor: float, low: float, high: float, n_ctx: float) -> F32:
+    smooth = (_ONE / wavelengths * np.float32(n_ctx) - np.float32(low)) / np.float32(high - low)
+    ramp = _ONE / ((_ONE - smooth) / np.float32(factor) + smooth)
+    stretched = np.where(wavelengths > np.float32(n_ctx / low), np.float32(factor), ramp)
+    factors: F32 = np.where(wavelengths < np.float32(n_ctx / high), _ONE, stretched).astype(np.float32)
+    return factors
