@@ -8,7 +8,7 @@ from gguf import GGUFValueType
 
 from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta
-from quantize.vocab.files import TokenizerFiles
+from quantize.vocab.files import AGAIN, TokenizerFiles
 from quantize.vocab.plamo import plamo_vocabulary
 from quantize.vocab.special import add_key, id_key, special_keys
 from quantize.vocab.spm import MODEL_FILE, spm_keys
@@ -39,7 +39,13 @@ def vocabulary(checkpoint: Checkpoint, arch: str) -> list[Meta]:
     """
     if arch in ("plamo2", "plamo3"):
         return plamo_vocabulary(checkpoint, with_chat_template=arch == "plamo3")
-    files = TokenizerFiles.read(checkpoint)
+    try:
+        return _vocabulary(TokenizerFiles.read(checkpoint), arch)
+    except RecursionError as exc:
+        raise CheckpointError(f"{checkpoint.path}: a tokenizer file is nested too deep; {AGAIN}") from exc
+
+
+def _vocabulary(files: TokenizerFiles, arch: str) -> list[Meta]:
     vocab = _spm_or_bpe(files, arch)
     n_tokens = next(len(meta.value) for meta in vocab if meta.key == "tokenizer.ggml.tokens")
     keys = [*_before(files, arch), *vocab, *special_keys(files, n_tokens)]

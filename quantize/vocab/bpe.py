@@ -11,7 +11,8 @@ from tokenizers import AddedToken, Tokenizer
 
 from edgeai.errors import CheckpointError
 from quantize.base import Meta
-from quantize.vocab.files import MAX_TOKENS, TokenizerFiles, broken, items, looks_special, token_list
+from quantize.vocab.bounds import check_bounds
+from quantize.vocab.files import AGAIN, MAX_TOKENS, TokenizerFiles, broken, items, looks_special, mapping, token_list
 from quantize.vocab.pre_tokenizer import pre_tokenizer_name
 
 _FILE = "tokenizer.json"
@@ -33,6 +34,7 @@ def bpe_keys(files: TokenizerFiles, arch: str) -> list[Meta]:
         raise broken(_FILE, "model.type", files.model.get("type"), "a byte-level BPE")
     _check_vocab(files)
     merges = _merges(files)
+    check_bounds(files.tokenizer)
     with _errors_named():
         tokenizer = Tokenizer.from_file(str(path))
         tokenizer.no_truncation()
@@ -58,8 +60,7 @@ def _errors_named() -> Iterator[None]:
     except BaseException as exc:  # the library's panics derive from nothing else
         message = str(exc).replace("\n", " ")[:120]
         raise CheckpointError(
-            f"{_FILE}: not a tokenizer that the tokenizers library reads ({message}); "
-            "fetch the checkpoint's tokenizer files again"
+            f"{_FILE}: not a tokenizer that the tokenizers library reads ({message}); {AGAIN}"
         ) from exc
 
 
@@ -95,7 +96,8 @@ def _add_configured(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> None:
     """Add what tokenizer_config.json has beyond tokenizer.json, as transformers does when it loads the two."""
     tokens = {token.content: token for token in tokenizer.get_added_tokens_decoder().values()}
     before = {text: _as_tuple(token) for text, token in tokens.items()}
-    for _, entry in sorted(settings.get("added_tokens_decoder", {}).items(), key=lambda pair: int(pair[0])):
+    decoder = mapping("tokenizer_config.json", settings, "added_tokens_decoder")
+    for _, entry in sorted(decoder.items(), key=lambda pair: int(pair[0])):
         flags = {flag: entry[flag] for flag in _FLAGS if isinstance(entry.get(flag), bool)}
         tokens[entry["content"]] = AddedToken(entry["content"], **flags)
     for text in _named_tokens(settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 from gguf import GGUFValueType, TokenType
@@ -13,7 +14,9 @@ from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta
 
 MAX_TOKENS = 2**20  # the largest vocabulary known has 262,208
-_AGAIN = "fetch the checkpoint's tokenizer files again"
+AGAIN = "fetch the checkpoint's tokenizer files again"
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring = 3, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,14 @@ class TokenizerFiles:
         return path
 
 
+def shown(value: object) -> str:
+    """A value from a file, as short as a message needs it, however deep or long it is."""
+    return _SHORT.repr(value)
+
+
 def broken(file: str, key: str, value: object, expected: str) -> CheckpointError:
     """The error for a value that cannot be used."""
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
-    return CheckpointError(f"{file}: {key} is {shown}, expected {expected}; {_AGAIN}")
+    return CheckpointError(f"{file}: {key} is {shown(value)}, expected {expected}; {AGAIN}")
 
 
 def mapping(file: str, parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:

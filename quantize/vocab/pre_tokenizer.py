@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from edgeai.errors import CheckpointError
-from quantize.vocab.files import items, mapping
+from quantize.vocab.files import items, mapping, shown
 from quantize.vocab.pre_tokenizer_names import CHECK_TEXT, NAME_BY_HASH
 
 _FILE = "tokenizer.json"
@@ -68,7 +68,7 @@ def pre_tokenizer_name(tokenizer: Tokenizer, source: Mapping[str, Any], arch: st
     name = _NAME_BY_STEPS.get((steps, ignores_merges))
     if name is None:
         raise CheckpointError(
-            f"{_FILE}: pre_tokenizer {str(source.get('pre_tokenizer'))[:80]!r} (hash {digest[:12]}), expected one that "
+            f"{_FILE}: pre_tokenizer is {shown(source.get('pre_tokenizer'))} (hash {digest[:12]}), expected one that "
             "llama.cpp has too; this model needs a newer llama.cpp"
         )
     return "phi-2" if name == "gpt-2" and arch == "phi2" else name  # two names of one thing
