@@ -4,6 +4,7 @@ Run by hand, from the repository's root, in an environment with torch, transform
 llama-cpp-python, with the converter out of llama-cpp-python's own source distribution:
 
     python -m tests.quantize.make_oracle --converter vendor/llama.cpp/convert_hf_to_gguf.py [CASE …]
+    python -m tests.quantize.make_oracle --converter … --smollm2 SmolLM2-135M-Instruct.Q4_1.gguf
 
 The converter knows a byte-level BPE by a digest of what the *real* vocabulary makes of a text; the tiny ones are told
 apart here instead, by the split in their tokenizer.json (`PRE_TOKENIZER_NAME`). Everything else is its own.
@@ -20,7 +21,9 @@ import runpy
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -50,66 +53,106 @@ FTYPES = (
     *("IQ4_NL", "IQ4_XS", "IQ3_S", "MXFP4_MOE", "Q4_0+imatrix", "Q4_K_M+imatrix", "IQ4_NL+imatrix", "IQ2_XXS+imatrix"),
 )
 FEW_FTYPES = ("F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M")  # of PLaMo 13B, whose layer is as large as the real one's
+REAL_FTYPES = (*FEW_FTYPES, "Q5_K_M", "IQ4_NL")
 N_ROWS = 3
 # transformers has no class for PLaMo, and refuses the older spelling of Phi-3's rope; its weights are those of phi3.5
 WITHOUT_LOGITS = ("plamo", "phi3-su")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One checkpoint to convert, quantize and run.
+
+    Attributes:
+        case: its name.
+        folder: the checkpoint.
+        dtype: of its weights.
+        split: llama.cpp's name of how it cuts text; None leaves that to the converter.
+        ftypes: to quantize to.
+        texts: lengths of the texts to run through it, tokens, by the name of their logits.
+        arguments: of `tiny_checkpoint`.
+    """
+
+    case: str
+    folder: Path
+    dtype: str
+    split: str | None
+    ftypes: Sequence[str]
+    texts: Mapping[str, int]
+    arguments: Mapping[str, Any]
 
 
 def main() -> None:
     """Make the cases that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--converter", type=Path, required=True)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--smollm2", type=Path, help="SmolLM2-135M-Instruct.Q4_1.gguf: make the real checkpoint's too")
+    parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
-    ORACLE.mkdir(exist_ok=True)
-    logits = dict(np.load(LOGITS)) if LOGITS.exists() else {}
-    for case in arguments.cases:
-        print(case, flush=True)
+    cases = arguments.cases or ([] if arguments.smollm2 else list(CASES))
+    converter = arguments.converter.resolve()
+    sys.path[:0] = [str(converter.parent), str(converter.parent / "gguf-py")]  # the converter's own gguf, not another
+    for case in cases:
         with tempfile.TemporaryDirectory() as temporary:
-            result, rows = _case(arguments.converter.resolve(), Path(temporary), case)
-        lines = json.dumps(result, ensure_ascii=False, separators=(",", ":")).replace('},"', '},\n"')
-        (ORACLE / f"{case}.json").write_text(lines + "\n", encoding="utf-8")
-        logits |= rows
-        np.savez_compressed(LOGITS, **dict(sorted(logits.items())))
+            _make(converter, Path(temporary), _tiny(case, Path(temporary)))
+    if arguments.smollm2:
+        with tempfile.TemporaryDirectory() as temporary:
+            _make(converter, Path(temporary), _real(arguments.smollm2, Path(temporary)))
 
 
-def _case(converter: Path, temporary: Path, case: str) -> tuple[dict[str, Any], dict[str, F32]]:
+def _tiny(case: str, temporary: Path) -> Job:
+    arguments = CASES[case]
+    kind = KINDS[arguments["kind"]]
+    split = PRE_TOKENIZER_NAME.get(kind.tokenizer.removesuffix("-named-templates"))
+    texts = {} if arguments["kind"].startswith(WITHOUT_LOGITS) else {case: N_SHORT}
+    if texts and "longrope" in str(kind.config()):
+        texts[f"{case}-long"] = N_LONG
+    ftypes = FEW_FTYPES if arguments["kind"] == "plamo" else FTYPES
     folder = case_checkpoint(temporary, case)
-    kind = CASES[case]["kind"]
+    return Job(case, folder, arguments.get("dtype", "bf16"), split, ftypes, texts, arguments)
+
+
+def _real(gguf: Path, temporary: Path) -> Job:
+    from tests.quantize import smollm2  # here, for it imports gguf
+
+    folder = smollm2.smollm2_checkpoint(gguf, temporary / smollm2.SMOLLM2_FOLDER)
+    case = smollm2.SMOLLM2_CASE
+    return Job(case, folder, "bf16", None, REAL_FTYPES, {case: N_SHORT}, {})
+
+
+def _make(converter: Path, temporary: Path, job: Job) -> None:
+    """Convert, quantize and run one checkpoint, and write its JSON and its logits."""
+    print(job.case, flush=True)
     original = temporary / "f32.gguf"
-    _convert(converter, folder, original, "f32", kind)
+    _convert(converter, job, original, "f32")
     official = _read(original)
-    result: dict[str, Any] = {"versions": _versions(), "checkpoint": CASES[case], "files": file_digests(folder)}
-    result["metadata"] = dict(_metadata(official))
-    tensors = {tensor.name: _shape(tensor) for tensor in official.tensors}
-    entries: dict[str, Any] = {name: {"shape": shape, "types": {}, "sha256": {}} for name, shape in tensors.items()}
-    for tensor in official.tensors:
-        entries[tensor.name]["sha256"]["F32"] = sha256(tensor.data)
-    result["tensors"] = entries
-    result["quantized"] = {
-        ftype: _quantized(original, temporary / f"{ftype}.gguf", ftype, result)
-        for ftype in (FEW_FTYPES if kind == "plamo" else FTYPES)
+    entries: dict[str, Any] = {
+        tensor.name: {"shape": _shape(tensor), "types": {}, "sha256": {"F32": sha256(tensor.data)}}
+        for tensor in official.tensors
     }
-    result["converter"] = _own_dtype(
-        converter, folder, temporary / "own.gguf", kind, CASES[case].get("dtype", "bf16"), entries
-    )
-    return _with_logits(result, folder, original, case)
+    result: dict[str, Any] = {"versions": _versions(), "checkpoint": job.arguments, "files": file_digests(job.folder)}
+    result |= {"metadata": dict(_metadata(official)), "tensors": entries}
+    result["quantized"] = {
+        ftype: _quantized(original, temporary / f"{ftype}.gguf", ftype, result) for ftype in job.ftypes
+    }
+    result["converter"] = _own_dtype(converter, job, temporary / "own.gguf", entries)
+    _add_logits(result, job, original)
+    lines = json.dumps(result, ensure_ascii=False, separators=(",", ":")).replace('},"', '},\n"')
+    ORACLE.mkdir(exist_ok=True)
+    (ORACLE / f"{job.case}.json").write_text(lines + "\n", encoding="utf-8")
 
 
-def _convert(converter: Path, folder: Path, target: Path, outtype: str, kind: str) -> None:
+def _convert(converter: Path, job: Job, target: Path, outtype: str) -> None:
     """Run the official converter in this process, with the name of the split put into its mouth."""
-    sys.path.insert(0, str(converter.parent))
     base: Any = importlib.import_module("conversion.base")
-    style = KINDS[kind].tokenizer.removesuffix("-named-templates")
-    name = PRE_TOKENIZER_NAME.get(style)
-    arguments = [str(converter), str(folder), "--outtype", outtype, "--outfile", str(target)]
-    with patch.object(sys, "argv", arguments), warnings.catch_warnings():
+    arguments = [str(converter), str(job.folder), "--outtype", outtype, "--outfile", str(target)]
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(sys, "argv", arguments))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        if name is None:
-            runpy.run_path(str(converter), run_name="__main__")
-        else:
-            with patch.object(base.TextModel, "get_vocab_base_pre", lambda *_: name):
-                runpy.run_path(str(converter), run_name="__main__")
+        if split := job.split:
+            stack.enter_context(patch.object(base.TextModel, "get_vocab_base_pre", lambda *_: split))
+        runpy.run_path(str(converter), run_name="__main__")
 
 
 def _quantized(original: Path, target: Path, ftype: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -137,41 +180,34 @@ def _quantized(original: Path, target: Path, ftype: str, result: dict[str, Any])
     return {"metadata": changed, "order": [places[tensor.name] for tensor in reader.tensors]}
 
 
-def _own_dtype(
-    converter: Path, folder: Path, target: Path, kind: str, dtype: str, tensors: dict[str, Any]
-) -> dict[str, Any]:
+def _own_dtype(converter: Path, job: Job, target: Path, tensors: Mapping[str, Any]) -> dict[str, Any]:
     """Where converting to the checkpoint's own dtype differs from converting to f32 and quantizing to that dtype."""
-    if dtype == "f32":
+    if job.dtype == "f32":
         return {}
-    _convert(converter, folder, target, dtype, kind)
+    _convert(converter, job, target, job.dtype)
     differing: dict[str, Any] = {}
     for tensor in _read(target).tensors:
-        name, digest = tensor.tensor_type.name, sha256(tensor.data)
-        if tensors[tensor.name]["types"].get(dtype.upper()) != name or tensors[tensor.name]["sha256"][name] != digest:
+        name, digest, entry = tensor.tensor_type.name, sha256(tensor.data), tensors[tensor.name]
+        if entry["types"].get(job.dtype.upper()) != name or entry["sha256"][name] != digest:
             differing[tensor.name] = [name, digest]
     target.unlink()
-    return {"outtype": dtype, "differing": differing}
+    return {"outtype": job.dtype, "differing": differing}
 
 
-def _with_logits(
-    result: dict[str, Any], folder: Path, original: Path, case: str
-) -> tuple[dict[str, Any], dict[str, F32]]:
-    """Add transformers' logits, and how far llama.cpp's of the official file are from them."""
-    if CASES[case]["kind"].startswith(WITHOUT_LOGITS):
-        return result, {}
-    long = "longrope" in str(KINDS[CASES[case]["kind"]].config())
-    result |= {"tokens": text(N_SHORT), "top1": [], "llama_cpp_error": {}}
+def _add_logits(result: dict[str, Any], job: Job, original: Path) -> None:
+    """Add transformers' predictions, and how far llama.cpp's logits of the official file are from transformers'."""
     rows = {}
-    for name, n in ((case, N_SHORT), (f"{case}-long", N_LONG))[: 2 if long else 1]:
-        reference = _transformers_logits(folder, text(n))
-        found = llama_logits(original, text(n))
-        error = np.abs(found - reference).max() / np.abs(reference).max()
+    for name, n in job.texts.items():
+        reference = _transformers_logits(job.folder, text(n))
+        error = np.abs(llama_logits(original, text(n)) - reference).max() / np.abs(reference).max()
         print(f"  llama.cpp's logits differ by {error:.1e} of the largest", flush=True)
-        result["llama_cpp_error"][name] = float(f"{error:.1e}")
-        if name == case:
-            result["top1"] = reference.argmax(axis=1).tolist()
-        rows[name] = rounded(reference[-N_ROWS:])
-    return result, rows
+        result.setdefault("llama_cpp_error", {})[name] = float(f"{error:.1e}")
+        if name == job.case:
+            result |= {"tokens": text(n), "top1": reference.argmax(axis=1).tolist()}
+        if job.arguments:  # the real model's would be larger than all others together
+            rows[name] = rounded(reference[-N_ROWS:])
+    logits = (dict(np.load(LOGITS)) if LOGITS.exists() else {}) | rows
+    np.savez_compressed(LOGITS, **dict(sorted(logits.items())))
 
 
 def _transformers_logits(folder: Path, tokens: list[int]) -> F32:

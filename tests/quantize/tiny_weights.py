@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,9 +80,16 @@ def encode(values: F32, dtype: Dtype) -> bytes:
     return bytes(rounded.astype("<u2").data)
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Weights], dtype: Dtype, seed: int) -> int:
+def write_safetensors(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], values: Callable[[str], F32], dtype: Dtype
+) -> int:
     """Write one file as the safetensors library does: names sorted, the header padded to 8 bytes.
 
+    Args:
+        path: the file.
+        shapes: of the tensors, by name.
+        values: gives a tensor's values; called once for each, in the file's order.
+        dtype: of all.
     Returns:
         bytes of tensor data in it.
     Source: the format's description in the README of huggingface/safetensors.
@@ -90,8 +97,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Weights], dtype: Dtype, 
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     size = {"bf16": 2, "f16": 2, "f32": 4}[dtype]
     offset = 0
-    for name in sorted(tensors):
-        shape = tensors[name].shape
+    for name, shape in sorted(shapes.items()):
         end = offset + size * int(np.prod(shape))
         header[name] = {"dtype": dtype.upper(), "shape": list(shape), "data_offsets": [offset, end]}
         offset = end
@@ -99,15 +105,20 @@ def write_safetensors(path: Path, tensors: Mapping[str, Weights], dtype: Dtype, 
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for name in sorted(tensors):
-            file.write(encode(draw(name, tensors[name], seed), dtype))
+        for name in sorted(shapes):
+            file.write(encode(values(name), dtype))
     return offset
 
 
 def write_shards(folder: Path, tensors: Mapping[str, Weights], dtype: Dtype, seed: int, shards: int) -> None:
-    """Write the weights as one file, or as several with their index. Every file gets about as many tensors."""
+    """Write random weights as one file, or as several with their index. Every file gets about as many tensors."""
+
+    def write(file: str, names: Iterable[str]) -> int:
+        shapes = {name: tensors[name].shape for name in names}
+        return write_safetensors(folder / file, shapes, lambda name: draw(name, tensors[name], seed), dtype)
+
     if shards == 1:
-        write_safetensors(folder / "model.safetensors", tensors, dtype, seed)
+        write("model.safetensors", tensors)
         return
     names = list(tensors)
     weight_map = {}
@@ -115,7 +126,7 @@ def write_shards(folder: Path, tensors: Mapping[str, Weights], dtype: Dtype, see
     for shard in range(shards):
         part = names[shard * len(names) // shards : (shard + 1) * len(names) // shards]
         file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
-        total += write_safetensors(folder / file, {name: tensors[name] for name in part}, dtype, seed)
+        total += write(file, part)
         weight_map.update(dict.fromkeys(part, file))
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

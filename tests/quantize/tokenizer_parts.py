@@ -61,6 +61,19 @@ def begin_with(text: str, index: int) -> dict[str, Any]:
     }
 
 
+def pre_tokenizer(split: str) -> dict[str, Any]:
+    """How a family cuts text; `split` is a key of PRE_TOKENIZER_NAME."""
+    if split == "phi2":
+        return byte_level(use_regex=True)
+    if split == "smollm":
+        return {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level(use_regex=True)],
+        }
+    step = {"type": "Split", "pattern": {"Regex": SPLITS[split]}, "behavior": "Isolated", "invert": False}
+    return {"type": "Sequence", "pretokenizers": [step, byte_level(use_regex=False)]}
+
+
 def write_bpe(
     folder: Path,
     split: str,
@@ -93,7 +106,7 @@ def write_bpe(
         folder,
         added_tokens=numbered(added, range(0 if first else N_BPE, N_BPE + len(added))),
         normalizer=normalizer,
-        pre_tokenizer=_pre_tokenizer(split),
+        pre_tokenizer=pre_tokenizer(split),
         post_processor=post_processor or byte_level(use_regex=True),
         decoder=byte_level(use_regex=True),
         model=model,
@@ -162,15 +175,3 @@ def read_fixture(name: str) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON as Hugging Face's libraries do."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _pre_tokenizer(split: str) -> dict[str, Any]:
-    if split == "phi2":
-        return byte_level(use_regex=True)
-    if split == "smollm":
-        return {
-            "type": "Sequence",
-            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level(use_regex=True)],
-        }
-    step = {"type": "Split", "pattern": {"Regex": SPLITS[split]}, "behavior": "Isolated", "invert": False}
-    return {"type": "Sequence", "pretokenizers": [step, byte_level(use_regex=False)]}
