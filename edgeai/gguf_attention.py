@@ -60,6 +60,7 @@ def check_attention(keys: Keys, n_layer: int) -> None:
         keys.fail(
             "attention.head_count", max(heads), f"heads of together at most {MAX_WIDTH:,} columns, not {widest:,}"
         )
+    _check_sections(keys, k_dim)
     _check_latent(keys, "", k_dim, v_dim)
     _check_latent(keys, "_swa", k_swa, v_swa)
     if keys.header.architecture in _PLAIN_WIDTHS and (k_dim, v_dim) == (k_swa, v_swa):
@@ -140,8 +141,15 @@ def _check_scaling(keys: Keys) -> None:
     scaling = keys.header["rope.scaling.type"]
     if scaling is not None and scaling not in _ROPE_SCALING:
         keys.fail("rope.scaling.type", scaling, f"one of {', '.join(_ROPE_SCALING)}")
+
+
+def _check_sections(keys: Keys, k_dim: int) -> None:
+    """Angles for time, height and width: they are counted modulo the sum of these."""
     sections = keys.header["rope.dimension_sections"]
     if sections is not None and not all_counts(sections, 4):
         keys.fail("rope.dimension_sections", sections, "up to four numbers")
     if keys.header.architecture in _SECTIONS and not any((sections or ())[:3]):
-        keys.fail("rope.dimension_sections", sections, "numbers that are not all 0: angles are counted by their sum")
+        keys.fail("rope.dimension_sections", sections, "numbers that are not all 0")
+    n_rot = keys.header["rope.dimension_count"] or k_dim
+    if sum(sections or ()) > n_rot:
+        keys.fail("rope.dimension_sections", sections, f"together at most the rope.dimension_count {n_rot}")
