@@ -10,6 +10,7 @@ from edgeai.gguf_keys import MAX_WIDTH, Keys, all_counts
 
 _ROPE_SCALING = ("none", "linear", "yarn", "longrope")
 _SECTIONS = ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "qwen3tts")
+_MAY_HAVE_SECTIONS = ("glm4", "glm4moe", "hunyuan_vl", "bailingmoe3")
 _LATENT = ("deepseek2", "deepseek32", "dots3note", "glm-dsa", "hy_v4", "minicpm3", "mistral4", "plm")
 _OWN_V = ("glm5-next", "kimi-k3")  # they take V's width from the rank
 _HEADLESS = ("mamba", "rwkv", "arwkv")  # recurrent architectures, by the start of their names
@@ -148,8 +149,9 @@ def _check_sections(keys: Keys, k_dim: int) -> None:
     sections = keys.header["rope.dimension_sections"]
     if sections is not None and not all_counts(sections, 4):
         keys.fail("rope.dimension_sections", sections, "up to four numbers")
-    if keys.header.architecture in _SECTIONS and not any((sections or ())[:3]):
+    architecture = keys.header.architecture
+    if architecture in _SECTIONS and not any((sections or ())[:3]):
         keys.fail("rope.dimension_sections", sections, "numbers that are not all 0")
     n_rot = keys.header["rope.dimension_count"] or k_dim
-    if sum(sections or ()) > n_rot:
+    if architecture in (*_SECTIONS, *_MAY_HAVE_SECTIONS) and sum(sections or ()) > n_rot:
         keys.fail("rope.dimension_sections", sections, f"together at most the rope.dimension_count {n_rot}")

@@ -106,7 +106,7 @@ ATTENTION: Rules = [
     (number("llama.attention.key_length_mla", 32), "llama.attention.value_length_mla = 0"),
     (number("llama.attention.kv_lora_rank", 8), "llama.rope.dimension_count = 32, expected less than"),
     (numbers("llama.rope.dimension_sections", 0, 0, 0, 0), None),
-    (numbers("llama.rope.dimension_sections", 16, 16, 1, 0), "together at most the rope.dimension_count 32"),
+    (as_family("glm4", numbers("glm4.rope.dimension_sections", 16, 16, 1, 0)), "the rope.dimension_count 32"),
     (as_family("qwen2vl", numbers("qwen2vl.rope.dimension_sections", 0, 0, 0, 0)), "qwen2vl.rope.dimension_sections"),
     (as_family("gemma", number("gemma.attention.value_length", 64)), "gemma.attention.value_length = 64"),
     (as_family("deepseek2"), "deepseek2.attention.kv_lora_rank = None"),
