@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 from gguf import GGUFWriter
 
+from edgeai.backends.llama_native import bindings
 from quantize.base import Meta
-
-_SILENT = llama_cpp.llama_log_callback(lambda *_: None)
 
 
 def write_vocabulary(path: Path, keys: Sequence[Meta]) -> None:
@@ -29,7 +26,7 @@ def write_vocabulary(path: Path, keys: Sequence[Meta]) -> None:
 @contextmanager
 def loaded(path: Path) -> Iterator[Any]:
     """llama.cpp's vocabulary of a file."""
-    llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p(0))
+    llama_cpp = bindings()
     params = llama_cpp.llama_model_default_params()
     params.vocab_only = True
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
@@ -49,6 +46,7 @@ def tokenize(vocab: Any, text: str, *, special: bool = True) -> list[int]:
         text: any text.
         special: whether the tokens that belong around a text are added, and those in it found.
     """
+    llama_cpp = bindings()
     data = text.encode()
     ids = (llama_cpp.llama_token * (len(data) + 8))()
     n = llama_cpp.llama_tokenize(vocab, data, len(data), ids, len(ids), special, special)

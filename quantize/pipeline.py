@@ -1,0 +1,214 @@
+"""From a checkpoint to an artifact, in one pass: each tensor is read, transformed, encoded and written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from gguf import GGUFValueType
+
+from edgeai.errors import QuantizeError
+from edgeai.machine import usable_cores
+from quantize.base import F32, Meta, Tensor
+from quantize.checkpoint import Checkpoint
+from quantize.families import family_of
+from quantize.families.general import general_metadata
+from quantize.ftypes import FTYPES, check_ftype
+from quantize.ggml import Bytes, NotFiniteError, OutOfRangeError, encode, needs_imatrix
+from quantize.gguf_source import read_gguf
+from quantize.imatrix import Imatrix, read_imatrix
+from quantize.plan import Planned, TypeChoices, plan
+from quantize.vocab import vocabulary
+from quantize.writer import check_room, write_gguf
+
+_QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION of ggml.h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to quantize.
+
+    Attributes:
+        ftype: the mix of types, a name of `quantize.ftypes.FTYPES`.
+        tensor_types: regular expressions of tensor names, and their types.
+        output_type: the type of output.weight.
+        token_embd_type: the type of token_embd.weight.
+        imatrix: a file with an importance matrix.
+        n_threads: threads; None takes the cores.
+        allow_requantize: take a GGUF that is quantized already, which loses more.
+        allow_nan: let NaN and infinity through.
+        force: replace an artifact that exists.
+    """
+
+    ftype: str = "Q4_K_M"
+    tensor_types: tuple[tuple[str, str], ...] = ()
+    output_type: str | None = None
+    token_embd_type: str | None = None
+    imatrix: Path | None = None
+    n_threads: int | None = None
+    allow_requantize: bool = False
+    allow_nan: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been written. `tensor` is the one that was written last."""
+
+    tensor: str
+    n_done_bytes: int
+    n_total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is to be quantized: its metadata and its tensors."""
+
+    metadata: list[Meta]
+    tensors: list[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that was made.
+
+    Attributes:
+        path: the file.
+        ftype: its mix.
+        size_bytes: its size.
+        n_params: parameters.
+        seconds: how long it took.
+        planned: its tensors.
+    """
+
+    path: Path
+    ftype: str
+    size_bytes: int
+    n_params: int
+    seconds: float
+    planned: list[Planned] = field(repr=False)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits of all tensors for each parameter."""
+        return 8 * sum(item.n_bytes for item in self.planned) / max(self.n_params, 1)
+
+
+def open_model(source: str | os.PathLike[str], *, allow_requantize: bool = False) -> Model:
+    """A Hugging Face folder or a GGUF file.
+
+    Raises:
+        CheckpointError: it is incomplete, damaged or hostile.
+        UnsupportedArchitectureError: its architecture is not known.
+        ModelFormatError: it is a damaged GGUF file.
+        QuantizeError: it is quantized already.
+    """
+    path = Path(source).expanduser()
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return Model(*read_gguf(path, allow_requantize=allow_requantize))
+    checkpoint = Checkpoint.open(path)
+    family = family_of(checkpoint.config)
+    tensors = family.tensors(checkpoint)
+    metadata = [
+        *general_metadata(checkpoint, family.arch, tensors),
+        *family.metadata(checkpoint),
+        *vocabulary(checkpoint, family.arch),
+    ]
+    return Model(list({meta.key: meta for meta in metadata}.values()), tensors)
+
+
+def quantize(
+    source: str | os.PathLike[str],
+    out_path: str | os.PathLike[str],
+    options: Options | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Artifact:
+    """Quantize a checkpoint.
+
+    Args:
+        source: a Hugging Face folder, or a GGUF file of a float type.
+        out_path: the artifact's file.
+        options: how.
+        progress: told after each tensor.
+    Raises:
+        QuantizeError: see its subclasses; nothing half-written is left.
+        OSError: the disk is full or cannot be written.
+    """
+    options = options or Options()
+    started = time.perf_counter()
+    target = Path(out_path).expanduser().absolute()
+    if target.exists() and not options.force:
+        raise QuantizeError(f"{target} exists: choose another name with --out, or replace it with --force")
+    model = open_model(source, allow_requantize=options.allow_requantize)
+    planned = plan_model(model, options)
+    check_room(target, planned)
+    imatrix = read_imatrix(options.imatrix) if options.imatrix else None
+    total, done = sum(item.n_bytes for item in planned), 0
+
+    def report(item: Planned) -> None:
+        nonlocal done
+        done += item.n_bytes
+        if progress is not None:
+            progress(Progress(item.tensor.name, done, total))
+
+    metadata = final_metadata(model.metadata, options, imatrix)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_gguf(target, metadata, planned, _encoded(planned, options, imatrix), report)
+    n_params = sum(tensor.n_elements for tensor in model.tensors)
+    seconds = time.perf_counter() - started
+    return Artifact(target, check_ftype(options.ftype), target.stat().st_size, n_params, seconds, planned)
+
+
+def plan_model(model: Model, options: Options) -> list[Planned]:
+    """The types of a model's tensors."""
+    return plan(
+        model.metadata,
+        model.tensors,
+        TypeChoices(
+            ftype=check_ftype(options.ftype),
+            output=options.output_type,
+            token_embd=options.token_embd_type,
+            by_pattern=options.tensor_types,
+            has_imatrix=options.imatrix is not None,
+        ),
+    )
+
+
+def final_metadata(metadata: Sequence[Meta], options: Options, imatrix: Imatrix | None) -> list[Meta]:
+    """The keys of the artifact: those of the model, and at their end what llama.cpp's quantizer adds."""
+    added = [
+        Meta("general.quantization_version", _QUANTIZATION_VERSION, GGUFValueType.UINT32),
+        Meta("general.file_type", FTYPES[check_ftype(options.ftype)], GGUFValueType.UINT32),
+    ]
+    if imatrix is not None and options.imatrix is not None:
+        added += imatrix.metadata(str(options.imatrix))
+    names = {meta.key for meta in added}
+    return [*(meta for meta in metadata if meta.key not in names), *added]
+
+
+def _encoded(planned: Sequence[Planned], options: Options, imatrix: Imatrix | None) -> Iterator[Bytes]:
+    importance = imatrix.importance() if imatrix is not None else {}
+    n_threads = options.n_threads or usable_cores()
+    for item in planned:
+        yield _encode(item, importance.get(item.tensor.name), n_threads, check=not options.allow_nan)
+
+
+def _encode(item: Planned, importance: F32 | None, n_threads: int, *, check: bool) -> Bytes:
+    name, n_cols = item.tensor.name, (item.tensor.shape or (1,))[-1]
+    rows = np.ascontiguousarray(item.tensor.read(), dtype=np.float32).reshape(-1, n_cols)
+    if importance is None and needs_imatrix(item.qtype):
+        raise QuantizeError(
+            f"{name} cannot become {item.qtype} without an importance matrix: give one with --imatrix, or --calibrate"
+        )
+    if importance is not None and importance.shape != (n_cols,):
+        raise QuantizeError(f"the importance matrix has {importance.size:,} numbers for {name}, expected {n_cols:,}")
+    try:
+        return encode(rows, item.qtype, importance, n_threads=n_threads, check=check).reshape(-1)
+    except NotFiniteError as exc:
+        raise QuantizeError(f"{name}: {exc}: mend the checkpoint, or let it through with --allow-nan") from exc
+    except OutOfRangeError as exc:
+        raise QuantizeError(f"{name}: {exc}: choose another type with --tensor-type") from exc
