@@ -46,15 +46,18 @@ from tests.quantize.oracles import (
 )
 from tests.quantize.tiny_checkpoints import CASES, KINDS, case_checkpoint
 from tests.quantize.tiny_weights import F32
-from tests.quantize.tokenizer_parts import PRE_TOKENIZER_NAME
+from tests.quantize.tokenizer_parts import FIXTURES, PRE_TOKENIZER_NAME
 
+CORPUS = FIXTURES / "corpus.txt"
 FTYPES = (
     *("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K"),
     *("IQ4_NL", "IQ4_XS", "IQ3_S", "MXFP4_MOE", "Q4_0+imatrix", "Q4_K_M+imatrix", "IQ4_NL+imatrix", "IQ2_XXS+imatrix"),
 )
 FEW_FTYPES = ("F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M")  # of PLaMo 13B, whose layer is as large as the real one's
 REAL_FTYPES = (*FEW_FTYPES, "Q5_K_M", "IQ4_NL")
+AGREEMENT = ("F16", "Q8_0")  # whose logits are compared with transformers'
 N_ROWS = 3
+N_REAL = 500  # tokens of the corpus, mostly English
 # transformers has no class for PLaMo, and refuses the older spelling of Phi-3's rope; its weights are those of phi3.5
 WITHOUT_LOGITS = ("plamo", "phi3-su")
 
@@ -69,7 +72,7 @@ class Job:
         dtype: of its weights.
         split: llama.cpp's name of how it cuts text; None leaves that to the converter.
         ftypes: to quantize to.
-        texts: lengths of the texts to run through it, tokens, by the name of their logits.
+        texts: tokens to run through it, by the name of their logits.
         arguments: of `tiny_checkpoint`.
     """
 
@@ -78,7 +81,7 @@ class Job:
     dtype: str
     split: str | None
     ftypes: Sequence[str]
-    texts: Mapping[str, int]
+    texts: Mapping[str, list[int]]
     arguments: Mapping[str, Any]
 
 
@@ -104,9 +107,9 @@ def _tiny(case: str, temporary: Path) -> Job:
     arguments = CASES[case]
     kind = KINDS[arguments["kind"]]
     split = PRE_TOKENIZER_NAME.get(kind.tokenizer.removesuffix("-named-templates"))
-    texts = {} if arguments["kind"].startswith(WITHOUT_LOGITS) else {case: N_SHORT}
+    texts = {} if arguments["kind"].startswith(WITHOUT_LOGITS) else {case: text(N_SHORT)}
     if texts and "longrope" in str(kind.config()):
-        texts[f"{case}-long"] = N_LONG
+        texts[f"{case}-long"] = text(N_LONG)
     ftypes = FEW_FTYPES if arguments["kind"] == "plamo" else FTYPES
     folder = case_checkpoint(temporary, case)
     return Job(case, folder, arguments.get("dtype", "bf16"), split, ftypes, texts, arguments)
@@ -117,7 +120,9 @@ def _real(gguf: Path, temporary: Path) -> Job:
 
     folder = smollm2.smollm2_checkpoint(gguf, temporary / smollm2.SMOLLM2_FOLDER)
     case = smollm2.SMOLLM2_CASE
-    return Job(case, folder, "bf16", None, REAL_FTYPES, {case: N_SHORT}, {})
+    transformers: Any = importlib.import_module("transformers")
+    tokens = transformers.AutoTokenizer.from_pretrained(folder)(CORPUS.read_text(encoding="utf-8")).input_ids
+    return Job(case, folder, "bf16", None, REAL_FTYPES, {case: tokens[:N_REAL]}, {})
 
 
 def _make(converter: Path, temporary: Path, job: Job) -> None:
@@ -195,17 +200,25 @@ def _own_dtype(converter: Path, job: Job, target: Path, tensors: Mapping[str, An
 
 
 def _add_logits(result: dict[str, Any], job: Job, original: Path) -> None:
-    """Add transformers' predictions, and how far llama.cpp's logits of the official file are from transformers'."""
+    """Add transformers' predictions, and how far llama.cpp's logits of the official files are from transformers'."""
     rows = {}
-    for name, n in job.texts.items():
-        reference = _transformers_logits(job.folder, text(n))
-        error = np.abs(llama_logits(original, text(n)) - reference).max() / np.abs(reference).max()
-        print(f"  llama.cpp's logits differ by {error:.1e} of the largest", flush=True)
-        result.setdefault("llama_cpp_error", {})[name] = float(f"{error:.1e}")
-        if name == job.case:
-            result |= {"tokens": text(n), "top1": reference.argmax(axis=1).tolist()}
+    for name, tokens in job.texts.items():
+        reference = _transformers_logits(job.folder, tokens)
         if job.arguments:  # the real model's would be larger than all others together
             rows[name] = rounded(reference[-N_ROWS:])
+        found = {"F32": llama_logits(original, tokens)}
+        for ftype in AGREEMENT:
+            quantize_file(original, original.with_name("agreement.gguf"), ftype)
+            found[ftype] = llama_logits(original.with_name("agreement.gguf"), tokens)
+        size = np.abs(reference).max()
+        errors = {ftype: float(f"{np.abs(values - reference).max() / size:.1e}") for ftype, values in found.items()}
+        print(f"  llama.cpp's logits differ by {errors} of the largest", flush=True)
+        result.setdefault("llama_cpp_error", {})[name] = errors
+        if name == job.case:
+            top1, best = reference.argmax(axis=1), np.sort(reference, axis=1)
+            margins = ((best[:, -1] - best[:, -2]) / size).round(4)
+            same = {ftype: int((values.argmax(axis=1) == top1).sum()) for ftype, values in found.items()}
+            result |= {"tokens": tokens, "top1": top1.tolist(), "margins": margins.tolist(), "llama_cpp_same": same}
     logits = (dict(np.load(LOGITS)) if LOGITS.exists() else {}) | rows
     np.savez_compressed(LOGITS, **dict(sorted(logits.items())))
 

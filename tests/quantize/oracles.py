@@ -10,8 +10,10 @@
   of the file's tensors one by one;
 - `converter`: what the official converter itself gave for the checkpoint's own dtype, where it differs from
   `llama_model_quantize` on the f32 file;
-- `tokens`, `top1`: a text and the most probable next token at each place, by transformers, and `llama_cpp_error`: how
-  far llama.cpp's logits of the official f32 file are from transformers', relative to their size.
+- `tokens`, `top1`, `margins`: a text, the most probable next token at each place by transformers, and how far it is
+  ahead of the second, relative to the largest logit. `llama_cpp_error` and `llama_cpp_same`: how far llama.cpp's logits
+  of the official files are from transformers', by the same measure, and at how many places the most probable token is
+  the same. A random model has no convictions: at Q8_0 it changes its mind where a margin is small.
 
 An ftype that ends in "+imatrix" was quantized with `importance`. Bytes of quantized types were made on x86-64: a
 compiler that contracts multiplications and additions may round them otherwise, so compare them elsewhere with what
