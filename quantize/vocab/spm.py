@@ -15,6 +15,7 @@ from quantize.vocab.spm_json import pieces_of_json
 MODEL_FILE = "tokenizer.model"
 _ADDED_SCORE = -1000.0
 _NO_SCORE = -10000.0
+_BYTE_TEXTS = frozenset(f"<0x{byte:02X}>" for byte in range(256))
 _ADDED_FILE = "added_tokens.json"
 # a user's symbol is found as such only where a file of added tokens names it
 _TYPES = {
@@ -75,11 +76,22 @@ def spm_keys(files: TokenizerFiles, *, as_phi3: bool = False) -> list[Meta]:
                 change.id,
                 f"below config.json's vocab_size, {n_vocab:,}",
             )
+    _check_bytes(source, tokens, types)
     return [
         Meta("tokenizer.ggml.model", "llama", GGUFValueType.STRING),
         Meta("tokenizer.ggml.pre", "default", GGUFValueType.STRING),
         *token_list(source, tokens, types, scores),
     ]
+
+
+def _check_bytes(file: str, tokens: Sequence[str], types: Sequence[TokenType]) -> None:
+    """What llama.cpp ends the process on: a character that has no token, and a byte's token that names no byte."""
+    missing = sorted(_BYTE_TEXTS - set(tokens))
+    if missing:
+        raise broken(file, "the vocabulary", f"without {missing[0]}", "a token for each byte, <0x00> to <0xFF>")
+    for index, (text, kind) in enumerate(zip(tokens, types, strict=True)):
+        if kind is TokenType.BYTE and text not in _BYTE_TEXTS:
+            raise broken(file, f"token {index:,}, of the type BYTE,", text, "<0x00> to <0xFF>")
 
 
 def _changes(files: TokenizerFiles, *, as_phi3: bool, source: str) -> Iterator[_Change]:

@@ -61,4 +61,4 @@ def change(path: Path, name: str, how: Callable[[Any], Any]) -> None:
     file = path / name
     value = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     changed = how(value)
-    file.write_text(json.dumps(value if changed is None else changed, ensure_ascii=False), encoding="utf-8")
+    file.write_text(json.dumps(value if changed is None else changed), encoding="utf-8")
