@@ -1,4 +1,5 @@
-"""Writes `oracle/vocabulary_edges.json`: what the official converter makes of the tokenizer files of `vocab.edges`.
+"""Writes `oracle/vocabulary_edges.json`: what the official converter makes of the tokenizer files of `vocab.edges`,
+and `oracle/pre_tokenizers.json`: the text it knows pre-tokenizers by, and their hashes.
 
 Run by hand, from the repository's root, in an environment with torch, transformers and sentencepiece, with the
 converter out of llama-cpp-python's own source distribution:
@@ -11,9 +12,12 @@ As in `make_oracle`, the name of the split is put into its mouth, for it knows r
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
+import inspect
 import json
 import logging
+import re
 import sys
 import tempfile
 import warnings
@@ -42,6 +46,8 @@ def main() -> None:
             results[name] = official_keys(Path(temporary) / name, ARCHITECTURES[edge.arch], pre)
     lines = json.dumps(results, ensure_ascii=False, separators=(",", ":")).replace("},", "},\n")
     ORACLE.write_text(lines + "\n", encoding="utf-8")
+    known = json.dumps(official_pre_tokenizers(), ensure_ascii=False, indent=0)
+    ORACLE.with_name("pre_tokenizers.json").write_text(known + "\n", encoding="utf-8")
 
 
 def official_keys(folder: Path, architecture: str, pre: str) -> dict[str, Any]:
@@ -72,6 +78,16 @@ def official_keys(folder: Path, architecture: str, pre: str) -> dict[str, Any]:
                 item = (entry.sub_type or gguf.GGUFValueType.get_type(value[0])).name
             keys[key] = recorded(entry.type.name, value, item)
     return keys
+
+
+def official_pre_tokenizers() -> dict[str, Any]:
+    """The text whose tokens the converter hashes, and the names by hash."""
+    base: Any = importlib.import_module("conversion.base")
+    source = inspect.getsource(base.TextModel.get_vocab_base_pre)
+    text = re.search(r"chktxt = (.*)", source)
+    assert text
+    names = re.findall(r'chkhsh == "(\w+)":\s+(?:#.*\s+)*res = "(.+?)"', source)
+    return {"text": ast.literal_eval(text[1]), "names": dict(names)}
 
 
 if __name__ == "__main__":
