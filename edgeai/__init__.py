@@ -14,6 +14,7 @@ import os
 
 from edgeai.errors import (
     ChatTemplateError,
+    CheckpointError,
     ContextOverflowError,
     EdgeAIError,
     EngineCrashedError,
@@ -26,8 +27,11 @@ from edgeai.errors import (
     OfflineError,
     OptionError,
     PullError,
+    QuantizeError,
     SchemaError,
     SessionClosedError,
+    UnsupportedArchitectureError,
+    UnsupportedBitsError,
     UnsupportedModalityError,
 )
 from edgeai.messages import Message, ToolCall
@@ -46,6 +50,7 @@ if os.environ.get("EDGEAI_OFFLINE") == "1":
 
 __all__ = [
     "ChatTemplateError",
+    "CheckpointError",
     "ContextOverflowError",
     "EdgeAIError",
     "EngineCrashedError",
@@ -60,6 +65,7 @@ __all__ = [
     "OfflineError",
     "OptionError",
     "PullError",
+    "QuantizeError",
     "Response",
     "SamplingOptions",
     "SchemaError",
@@ -67,6 +73,8 @@ __all__ = [
     "SessionClosedError",
     "Timings",
     "ToolCall",
+    "UnsupportedArchitectureError",
+    "UnsupportedBitsError",
     "UnsupportedModalityError",
     "Usage",
     "__version__",

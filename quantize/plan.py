@@ -23,7 +23,7 @@ from edgeai.errors import ModelError, QuantizeError
 from edgeai.gguf_header import read_header
 from edgeai.gguf_types import TENSOR_TYPES
 from quantize.base import Meta, Tensor
-from quantize.ftypes import FTYPES
+from quantize.ftypes import FTYPES, usual_type
 from quantize.ggml import TYPE_IDS, row_bytes
 
 _TENSOR = re.compile(r"^\[ *\d+/ *\d+\] +(\S+) +- \[")
@@ -75,7 +75,7 @@ def plan(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoic
     """
     types = _ask(metadata, tensors, choices)
     by_name = {tensor.name: tensor for tensor in tensors}
-    usual = _usual_type(types)
+    usual = usual_type(choices.ftype)
     return [_planned(by_name[name], qtype, usual, choices) for name, qtype in types.items()]
 
 
@@ -105,12 +105,6 @@ def _why(tensor: Tensor, qtype: str, usual: str, choices: TypeChoices) -> str:
 def _bits(qtype: str) -> float:
     kind = TENSOR_TYPES[TYPE_IDS[qtype]]
     return kind.block_bytes / kind.block_size
-
-
-def _usual_type(types: dict[str, str]) -> str:
-    """The type that most matrices have, without the fallbacks where there is any choice."""
-    matrices = [qtype for qtype in types.values() if qtype != "F32"] or ["F32"]
-    return max(set(matrices), key=matrices.count)
 
 
 def _ask(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoices) -> dict[str, str]:

@@ -1,0 +1,33 @@
+"""Names of artifacts, by the GGUF naming convention: `SmolLM2-135M-Instruct-Q4_K_M.gguf`.
+
+Source: docs/gguf.md of ggml-org/ggml; `gguf.naming_convention`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from gguf import naming_convention
+
+from quantize.base import Meta
+
+_KEYS = ("name", "basename", "finetune", "version", "size_label")
+_UNFIT = re.compile(r"[^\w.+()-]+", re.ASCII)
+
+
+def artifact_name(metadata: Sequence[Meta], source: Path, ftype: str) -> str:
+    """The name of an artifact's file; what the metadata says is hostile, and no folder."""
+    found = {meta.key: str(meta.value) for meta in metadata}
+    values = {key: found.get(f"general.{key}") for key in _KEYS}
+    name = naming_convention(
+        values["name"] or source.resolve().stem,
+        values["basename"],
+        values["finetune"],
+        values["version"],
+        values["size_label"],
+        ftype,
+    )
+    fit = _UNFIT.sub("-", name).strip("-.")[:200]
+    return f"{fit or f'model-{ftype}'}.gguf"

@@ -1,0 +1,139 @@
+"""The `quantize` command, as people type it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from gguf import GGUFReader
+
+from edgeai import Session
+from quantize.cli import main
+from quantize.ftypes import FTYPES, usual_type
+from quantize.ggml import ENCODED_TYPES
+from quantize.naming import artifact_name
+from quantize.pipeline import open_model
+from tests.quantize.tiny_checkpoints import case_checkpoint
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return case_checkpoint(tmp_path, "llama")
+
+
+def test_four_bits_go_into_the_folder_by_the_conventions_name(folder: Path, capsys: Capture) -> None:
+    assert main(["--bits", "4", str(folder)]) == 0
+    (artifact,) = folder.glob("*.gguf")
+    assert artifact.name.endswith("-Q4_K_M.gguf")
+    told = capsys.readouterr().out
+    assert f"edgeai chat --model {artifact}" in told
+    assert "bits per weight" in told
+    with Session(artifact, n_ctx=64, chat_template="plain") as session:
+        assert session.complete("Hello", max_tokens=3).usage.completion_tokens == 3
+
+
+def test_json_has_the_facts(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "a.gguf"
+    assert main(["--ftype", "q8_0", "-o", str(out), "--json", str(folder)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["path"] == str(out)
+    assert facts["ftype"] == "Q8_0"
+    assert facts["size_bytes"] == out.stat().st_size
+    assert facts["parameters"] == sum(int(tensor.n_elements) for tensor in GGUFReader(out).tensors)
+
+
+def test_a_dry_run_writes_nothing_and_says_why(folder: Path, capsys: Capture) -> None:
+    before = sorted(folder.iterdir())
+    assert main(["--dry-run", "--json", "--tensor-type", "ffn_up=Q8_0", str(folder)]) == 0
+    planned = {item["name"]: item for item in json.loads(capsys.readouterr().out)}
+    assert planned["blk.0.ffn_up.weight"]["type"] == "Q8_0"
+    assert planned["blk.0.ffn_up.weight"]["why"] == "asked for by pattern"
+    assert planned["output_norm.weight"]["type"] == "F32"
+    assert main(["--dry-run", str(folder)]) == 0
+    assert "bits per weight" in capsys.readouterr().out
+    assert sorted(folder.iterdir()) == before
+
+
+def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("The sea is wide and the wind is strong. " * 200, encoding="utf-8")
+    out = tmp_path / "out" / "a.gguf"
+    assert main(["--calibrate", str(text), "-o", str(out), "--json", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["ftype"] == "Q4_K_M"
+    assert sorted(path.name for path in out.parent.iterdir()) == ["a.gguf", "a.imatrix.gguf"]
+    assert "quantize.imatrix.file" in GGUFReader(out).fields
+    reference = tmp_path / "f16.gguf"
+    assert main(["--ftype", "F16", "-o", str(reference), str(folder)]) == 0
+    capsys.readouterr()
+    assert main(["report", str(out), str(reference), "--reference", str(reference), "--json"]) == 0
+    lossy, same = json.loads(capsys.readouterr().out)
+    assert lossy["size_bytes"] < same["size_bytes"]
+    assert lossy["bpw"] < same["bpw"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--bits", "3"], 1, "Q3_K_M"),
+        (["--ftype", "Q9"], 1, "expected one of"),
+        (["--bits", "4", "--ftype", "Q8_0"], 2, "not both"),
+        (["--tensor-type", "ffn"], 2, "PATTERN=TYPE"),
+        (["--tensor-type", "[=Q8_0"], 2, "regular expression"),
+        (["--output-tensor-type", "Q9"], 2, "no tensor type"),
+        (["--imatrix", "/no/such.gguf"], 1, "/no/such.gguf"),
+        (["--ftype", "IQ2_XXS"], 1, "importance matrix"),
+        (["--threads", "0"], 2, "threads"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(
+    arguments: list[str], code: int, words: str, folder: Path, capsys: Capture
+) -> None:
+    assert main([*arguments, str(folder)]) == code
+    told = capsys.readouterr().err
+    assert words in told
+    assert "Traceback" not in told
+    if code == 1:
+        assert told.startswith("error: ")
+        assert told.count("\n") == 1
+    assert not list(folder.glob("*.gguf"))
+
+
+def test_what_is_no_checkpoint(tmp_path: Path, capsys: Capture) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        assert main([str(path)]) == 1
+        assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_names_cannot_lead_elsewhere(folder: Path) -> None:
+    from dataclasses import replace
+
+    metadata = [
+        replace(meta, value="../../../etc/x y") if meta.key == "general.name" else meta
+        for meta in open_model(folder).metadata
+        if meta.key not in ("general.basename", "general.finetune")
+    ]
+    name = artifact_name(metadata, folder, "Q8_0")
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert name.endswith("-Q8_0.gguf")
+
+
+def test_every_mix_has_a_usual_type() -> None:
+    assert {usual_type(ftype) for ftype in FTYPES} <= set(ENCODED_TYPES)
+    assert usual_type("Q4_K_M") == usual_type("Q4_K_S") == "Q4_K"
+
+
+@pytest.mark.weights
+@pytest.mark.timeout(300)
+def test_the_real_model_at_four_bits_names_paris(smollm2_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "smollm2.gguf"
+    assert main(["--bits", "4", "-o", str(out), str(smollm2_folder)]) == 0
+    with Session(out, n_ctx=512) as session:
+        answers = [
+            session.complete("The capital of France is", temperature=0, max_tokens=8).text,
+            session.chat("What is the capital of France? Answer with one word.", temperature=0, max_tokens=30).text,
+        ]
+    assert any("Paris" in answer for answer in answers), answers
