@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 
 from gguf import GGUFValueType
 
-from edgeai.errors import CheckpointError
+from edgeai.errors import CheckpointError, QuantizeError
 from quantize.base import Checkpoint, Meta
 from quantize.vocab.files import AGAIN, TokenizerFiles
 from quantize.vocab.plamo import plamo_vocabulary
@@ -29,13 +29,14 @@ def vocabulary(checkpoint: Checkpoint, arch: str) -> list[Meta]:
     It differs from the official converter's where that one's is no use: a SentencePiece vocabulary without
     tokenizer.model gets scores by the order of its merges instead of -1000 throughout, and every family can have one;
     a byte-level BPE of unknown hash is recognised by its steps instead of being refused; special tokens' numbers
-    beyond the vocabulary are left out.
+    beyond the vocabulary are left out; and chat_template.jinja counts where there is no tokenizer_config.json, too.
 
     Args:
         checkpoint: the folder: tokenizer.model, tokenizer.json, tokenizer_config.json, …
         arch: llama.cpp's name of the family: "llama", "qwen3", "phi3", "gemma3", "plamo2" …
     Raises:
         CheckpointError: a file is missing, damaged, or holds a tokenizer that llama.cpp does not have.
+        QuantizeError: the package that reads a byte-level vocabulary is not installed.
     """
     if arch in ("plamo2", "plamo3"):
         return plamo_vocabulary(checkpoint, with_chat_template=arch == "plamo3")
@@ -80,8 +81,13 @@ def _spm_or_bpe(files: TokenizerFiles, arch: str) -> list[Meta]:
     byte_level = files.settings.get("tokenizer_class") == "GPT2Tokenizer" if arch == "phi3" else arch == "phi2"
     if not byte_level and (has_model or is_spm_json(files)):
         return spm_keys(files, as_phi3=arch == "phi3")
-    from quantize.vocab.bpe import bpe_keys  # imported here: a SentencePiece vocabulary does without its library
-
+    try:  # imported here: a SentencePiece vocabulary does without its library
+        from quantize.vocab.bpe import bpe_keys
+    except ModuleNotFoundError as exc:
+        raise QuantizeError(
+            f"{files.checkpoint.path}: a byte-level vocabulary needs the package {exc.name}, which is not installed; "
+            "run `pip install 'edgeai[quantize]'`"
+        ) from exc
     return bpe_keys(files, arch)
 
 
