@@ -24,13 +24,21 @@ recent_errors: collections.deque[str] = collections.deque(maxlen=4)
 """llama.cpp's last error lines: the reason for a failure that its API tells only as NULL."""
 
 
-@functools.cache
 def bindings() -> Any:
     """The module `llama_cpp.llama_cpp`, with logging sent to Python's.
+
+    The log is taken anew at each call: importing all of `llama_cpp` elsewhere in the process takes it away.
 
     Raises:
         ModelError: llama-cpp-python is missing or its library cannot be loaded.
     """
+    llama_cpp = _initialized()
+    llama_cpp.llama_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
+    return llama_cpp
+
+
+@functools.cache
+def _initialized() -> Any:
     llama_cpp = _import_bindings()
     llama_cpp.llama_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
