@@ -137,7 +137,8 @@ def decode(data: Bytes, qtype: str, n_cols: int, *, n_threads: int = 1) -> F32:
     Returns:
         float32 [n_rows, n_cols].
     """
-    if data.ndim != 2 or data.shape[1] != row_bytes(qtype, n_cols) or not data.flags.c_contiguous:
+    is_whole = qtype in ENCODED_TYPES and n_cols % tensor_type(qtype).block_size == 0
+    if data.ndim != 2 or not is_whole or data.shape[1] != row_bytes(qtype, n_cols) or not data.flags.c_contiguous:
         raise ValueError(f"{data.shape} bytes are not rows of {n_cols} elements of {qtype}")
     if qtype == "F32":
         return data.view(np.float32)
@@ -149,6 +150,11 @@ def decode(data: Bytes, qtype: str, n_cols: int, *, n_threads: int = 1) -> F32:
 
     _share_rows(decode_chunk, data.shape[0], n_cols, n_threads)
     return rows
+
+
+def is_valid(data: Bytes, qtype: str) -> bool:
+    """Whether encoded rows stand for finite numbers, as ggml_validate_row_data sees it."""
+    return bool(_library().ggml_validate_row_data(TYPE_IDS[qtype], data.ctypes.data, data.nbytes))
 
 
 def _check_call(rows: F32, qtype: str, imatrix: F32 | None) -> None:

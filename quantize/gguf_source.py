@@ -1,20 +1,40 @@
-"""A GGUF file of a float type as a source: its keys, and its tensors read when they are needed."""
+"""A GGUF file as a source: its keys, and its tensors read when they are needed.
+
+Tensors are read through a small buffer instead of a memory map: a file that becomes shorter meanwhile is an error and
+not a SIGBUS.
+"""
 
 from __future__ import annotations
 
-import functools
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from gguf import GGUFReader, GGUFValueType
 
-from edgeai.errors import QuantizeError
-from edgeai.gguf_header import read_header
+from edgeai.errors import CheckpointError, QuantizeError
+from edgeai.gguf_header import GGUFHeader, read_header
 from quantize.base import F32, Meta, Tensor
-from quantize.ggml import decode
+from quantize.ggml import ENCODED_TYPES, Bytes, decode
+from quantize.gguf_format import decode_metadata, tensor_bytes
 
-_FLOAT_TYPES = ("F32", "F16", "BF16")
+NUMBER_TYPES = ("F32", "F16", "BF16", "F64", "I8", "I16", "I32", "I64")
+"""The types that are not quantized."""
+
+
+@dataclass(frozen=True, slots=True)
+class GGUFTensor(Tensor):
+    """A tensor in a GGUF file; `dtype` is one of GGUF's types.
+
+    Attributes:
+        read_rows: its part from `start` to before `stop` along the first axis. float32 [stop - start, …]
+        read_encoded: the same as it is stored. uint8 [n_rows, row_bytes]
+    """
+
+    read_rows: Callable[[int, int], F32]
+    read_encoded: Callable[[int, int], Bytes]
 
 
 def read_gguf(path: Path, *, allow_requantize: bool) -> tuple[list[Meta], list[Tensor]]:
@@ -22,38 +42,98 @@ def read_gguf(path: Path, *, allow_requantize: bool) -> tuple[list[Meta], list[T
 
     Raises:
         ModelFormatError: it is damaged, or llama.cpp would crash on it.
-        QuantizeError: it is quantized already, and that is not allowed.
+        QuantizeError: it is quantized already and that is not allowed, or it is one of several parts.
     """
-    header = read_header(path)  # before a reader that believes what stands in the file
-    quantized = next((tensor for tensor in header.tensors if tensor.type not in _FLOAT_TYPES), None)
+    header = read_header(path)
+    _check(header, allow_requantize=allow_requantize)
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            head = file.read(header.tensors[0].offset if header.tensors else header.n_file_bytes)
+    except OSError as exc:
+        raise QuantizeError(f"{path}: cannot be read: {exc.strerror}; check its rights") from exc
+    tensors: list[Tensor] = []
+    for info in header.tensors:
+        reader = _Reader(path, info.name, info.shape[::-1], info.type, info.offset, status)
+        tensors.append(
+            GGUFTensor(info.name, reader.shape, info.type, reader.read, reader.read_rows, reader.read_encoded)
+        )
+    return decode_metadata(head), tensors
+
+
+def stored_type(tensor: Tensor) -> str:
+    """The type in the GGUF that llama.cpp's quantizer would start from: a checkpoint comes to it as float32."""
+    return tensor.dtype if isinstance(tensor, GGUFTensor) else "F32"
+
+
+def _check(header: GGUFHeader, *, allow_requantize: bool) -> None:
+    quantized = next((tensor for tensor in header.tensors if tensor.type not in NUMBER_TYPES), None)
     if quantized is not None and not allow_requantize:
         raise QuantizeError(
-            f"{path}: {quantized.name} is {quantized.type} already, and quantizing again loses more: "
+            f"{header.path}: {quantized.name} is {quantized.type} already, and quantizing again loses more: "
             "take the original, or allow it with --allow-requantize"
         )
-    reader = GGUFReader(path)
-    metadata = [_meta(name, field) for name, field in reader.fields.items() if not name.startswith("GGUF.")]
-    tensors = [
-        Tensor(
-            tensor.name,
-            tuple(reversed([int(size) for size in tensor.shape])),
-            tensor.tensor_type.name,
-            functools.partial(_read, tensor),
+    n_parts = header.metadata.get("split.count", 1)
+    if n_parts != 1:
+        raise QuantizeError(
+            f"{header.path}: one of {str(n_parts)[:20]} parts, expected a whole file: "
+            "join them with `llama-gguf-split --merge`"
         )
-        for tensor in reader.tensors
-    ]
-    return metadata, tensors
 
 
-def _meta(name: str, field: Any) -> Meta:
-    kinds = list(field.types)
-    item_type = kinds[-1] if kinds[0] is GGUFValueType.ARRAY else None
-    return Meta(name, field.contents(), kinds[0], item_type)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+    status: os.stat_result
 
+    def read(self) -> F32:
+        """float32 [shape]"""
+        n_items = self.shape[0] if self.shape else 1
+        return self.read_rows(0, n_items).reshape(self.shape)
 
-def _read(tensor: Any) -> F32:
-    """float32 [shape]"""
-    shape = tuple(reversed([int(size) for size in tensor.shape]))
-    n_cols = shape[-1] if shape else 1
-    data = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(max(tensor.n_elements // n_cols, 1), -1)
-    return decode(data, tensor.tensor_type.name, n_cols).reshape(shape)
+    def read_rows(self, start: int, stop: int) -> F32:
+        if self.dtype not in ENCODED_TYPES:
+            raise self._fail(f"is of the type {self.dtype}, expected a float or a quantized type")
+        rows = decode(self.read_encoded(start, stop), self.dtype, self.shape[-1] if self.shape else 1)
+        return rows.reshape(stop - start, *self.shape[1:])
+
+    def read_encoded(self, start: int, stop: int) -> Bytes:
+        if len(self.shape) < 2:
+            n_rows, first = 1, 0
+            n_bytes = tensor_bytes(self.shape, self.dtype)
+            if (start, stop) != (0, self.shape[0] if self.shape else 1):
+                raise IndexError(f"{self.name!r} is one row, which is read as a whole")
+        else:
+            if not 0 <= start <= stop <= self.shape[0]:
+                raise IndexError(f"rows {start} to {stop} of {self.name!r}, which has {self.shape[0]}")
+            n_rows = (stop - start) * math.prod(self.shape[1:-1])
+            n_in_item = tensor_bytes(self.shape[1:], self.dtype)
+            first, n_bytes = start * n_in_item, (stop - start) * n_in_item
+        return self._bytes(self.offset + first, n_bytes).reshape(n_rows, -1)
+
+    def _bytes(self, offset: int, n_bytes: int) -> Bytes:
+        try:
+            data: Bytes = np.empty(n_bytes, np.uint8)
+            with self.path.open("rb", buffering=0) as file:
+                now = os.fstat(file.fileno())
+                if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
+                    raise self._fail("cannot be read any more: the file has changed since it was opened")
+                file.seek(offset)
+                rest = data.data
+                while rest:
+                    n_read = file.readinto(rest)
+                    if not n_read:
+                        raise self._fail("cannot be read: the file became shorter")
+                    rest = rest[n_read:]
+        except MemoryError as exc:
+            raise self._fail(f"needs {n_bytes:,} bytes of memory, which are not free") from exc
+        except OSError as exc:
+            raise self._fail(f"cannot be read: {exc.strerror}") from exc
+        return data
+
+    def _fail(self, problem: str) -> CheckpointError:
+        return CheckpointError(f"{self.path}: {self.name} {problem}; start again")

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 from gguf import GGUFValueType
 
 from edgeai.errors import QuantizeError
 from edgeai.machine import usable_cores
 from quantize.base import F32, Meta, Tensor
 from quantize.checkpoint import Checkpoint
+from quantize.encoding import encoded_blocks, weights_of
 from quantize.families import family_of
 from quantize.families.general import general_metadata
 from quantize.ftypes import FTYPES, check_ftype
-from quantize.ggml import Bytes, NotFiniteError, OutOfRangeError, encode, needs_imatrix
+from quantize.gguf_format import encode_header, padded
 from quantize.gguf_source import read_gguf
 from quantize.imatrix import Imatrix, read_imatrix
 from quantize.plan import Planned, TypeChoices, plan
 from quantize.vocab import vocabulary
-from quantize.writer import check_room, write_gguf
+from quantize.writer import check_room, staged
 
 _QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION of ggml.h
+# What does not hold of the artifact: it is one file, and aligned as GGUF is by default.
+_LEFT_OUT = ("general.alignment", "split.no", "split.count", "split.tensors.count")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been written. `tensor` is the one that was written last."""
+    """What has been written. `tensor` is the one that is being written, or was last."""
 
     tensor: str
     n_done_bytes: int
@@ -131,36 +134,31 @@ def quantize(
 
     Args:
         source: a Hugging Face folder, or a GGUF file of a float type.
-        out_path: the artifact's file.
+        out_path: the artifact's file. It is there when it is whole, and not before.
         options: how.
-        progress: told after each tensor.
+        progress: told of each piece that has been written.
     Raises:
         QuantizeError: see its subclasses; nothing half-written is left.
-        OSError: the disk is full or cannot be written.
+        ModelFormatError: the source is a damaged GGUF file.
     """
     options = options or Options()
     started = time.perf_counter()
     target = Path(out_path).expanduser().absolute()
-    if target.exists() and not options.force:
-        raise QuantizeError(f"{target} exists: choose another name with --out, or replace it with --force")
+    _check_target(target, Path(source).expanduser(), force=options.force)
     model = open_model(source, allow_requantize=options.allow_requantize)
     planned = plan_model(model, options)
-    check_room(target, planned)
     imatrix = read_imatrix(options.imatrix) if options.imatrix else None
-    total, done = sum(item.n_bytes for item in planned), 0
-
-    def report(item: Planned) -> None:
-        nonlocal done
-        done += item.n_bytes
-        if progress is not None:
-            progress(Progress(item.tensor.name, done, total))
-
+    weights = weights_of(planned, imatrix.importance() if imatrix else {}, check_ftype(options.ftype))
     metadata = final_metadata(model.metadata, options, imatrix)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_gguf(target, metadata, planned, _encoded(planned, options, imatrix), report)
+    head = encode_header(metadata, [(item.tensor.name, item.tensor.shape, item.qtype) for item in planned])
+    n_bytes = len(head) + sum(padded(item.n_bytes) for item in planned)
+    check_room(target, n_bytes)
+    with staged(target, replace=options.force) as file:
+        file.write(head)
+        _write_tensors(file, planned, weights, options, progress)
     n_params = sum(tensor.n_elements for tensor in model.tensors)
     seconds = time.perf_counter() - started
-    return Artifact(target, check_ftype(options.ftype), target.stat().st_size, n_params, seconds, planned)
+    return Artifact(target, check_ftype(options.ftype), n_bytes, n_params, seconds, planned)
 
 
 def plan_model(model: Model, options: Options) -> list[Planned]:
@@ -186,29 +184,35 @@ def final_metadata(metadata: Sequence[Meta], options: Options, imatrix: Imatrix 
     ]
     if imatrix is not None and options.imatrix is not None:
         added += imatrix.metadata(str(options.imatrix))
-    names = {meta.key for meta in added}
+    names = {*_LEFT_OUT, *(meta.key for meta in added)}
     return [*(meta for meta in metadata if meta.key not in names), *added]
 
 
-def _encoded(planned: Sequence[Planned], options: Options, imatrix: Imatrix | None) -> Iterator[Bytes]:
-    importance = imatrix.importance() if imatrix is not None else {}
+def _check_target(target: Path, source: Path, *, force: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if target.is_dir():
+        raise QuantizeError(f"{target} is a folder, expected the artifact's file: name one in it with --out")
+    if not force:
+        raise QuantizeError(f"{target} exists: choose another name with --out, or replace it with --force")
+    if source.exists() and target.exists() and source.samefile(target):
+        raise QuantizeError(f"{target} is the source itself: choose another name with --out")
+
+
+def _write_tensors(
+    file: BinaryIO,
+    planned: Sequence[Planned],
+    weights: Mapping[str, F32],
+    options: Options,
+    progress: Callable[[Progress], None] | None,
+) -> None:
     n_threads = options.n_threads or usable_cores()
+    n_done, n_total = 0, sum(item.n_bytes for item in planned)
     for item in planned:
-        yield _encode(item, importance.get(item.tensor.name), n_threads, check=not options.allow_nan)
-
-
-def _encode(item: Planned, importance: F32 | None, n_threads: int, *, check: bool) -> Bytes:
-    name, n_cols = item.tensor.name, (item.tensor.shape or (1,))[-1]
-    rows = np.ascontiguousarray(item.tensor.read(), dtype=np.float32).reshape(-1, n_cols)
-    if importance is None and needs_imatrix(item.qtype):
-        raise QuantizeError(
-            f"{name} cannot become {item.qtype} without an importance matrix: give one with --imatrix, or --calibrate"
-        )
-    if importance is not None and importance.shape != (n_cols,):
-        raise QuantizeError(f"the importance matrix has {importance.size:,} numbers for {name}, expected {n_cols:,}")
-    try:
-        return encode(rows, item.qtype, importance, n_threads=n_threads, check=check).reshape(-1)
-    except NotFiniteError as exc:
-        raise QuantizeError(f"{name}: {exc}: mend the checkpoint, or let it through with --allow-nan") from exc
-    except OutOfRangeError as exc:
-        raise QuantizeError(f"{name}: {exc}: choose another type with --tensor-type") from exc
+        name = item.tensor.name
+        for block in encoded_blocks(item, weights.get(name), n_threads, check=not options.allow_nan):
+            file.write(block.data)
+            n_done += block.nbytes
+            if progress is not None:
+                progress(Progress(name, n_done, n_total))
+        file.write(bytes(padded(item.n_bytes) - item.n_bytes))

@@ -6,29 +6,31 @@ Its rules are long, change, and depend on the architecture; its dry run takes a 
 from __future__ import annotations
 
 import ctypes
-import logging
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from gguf import GGUFWriter
 
 from edgeai.backends import llama_native
 from edgeai.errors import ModelError, QuantizeError
 from edgeai.gguf_header import read_header
-from edgeai.gguf_types import TENSOR_TYPES
 from quantize.base import Meta, Tensor
 from quantize.ftypes import FTYPES, usual_type
-from quantize.ggml import TYPE_IDS, row_bytes
+from quantize.ggml import ENCODED_TYPES, TYPE_IDS, needs_imatrix, tensor_type
+from quantize.gguf_format import encode_header, padded, tensor_bytes
+from quantize.gguf_source import stored_type
 
-_TENSOR = re.compile(r"^\[ *\d+/ *\d+\] +(\S+) +- \[")
-_SIZE = re.compile(r"size = .* -> .*\((\w+)\)")
+_TENSOR = re.compile(r"\[ *\d+/ *\d+\] +(\S+) +- \[.*?, size = [^>]*MiB(?: -> .*\((\w+)\))?$")
+_FALLBACK = re.compile(r"warning: (\S+) +- ncols +(\d+) not divisible by +(\d+) \(required for type +(\w+)\)")
+_OVERRIDE = re.compile(r"(\S+) +- applying manual override: ")
 _NAMES = {name.lower(): name for name in TYPE_IDS}
+# llama.cpp's tensor_requires_imatrix: without one, what these types make of a layer is garbage.
+_POOR_TYPES = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS")
+_EMBEDDINGS = ("token_embd.weight", "per_layer_token_embd.weight")
+_lock = threading.Lock()  # llama.cpp's log is one for the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,144 +69,157 @@ class TypeChoices:
     has_imatrix: bool = False
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What llama.cpp said: types in its order, where rows did not fit, where a pattern changed a type."""
+
+    types: dict[str, str] = field(default_factory=dict)
+    fallbacks: dict[str, str] = field(default_factory=dict)
+    overridden: set[str] = field(default_factory=set)
+
+
 def plan(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoices) -> list[Planned]:
-    """The type of each tensor, in the order in which they are written.
+    """The type of each tensor, in the order in which llama.cpp's quantizer writes them.
 
     Raises:
         QuantizeError: llama.cpp refuses the model or the types.
     """
-    types = _ask(metadata, tensors, choices)
+    _check_types(choices)
+    answer = _ask(metadata, tensors, choices)
     by_name = {tensor.name: tensor for tensor in tensors}
-    usual = usual_type(choices.ftype)
-    return [_planned(by_name[name], qtype, usual, choices) for name, qtype in types.items()]
+    return [_planned(by_name[name], answer, choices) for name in answer.types]
 
 
-def _planned(tensor: Tensor, qtype: str, usual: str, choices: TypeChoices) -> Planned:
-    n_bytes = row_bytes(qtype, tensor.shape[-1] if tensor.shape else 1) * (
-        tensor.n_elements // (tensor.shape or (1,))[-1]
-    )
-    return Planned(tensor, qtype, n_bytes, _why(tensor, qtype, usual, choices))
+def requires_imatrix(name: str, qtype: str, ftype: str) -> bool:
+    """Whether llama.cpp's quantizer refuses to make this tensor without an importance matrix."""
+    if name in _EMBEDDINGS or name == "output.weight":
+        return needs_imatrix(qtype)
+    return qtype in _POOR_TYPES or (qtype == "Q2_K" and ftype == "Q2_K_S")
 
 
-def _why(tensor: Tensor, qtype: str, usual: str, choices: TypeChoices) -> str:
-    if len(tensor.shape) < 2 or (qtype == "F32" and choices.ftype != "F32"):
+def is_embedding(name: str) -> bool:
+    """Whether a tensor is looked up by token: an importance matrix that does not fit it is passed over."""
+    return name in _EMBEDDINGS
+
+
+def write_sparse_header(path: Path, metadata: Sequence[Meta], tensors: Sequence[Tensor]) -> None:
+    """A GGUF of the source's types whose weights are a hole in the file."""
+    infos = [(tensor.name, tensor.shape, stored_type(tensor)) for tensor in tensors]
+    head = encode_header(metadata, infos)
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + sum(padded(tensor_bytes(shape, qtype)) for _, shape, qtype in infos))
+
+
+def _check_types(choices: TypeChoices) -> None:
+    """llama.cpp would end the process where it is asked for a type that nothing can be encoded to."""
+    for qtype in (choices.output, choices.token_embd, *(qtype for _, qtype in choices.by_pattern)):
+        if qtype is not None and qtype not in ENCODED_TYPES:
+            raise QuantizeError(f"{qtype[:40]!r} is no tensor type, expected one of {', '.join(ENCODED_TYPES)}")
+
+
+def _planned(tensor: Tensor, answer: _Answer, choices: TypeChoices) -> Planned:
+    qtype = answer.types[tensor.name]
+    n_cols, block_size = (tensor.shape or (1,))[-1], tensor_type(qtype).block_size
+    if n_cols % block_size:  # of an explicit type, which llama.cpp does not replace by one that fits
+        raise QuantizeError(
+            f"{tensor.name} has rows of {n_cols:,}, which cannot be {qtype}: expected a multiple of {block_size}; "
+            "choose another type for it"
+        )
+    return Planned(tensor, qtype, tensor_bytes(tensor.shape, qtype), _why(tensor, answer, choices))
+
+
+def _why(tensor: Tensor, answer: _Answer, choices: TypeChoices) -> str:
+    qtype, usual = answer.types[tensor.name], usual_type(choices.ftype)
+    asked_for = {"output.weight": choices.output, **dict.fromkeys(_EMBEDDINGS, choices.token_embd)}
+    if qtype == stored_type(tensor) and qtype != usual:
         return "kept: small, and sensitive"
-    asked_for = {"output.weight": choices.output, "token_embd.weight": choices.token_embd}
-    if asked_for.get(tensor.name):
+    if tensor.name in answer.fallbacks:
+        return answer.fallbacks[tensor.name]
+    if qtype == asked_for.get(tensor.name):
         return "asked for"
-    if any(re.search(pattern, tensor.name) for pattern, _ in choices.by_pattern):
+    if tensor.name in answer.overridden:
         return "asked for by pattern"
     if qtype == usual:
         return f"the type of {choices.ftype}"
-    block = TENSOR_TYPES[TYPE_IDS[usual]].block_size
-    if tensor.shape[-1] % block:
-        return f"rows of {tensor.shape[-1]} are no multiple of {block}"
     return f"{choices.ftype} spends more on it" if _bits(qtype) > _bits(usual) else f"{choices.ftype} spends less on it"
 
 
 def _bits(qtype: str) -> float:
-    kind = TENSOR_TYPES[TYPE_IDS[qtype]]
+    kind = tensor_type(qtype)
     return kind.block_bytes / kind.block_size
 
 
-def _ask(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoices) -> dict[str, str]:
-    """Tensor name to type, in llama.cpp's order."""
+def _ask(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoices) -> _Answer:
     with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
         header = Path(folder) / "header.gguf"
-        write_sparse_header(header, metadata, tensors)
         try:
+            write_sparse_header(header, metadata, tensors)
             read_header(header)  # llama.cpp would crash on what this refuses
         except ModelError as exc:
-            reason = str(exc).replace(f"{header}: ", "")
-            raise QuantizeError(f"the model would not load in llama.cpp: {reason}") from exc
-        types = _dry_run(header, Path(folder) / "none.gguf", choices)
-    if missing := [tensor.name for tensor in tensors if tensor.name not in types]:
-        raise QuantizeError(f"llama.cpp's quantizer says nothing of {missing[0]}: this version of it is not known")
-    return types
+            reason = str(exc).replace(f"{header}: ", "").partition(";")[0]
+            raise QuantizeError(f"the model would not load in llama.cpp: {reason}; correct the checkpoint") from exc
+        except OSError as exc:
+            raise QuantizeError(f"{header}: cannot be written: {exc.strerror}; set TMPDIR to another folder") from exc
+        lines = _dry_run(header, choices)
+    answer = _parsed(lines, {tensor.name: stored_type(tensor) for tensor in tensors})
+    if missing := [tensor.name for tensor in tensors if tensor.name not in answer.types]:
+        raise QuantizeError(
+            f"llama.cpp's quantizer says nothing of {missing[0]}: this version of llama-cpp-python is not known; "
+            "install 0.3.36"
+        )
+    return answer
 
 
-def write_sparse_header(path: Path, metadata: Sequence[Meta], tensors: Sequence[Tensor]) -> None:
-    """A float32 GGUF whose weights are a hole in the file."""
-    writer = GGUFWriter(None, "")
-    writer.kv_data = [{}]
-    for meta in metadata:
-        writer.add_key_value(meta.key, meta.value, meta.type, meta.item_type)
-    n_bytes = 0
-    for tensor in tensors:
-        shape = tensor.shape or (1,)
-        writer.add_tensor_info(tensor.name, shape, np.dtype(np.float32), 4 * tensor.n_elements)
-        n_bytes += -(-4 * tensor.n_elements // 32) * 32
-    writer.write_header_to_file(path)
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
-    with path.open("r+b") as file:
-        n_header = file.seek(0, 2)
-        file.truncate(-(-n_header // 32) * 32 + n_bytes)
-
-
-def _dry_run(header: Path, target: Path, choices: TypeChoices) -> dict[str, str]:
+def _dry_run(header: Path, choices: TypeChoices) -> list[str]:
+    """What llama.cpp's quantizer logs when it only pretends."""
     llama_cpp = llama_native.bindings()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype, params.dry_run, params.nthread = FTYPES[choices.ftype], True, 1
+    params.allow_requantize = True  # whether it is allowed has been asked before
     if choices.output:
         params.output_tensor_type = TYPE_IDS[choices.output]
     if choices.token_embd:
         params.token_embedding_type = TYPE_IDS[choices.token_embd]
-    overrides = _overrides(llama_cpp, choices)
-    if overrides is not None:
-        params.tt_overrides = ctypes.cast(overrides, type(params.tt_overrides))
-    if choices.has_imatrix:
-        one = (ctypes.c_float * 1)(1.0)
-        entries = (llama_cpp.llama_model_imatrix_data * 2)()  # ends with one without a name; a dry run reads no values
-        entries[0].name, entries[0].data, entries[0].size = b"any", ctypes.cast(one, ctypes.POINTER(ctypes.c_float)), 1
-        params.imatrix = ctypes.cast(entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data))
-    llama_native.recent_errors.clear()
-    with _log_lines() as lines:
-        failed = llama_cpp.llama_model_quantize(str(header).encode(), str(target).encode(), ctypes.byref(params))
-    if failed:
-        raise QuantizeError(f"llama.cpp's quantizer refuses {choices.ftype}: {llama_native.last_error()}")
-    return _parsed(lines)
-
-
-def _overrides(llama_cpp: Any, choices: TypeChoices) -> Any:
-    if not choices.by_pattern:
-        return None
-    array = (llama_cpp.llama_model_tensor_override * (len(choices.by_pattern) + 1))()
-    for item, (pattern, qtype) in zip(array, choices.by_pattern, strict=False):
+    overrides = (llama_cpp.llama_model_tensor_override * (len(choices.by_pattern) + 1))()  # one of zeros ends it
+    for item, (pattern, qtype) in zip(overrides, choices.by_pattern, strict=False):
         item.pattern, item.type = pattern.encode(), TYPE_IDS[qtype]
-    return array
+    params.tt_overrides = ctypes.cast(overrides, type(params.tt_overrides))
+    if choices.has_imatrix:
+        params.imatrix = (llama_cpp.llama_model_imatrix_data * 1)()  # empty: a dry run reads no values
+    with _lock, _log() as pieces:
+        failed = llama_cpp.llama_model_quantize(bytes(header), bytes(header) + b".none", ctypes.byref(params))
+    lines = b"".join(pieces).decode("utf-8", "replace").splitlines()
+    if failed:
+        reasons = [line.partition("failed to quantize: ")[2] for line in lines if "failed to quantize: " in line]
+        reason = reasons[-1] if reasons else "it gave no reason"
+        raise QuantizeError(f"llama.cpp's quantizer refuses {choices.ftype}: {reason}; choose other types")
+    return lines
 
 
-def _parsed(lines: Sequence[str]) -> dict[str, str]:
-    types: dict[str, str] = {}
-    name = ""
+def _parsed(lines: Sequence[str], stored: Mapping[str, str]) -> _Answer:
+    answer = _Answer()
     for line in lines:
-        if found := _TENSOR.match(line):
-            name = found.group(1)
-            types[name] = "F32"
-        elif name and (found := _SIZE.search(line)):
-            types[name] = _NAMES[found.group(1).lower()]
-    return types
+        if (found := _TENSOR.match(line)) and found[1] in stored:
+            answer.types[found[1]] = _NAMES[found[2].lower()] if found[2] else stored[found[1]]
+        elif found := _FALLBACK.match(line):
+            name, n_cols, block_size, qtype = found.groups()
+            answer.fallbacks[name] = f"rows of {n_cols} are no multiple of {block_size}, as {qtype.upper()} needs"
+        elif found := _OVERRIDE.search(line):
+            answer.overridden.add(found[1])
+    return answer
 
 
 @contextmanager
-def _log_lines() -> Iterator[list[str]]:
-    """The lines that llama.cpp logs within the block."""
-    lines: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
-
-    logger, keeper = llama_native.logger, Keeper(logging.DEBUG)
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(keeper)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
+def _log() -> Iterator[list[bytes]]:
+    """What llama.cpp logs within the block, piece by piece, instead of where it goes otherwise."""
+    pieces: list[bytes] = []
+    llama_cpp = llama_native.bindings()
+    before, user_data = llama_cpp.llama_log_callback(), ctypes.c_void_p()
+    llama_cpp.llama_log_get(ctypes.byref(before), ctypes.byref(user_data))
+    keep = llama_cpp.llama_log_callback(lambda _level, text, _user_data: pieces.append(text))
+    llama_cpp.llama_log_set(keep, None)
     try:
-        yield lines
+        yield pieces
     finally:
-        logger.removeHandler(keeper)
-        logger.setLevel(level)
-        logger.propagate = propagate
+        llama_cpp.llama_log_set(before, user_data)

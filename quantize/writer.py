@@ -1,89 +1,141 @@
-"""Streams an artifact to the disk: whole or not at all."""
+"""Writes an artifact to the disk whole or not at all, whatever happens meanwhile."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter
+from typing import BinaryIO
 
 from edgeai.errors import QuantizeError
 from edgeai.files import free_bytes, sync_dir
-from quantize.base import Meta
-from quantize.ggml import TYPE_IDS, Bytes
-from quantize.plan import Planned
 
-_STAGING_PREFIX = ".quantize-"
-_HEADROOM_BYTES = 64 * 2**20
+if sys.platform != "win32":
+    import fcntl
+
+_SUFFIX = ".quantizing"
+_HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
-def check_room(target: Path, planned: Sequence[Planned]) -> None:
+def check_room(target: Path, n_bytes: int) -> None:
     """Refuse before the work begins what the disk cannot hold.
 
     Raises:
         QuantizeError: with both numbers.
     """
-    needed, free = sum(item.n_bytes for item in planned) + _HEADROOM_BYTES, free_bytes(target.parent)
-    if needed > free:
-        raise QuantizeError(f"{target}: {needed:,} bytes are needed and {free:,} are free on the disk: make room")
+    left_over = _staging_path(target)
+    with contextlib.suppress(OSError):
+        n_bytes -= left_over.stat().st_size  # of a run that was killed; it is written over
+    free = free_bytes(target.parent)
+    if n_bytes + _HEADROOM_BYTES > free:
+        raise QuantizeError(
+            f"{target}: {n_bytes:,} bytes are needed and {free:,} are free on the disk: "
+            "make room, or choose another place with --out"
+        )
 
 
-def write_gguf(
-    target: Path,
-    metadata: Sequence[Meta],
-    planned: Sequence[Planned],
-    encoded: Iterable[Bytes],
-    on_tensor: Callable[[Planned], None],
-) -> None:
-    """Write a GGUF file beside its place, and put it there when it is whole and on the disk.
+@contextmanager
+def staged(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
+    """A file beside `target` that takes its place when the block ends well, and is gone when it does not.
+
+    What a killed process left behind, here or beside another target in the folder, is cleared away.
 
     Args:
-        target: the file; replaced where it exists.
-        metadata: its keys, in order.
-        planned: its tensors, in order.
-        encoded: the bytes of each, made when it is its turn. uint8 [n_bytes]
-        on_tensor: told of each that is written.
+        target: the file to make.
+        replace: whether one that is there is replaced.
     Raises:
-        OSError: the disk is full or cannot be written.
+        QuantizeError: the disk is full or cannot be written, the target has come into being meanwhile, or another
+            process is making it.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_STAGING_PREFIX, suffix=".gguf")
-    os.close(descriptor)
+    staging = _staging_path(target)
     try:
-        _write(Path(temporary), metadata, planned, encoded, on_tensor)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-        sync_dir(target.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(target.parent)
+        file = _open_alone(staging)
+    except OSError as exc:
+        raise _error(target, exc) from exc
+    try:
+        yield file
+        _put(file, staging, target, replace=replace)
+    except BaseException as exc:
+        if os.name == "nt":  # which does not remove open files
+            _close(file)
+        staging.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise _error(target, exc) from exc
+        raise
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        _close(file)
 
 
-def _write(
-    path: Path,
-    metadata: Sequence[Meta],
-    planned: Sequence[Planned],
-    encoded: Iterable[Bytes],
-    on_tensor: Callable[[Planned], None],
-) -> None:
-    writer = GGUFWriter(None, "")
-    writer.kv_data = [{}]
-    for meta in metadata:
-        writer.add_key_value(meta.key, meta.value, meta.type, meta.item_type)
-    for item in planned:
-        shape = item.tensor.shape or (1,)
-        kind = GGMLQuantizationType(TYPE_IDS[item.qtype])
-        writer.add_tensor_info(item.tensor.name, shape, np.dtype(np.float32), item.n_bytes, raw_dtype=kind)
+def _staging_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}{_SUFFIX}")
+
+
+def _put(file: BinaryIO, staging: Path, target: Path, *, replace: bool) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    if not replace and os.path.lexists(target):
+        raise QuantizeError(f"{target} has come into being meanwhile: choose another name with --out")
+    if os.name == "nt":
+        file.close()
+    staging.replace(target)  # before the lock is given up: another process could take it for a left-over
+    sync_dir(target.parent)
+
+
+def _error(target: Path, exc: OSError) -> QuantizeError:
+    return QuantizeError(
+        f"{target}: cannot be written ({exc.strerror or exc}): make room, or choose another place with --out"
+    )
+
+
+def _close(file: BinaryIO) -> None:
+    with contextlib.suppress(OSError):  # what is left in the buffer of a full disk
+        file.close()
+
+
+def _open_alone(staging: Path) -> BinaryIO:
+    """Create the file, or take over one that a killed process left; locked while it is open."""
+    while True:
+        file = _open(staging, os.O_CREAT)
+        try:
+            if _lock(file) is False:
+                raise QuantizeError(f"{staging}: another process is making this artifact: wait for it to end")
+            if os.path.lexists(staging) and os.path.samestat(os.fstat(file.fileno()), staging.lstat()):
+                file.truncate(0)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # another process cleared it away between our opening and locking it
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Clear away what killed processes left, which is what nobody holds a lock on."""
+    for path in folder.glob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError), _open(path) as file:
+            if _lock(file):
+                path.unlink(missing_ok=True)
+
+
+def _open(path: Path, flags: int = 0) -> BinaryIO:
+    """Open for writing what stands there, not what a link or a pipe of this name leads to."""
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    return os.fdopen(os.open(path, os.O_WRONLY | flags, 0o666), "wb")
+
+
+def _lock(file: BinaryIO) -> bool | None:
+    """Whether the file is ours alone; None where there are no locks, as on some network file systems."""
+    if sys.platform == "win32":
+        return None
     try:
-        writer.write_header_to_file(path)
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for item, data in zip(planned, encoded, strict=True):
-            writer.write_tensor_data(data)
-            on_tensor(item)
-        writer.flush()
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    finally:
-        writer.close()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

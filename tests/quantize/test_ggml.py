@@ -23,6 +23,7 @@ from quantize.ggml import (
     OutOfRangeError,
     decode,
     encode,
+    is_valid,
     needs_imatrix,
     row_bytes,
     tensor_type,
@@ -175,6 +176,20 @@ def test_a_negative_or_infinite_imatrix_is_refused() -> None:
 def test_calls_that_ggml_would_not_survive_are_refused(rows: F32, qtype: str) -> None:
     with pytest.raises(ValueError, match="cannot be"):
         encode(rows, qtype)
+
+
+@pytest.mark.parametrize(("n_bytes", "qtype", "n_cols"), [(36, "Q4_0", 33), (17, "Q4_0", 32), (128, "I32", 32)])
+def test_only_whole_rows_are_decoded(n_bytes: int, qtype: str, n_cols: int) -> None:
+    with pytest.raises(ValueError, match="are not rows"):
+        decode(np.zeros((1, n_bytes), np.uint8), qtype, n_cols)
+
+
+def test_encoded_rows_are_validated() -> None:
+    encoded = encode(rows_of(), "Q8_0")
+    assert is_valid(encoded, "Q8_0")
+    encoded[0, :2] = (0, 0x7C)  # the scale, a float16: infinity
+    assert not is_valid(encoded, "Q8_0")
+    assert is_valid(np.zeros((1, 8), np.uint8), "I64")
 
 
 def test_no_rows_and_single_rows() -> None:
