@@ -151,7 +151,8 @@ def test_every_ftype_has_a_plan(tmp_path: Path) -> None:
         try:
             planned = plan_model(model, Options(ftype=ftype))
         except QuantizeError as exc:
-            assert "importance matrix" in str(exc) or "imatrix" in str(exc), ftype  # noqa: PT017
+            known = ("imatrix", "importance matrix", "no tensor type fallback")  # what llama.cpp itself lacks
+            assert any(words in str(exc) for words in known), ftype  # noqa: PT017
             continue
         assert {item.tensor.name for item in planned} == {tensor.name for tensor in model.tensors}
 
