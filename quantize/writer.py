@@ -26,13 +26,12 @@ def check_room(target: Path, n_bytes: int) -> None:
     Raises:
         QuantizeError: with both numbers.
     """
-    left_over = _staging_path(target)
+    needed, free = n_bytes + _HEADROOM_BYTES, free_bytes(target.parent)
     with contextlib.suppress(OSError):
-        n_bytes -= left_over.stat().st_size  # of a run that was killed; it is written over
-    free = free_bytes(target.parent)
-    if n_bytes + _HEADROOM_BYTES > free:
+        free += _staging_path(target).stat().st_size  # of a run that was killed; it is written over
+    if needed > free:
         raise QuantizeError(
-            f"{target}: {n_bytes:,} bytes are needed and {free:,} are free on the disk: "
+            f"{target}: {needed:,} bytes are needed and {free:,} are free on the disk: "
             "make room, or choose another place with --out"
         )
 
