@@ -16,7 +16,7 @@ FTYPES = {
 }
 """Name to llama.cpp's number."""
 
-_USUAL = {"MXFP4_MOE": "MXFP4", "IQ2_M": "IQ2_S", "IQ3_M": "IQ3_S", "IQ3_XS": "IQ3_S"}
+_USUAL = {"MXFP4_MOE": "MXFP4", "IQ2_M": "IQ2_S", "IQ2_S": "IQ2_XS", "IQ3_M": "IQ3_S", "IQ3_XS": "IQ3_S"}
 _BY_BITS = {4: "Q4_K_M", 8: "Q8_0"}
 _NEAREST = {1: "IQ1_M", 2: "Q2_K", 3: "Q3_K_M", 5: "Q5_K_M", 6: "Q6_K", 7: "Q8_0 or Q6_K", 16: "F16 or BF16", 32: "F32"}
 _ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "MXFP4": "MXFP4_MOE"}

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgeai.backends import llama_native
 from edgeai.errors import ModelError, QuantizeError
@@ -31,6 +32,7 @@ _NAMES = {name.lower(): name for name in TYPE_IDS}
 _POOR_TYPES = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS")
 _EMBEDDINGS = ("token_embd.weight", "per_layer_token_embd.weight")
 _lock = threading.Lock()  # llama.cpp's log is one for the process
+_TRIES = 3  # for another thread may load a model meanwhile, and take the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,40 +163,48 @@ def _ask(metadata: Sequence[Meta], tensors: Sequence[Tensor], choices: TypeChoic
             raise QuantizeError(f"the model would not load in llama.cpp: {reason}; correct the checkpoint") from exc
         except OSError as exc:
             raise QuantizeError(f"{header}: cannot be written: {exc.strerror}; set TMPDIR to another folder") from exc
-        lines = _dry_run(header, choices)
-    answer = _parsed(lines, {tensor.name: stored_type(tensor) for tensor in tensors})
-    if missing := [tensor.name for tensor in tensors if tensor.name not in answer.types]:
-        raise QuantizeError(
-            f"llama.cpp's quantizer says nothing of {missing[0]}: this version of llama-cpp-python is not known; "
-            "install 0.3.36"
-        )
-    return answer
+        stored = {tensor.name: stored_type(tensor) for tensor in tensors}
+        for _ in range(_TRIES):
+            answer = _parsed(_dry_run(header, choices), stored)
+            missing = stored.keys() - answer.types.keys()
+            if not missing:
+                return answer
+    raise QuantizeError(
+        f"llama.cpp's quantizer says nothing of {min(missing)}: this version of llama-cpp-python is not known; "
+        "install 0.3.36"
+    )
 
 
 def _dry_run(header: Path, choices: TypeChoices) -> list[str]:
     """What llama.cpp's quantizer logs when it only pretends."""
-    llama_cpp = llama_native.bindings()
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.dry_run, params.nthread = FTYPES[choices.ftype], True, 1
-    params.allow_requantize = True  # whether it is allowed has been asked before
-    if choices.output:
-        params.output_tensor_type = TYPE_IDS[choices.output]
-    if choices.token_embd:
-        params.token_embedding_type = TYPE_IDS[choices.token_embd]
-    overrides = (llama_cpp.llama_model_tensor_override * (len(choices.by_pattern) + 1))()  # one of zeros ends it
-    for item, (pattern, qtype) in zip(overrides, choices.by_pattern, strict=False):
-        item.pattern, item.type = pattern.encode(), TYPE_IDS[qtype]
-    params.tt_overrides = ctypes.cast(overrides, type(params.tt_overrides))
-    if choices.has_imatrix:
-        params.imatrix = (llama_cpp.llama_model_imatrix_data * 1)()  # empty: a dry run reads no values
-    with _lock, _log() as pieces:
-        failed = llama_cpp.llama_model_quantize(bytes(header), bytes(header) + b".none", ctypes.byref(params))
+    with _lock:
+        llama_cpp = llama_native.bindings()
+        parameters = _parameters(llama_cpp, choices)
+        with _log(llama_cpp) as pieces:
+            failed = llama_cpp.llama_model_quantize(bytes(header), bytes(header) + b".none", ctypes.byref(parameters))
     lines = b"".join(pieces).decode("utf-8", "replace").splitlines()
     if failed:
         reasons = [line.partition("failed to quantize: ")[2] for line in lines if "failed to quantize: " in line]
         reason = reasons[-1] if reasons else "it gave no reason"
         raise QuantizeError(f"llama.cpp's quantizer refuses {choices.ftype}: {reason}; choose other types")
     return lines
+
+
+def _parameters(llama_cpp: Any, choices: TypeChoices) -> Any:
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype, parameters.dry_run, parameters.nthread = FTYPES[choices.ftype], True, 1
+    parameters.allow_requantize = True  # whether it is allowed has been asked before
+    if choices.output:
+        parameters.output_tensor_type = TYPE_IDS[choices.output]
+    if choices.token_embd:
+        parameters.token_embedding_type = TYPE_IDS[choices.token_embd]
+    overrides = (llama_cpp.llama_model_tensor_override * (len(choices.by_pattern) + 1))()  # one of zeros ends it
+    for item, (pattern, qtype) in zip(overrides, choices.by_pattern, strict=False):
+        item.pattern, item.type = pattern.encode(), TYPE_IDS[qtype]
+    parameters.tt_overrides = overrides
+    if choices.has_imatrix:
+        parameters.imatrix = (llama_cpp.llama_model_imatrix_data * 1)()  # empty: a dry run reads no values
+    return parameters
 
 
 def _parsed(lines: Sequence[str], stored: Mapping[str, str]) -> _Answer:
@@ -211,10 +221,9 @@ def _parsed(lines: Sequence[str], stored: Mapping[str, str]) -> _Answer:
 
 
 @contextmanager
-def _log() -> Iterator[list[bytes]]:
+def _log(llama_cpp: Any) -> Iterator[list[bytes]]:
     """What llama.cpp logs within the block, piece by piece, instead of where it goes otherwise."""
     pieces: list[bytes] = []
-    llama_cpp = llama_native.bindings()
     before, user_data = llama_cpp.llama_log_callback(), ctypes.c_void_p()
     llama_cpp.llama_log_get(ctypes.byref(before), ctypes.byref(user_data))
     keep = llama_cpp.llama_log_callback(lambda _level, text, _user_data: pieces.append(text))
