@@ -17,11 +17,10 @@ import numpy as np
 from edgeai.errors import CheckpointError, QuantizeError
 from edgeai.gguf_header import GGUFHeader, read_header
 from quantize.base import F32, Meta, Tensor
-from quantize.ggml import ENCODED_TYPES, Bytes, decode
+from quantize.ggml import Bytes, decode
 from quantize.gguf_format import decode_metadata, tensor_bytes
 
-NUMBER_TYPES = ("F32", "F16", "BF16", "F64", "I8", "I16", "I32", "I64")
-"""The types that are not quantized."""
+_FLOAT_TYPES = ("F32", "F16", "BF16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def stored_type(tensor: Tensor) -> str:
 
 
 def _check(header: GGUFHeader, *, allow_requantize: bool) -> None:
-    quantized = next((tensor for tensor in header.tensors if tensor.type not in NUMBER_TYPES), None)
+    quantized = next((tensor for tensor in header.tensors if tensor.type not in _FLOAT_TYPES), None)
     if quantized is not None and not allow_requantize:
         raise QuantizeError(
             f"{header.path}: {quantized.name} is {quantized.type} already, and quantizing again loses more: "
@@ -96,8 +95,6 @@ class _Reader:
         return self.read_rows(0, n_items).reshape(self.shape)
 
     def read_rows(self, start: int, stop: int) -> F32:
-        if self.dtype not in ENCODED_TYPES:
-            raise self._fail(f"is of the type {self.dtype}, expected a float or a quantized type")
         rows = decode(self.read_encoded(start, stop), self.dtype, self.shape[-1] if self.shape else 1)
         return rows.reshape(stop - start, *self.shape[1:])
 
