@@ -40,8 +40,8 @@ def read_gguf(path: Path, *, allow_requantize: bool) -> tuple[list[Meta], list[T
     """The keys and tensors of a file.
 
     Raises:
-        ModelFormatError: it is damaged, or llama.cpp would crash on it.
-        QuantizeError: it is quantized already and that is not allowed, or it is one of several parts.
+        ModelFormatError: it is damaged, one of several parts, or llama.cpp would crash on it.
+        QuantizeError: it is quantized already, and that is not allowed.
     """
     header = read_header(path)
     _check(header, allow_requantize=allow_requantize)
@@ -71,12 +71,6 @@ def _check(header: GGUFHeader, *, allow_requantize: bool) -> None:
         raise QuantizeError(
             f"{header.path}: {quantized.name} is {quantized.type} already, and quantizing again loses more: "
             "take the original, or allow it with --allow-requantize"
-        )
-    n_parts = header.metadata.get("split.count", 1)
-    if n_parts != 1:
-        raise QuantizeError(
-            f"{header.path}: one of {str(n_parts)[:20]} parts, expected a whole file: "
-            "join them with `llama-gguf-split --merge`"
         )
 
 

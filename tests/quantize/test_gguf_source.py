@@ -13,7 +13,7 @@ from gguf import GGUFReader, GGUFValueType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeai.errors import CheckpointError, EdgeAIError, QuantizeError
+from edgeai.errors import CheckpointError, EdgeAIError, ModelFormatError, QuantizeError
 from edgeai.gguf_header import read_header
 from quantize import Options, quantize
 from quantize.base import Meta
@@ -76,8 +76,12 @@ def test_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
     metadata = [*decode_metadata(data), Meta("split.count", 3, GGUFValueType.UINT16)]
     head = encode_header(metadata, [(tensor.name, tensor.shape[::-1], tensor.type) for tensor in tensors])
     part.write_bytes(head + data[tensors[0].offset :])
-    with pytest.raises(QuantizeError, match=r"one of 3 parts.*llama-gguf-split"):
-        read_gguf(part, allow_requantize=False)
+    with pytest.raises(ModelFormatError, match="part 1 of 3 .* join the parts first"):
+        quantize(part, tmp_path / "out.gguf")
+    metadata[-1] = Meta("split.count", 1, GGUFValueType.UINT16)
+    head = encode_header(metadata, [(tensor.name, tensor.shape[::-1], tensor.type) for tensor in tensors])
+    part.write_bytes(head + data[tensors[0].offset :])
+    assert quantize(part, tmp_path / "out.gguf", Options(ftype="F32")).path.read_bytes() == data
 
 
 @pytest.mark.parametrize("stored", ["F32", "F16", "Q8_0"])
