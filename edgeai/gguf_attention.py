@@ -30,13 +30,12 @@ _SAME_TOO = """
     minimax-m3 mpt muse-glimmer nanbeige nemotron nemotron_h nemotron_h_moe openelm phi2 phi3 phimoe plamo2 plamo3
     qwen qwen35 qwen35moe qwen3next qwen4exp refact spark2_5 stablelm starcoder
 """
-# Of these two, those whose projections are as wide as their heads together, and named as everywhere.
-_NOT_PLAIN = "cogvlm cohere2moe deci dream graniteswitch hunyuan_vl llada llada-moe paddleocr rnd1"
-_PLAIN = "gemma gemma2 gemma3 phi2 phi3 phimoe plamo2 plamo3 lfm2 lfm2moe stablelm gpt-oss cohere2 command-r nemotron"
+# Of these two, those whose projections are not as wide as their heads together, or not in every layer.
+_NOT_PLAIN = "gemma3n gemma4 graniteswitch nemotron_h nemotron_h_moe qwen35 qwen35moe qwen3next qwen4exp"
 
 _ONE_WIDTH = frozenset(_EQUAL.split())
-_SAME_KV = _ONE_WIDTH | frozenset(_SAME_TOO.split())
-_PLAIN_WIDTHS = _ONE_WIDTH.difference(_NOT_PLAIN.split()).union(_PLAIN.split())
+_SAME_KV = _ONE_WIDTH.union(_SAME_TOO.split())
+_PLAIN_WIDTHS = _SAME_KV.difference(_NOT_PLAIN.split())
 
 
 def check_attention(keys: Keys, n_layer: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeai.gguf_keys import MAX_LAYERS, MAX_WIDTH, Keys
+from edgeai.gguf_keys import MAX_COUNT, MAX_LAYERS, MAX_WIDTH, Keys
 
 # llama.cpp has room for so many operations for each tensor: layers that are passed often need more.
 _MAX_LOOPS, _MAX_CYCLES = 8, 32
@@ -39,6 +39,11 @@ def _deepseek2_ocr(keys: Keys, n_layer: int) -> None:
     head = keys.header["embedding_length"] // keys.count("attention.head_count", 1, MAX_WIDTH)
     for name in ("attention.key_length", "attention.value_length"):
         keys.count(name, head, head, required=False)
+
+
+def _temperature(keys: Keys, n_layer: int) -> None:
+    if keys.header["attention.temperature_scale"]:
+        keys.count("attention.temperature_length", 1, MAX_COUNT)
 
 
 def _deepseek4(keys: Keys, n_layer: int) -> None:
@@ -92,6 +97,7 @@ def _step35(keys: Keys, n_layer: int) -> None:
 _RULES: dict[str, Callable[[Keys, int], None]] = {
     "bailingmoe3": _bailingmoe3,
     "deepseek2-ocr": _deepseek2_ocr,
+    **dict.fromkeys(("deepseek2", "mistral4"), _temperature),
     "deepseek4": _deepseek4,
     "glm5-next": _glm5_next,
     "hrm_text": _hrm_text,
