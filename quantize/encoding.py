@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -69,7 +70,7 @@ def encoded_blocks(item: Planned, weights: F32 | None, n_threads: int, *, check:
 def _fitting(tensor: Tensor, values: F32 | None) -> F32 | None:
     if values is None:
         return None
-    n_matrices, n_cols = int(np.prod(tensor.shape[:-2], dtype=np.int64)), (tensor.shape or (1,))[-1]
+    n_matrices, n_cols = math.prod(tensor.shape[:-2]), (tensor.shape or (1,))[-1]
     if values.size != n_matrices * n_cols:
         if is_embedding(tensor.name):
             return None
@@ -119,7 +120,7 @@ def _row_blocks(tensor: Tensor) -> Iterator[tuple[int, F32]]:
     if read_rows and len(tensor.shape) == 3:
         matrices = (read_rows(index, index + 1)[0] for index in range(tensor.shape[0]))
     else:
-        matrices = iter(tensor.read().reshape(-1, *(tensor.shape[-2:-1] or (1,)), n_cols))
+        matrices = iter(tensor.read().reshape(math.prod(tensor.shape[:-2]), *(tensor.shape[-2:-1] or (1,)), n_cols))
     for index, matrix in enumerate(matrices):
         for start in range(0, len(matrix), n_rows):
             yield index, np.ascontiguousarray(matrix[start : start + n_rows], dtype=np.float32)

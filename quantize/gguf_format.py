@@ -10,6 +10,7 @@ Source: docs/gguf.md of ggml-org/ggml.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ def padded(n_bytes: int) -> int:
 
 def tensor_bytes(shape: Sequence[int], qtype: str) -> int:
     """The data of a tensor, without padding. `shape` in numpy's order."""
-    n_rows = int(np.prod(shape[:-1], dtype=object)) if shape else 1
+    n_rows = math.prod(shape[:-1])
     return n_rows * row_bytes(qtype, shape[-1] if shape else 1)
 
 

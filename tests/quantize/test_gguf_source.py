@@ -76,7 +76,7 @@ def test_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
     metadata = [*decode_metadata(data), Meta("split.count", 3, GGUFValueType.UINT16)]
     head = encode_header(metadata, [(tensor.name, tensor.shape[::-1], tensor.type) for tensor in tensors])
     part.write_bytes(head + data[tensors[0].offset :])
-    with pytest.raises(ModelFormatError, match="part 1 of 3 .* join the parts first"):
+    with pytest.raises(ModelFormatError, match=r"part 1 of 3 .* join the parts first"):
         quantize(part, tmp_path / "out.gguf")
     metadata[-1] = Meta("split.count", 1, GGUFValueType.UINT16)
     head = encode_header(metadata, [(tensor.name, tensor.shape[::-1], tensor.type) for tensor in tensors])

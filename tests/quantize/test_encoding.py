@@ -1,0 +1,111 @@
+"""Tensors encoded piece by piece: the pieces make the whole, and memory does not grow with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeai.errors import CheckpointError, QuantizeError
+from quantize import encoding
+from quantize.base import Tensor
+from quantize.encoding import encoded_blocks, weights_of
+from quantize.ggml import encode
+from quantize.gguf_format import tensor_bytes
+from quantize.pipeline import Model, open_model
+from quantize.plan import Planned, write_sparse_header
+from tests.quantize.float_files import float_file
+from tests.quantize.tiny_weights import F32
+
+TALL = 2**17  # rows of 256: a tensor of 134 MB
+
+
+def planned(values: F32, qtype: str, name: str = "blk.0.ffn_up.weight") -> Planned:
+    tensor = Tensor(name, values.shape, "F32", lambda: values)
+    return Planned(tensor, qtype, tensor_bytes(values.shape, qtype), "")
+
+
+def normal(*shape: int) -> F32:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (9, 32), (3, 5, 32), (2, 2, 3, 64), (1, 1, 32), (0, 32), (4, 1)])
+@pytest.mark.parametrize("block_bytes", [1, 500, 2**20])
+def test_the_pieces_make_the_whole(shape: tuple[int, ...], block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_BLOCK_BYTES", block_bytes)
+    values = normal(*shape)
+    qtype = "Q8_0" if shape and shape[-1] % 32 == 0 else "F16"
+    pieces = list(encoded_blocks(planned(values, qtype), None, 2, check=True))
+    rows = values.reshape(-1, shape[-1] if shape else 1)
+    assert b"".join(piece.tobytes() for piece in pieces) == encode(rows, qtype).tobytes()
+
+
+def test_each_matrix_of_a_stack_has_its_own_importance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_BLOCK_BYTES", 3 * 256 * 4)
+    values = normal(4, 5, 256)
+    item = planned(values, "IQ4_XS")
+    importance = np.random.default_rng(1).uniform(0.1, 9, 4 * 256).astype(np.float32)
+    weights = weights_of([item], {item.tensor.name: importance}, "IQ4_XS")[item.tensor.name]
+    made = b"".join(piece.tobytes() for piece in encoded_blocks(item, weights, 1, check=True))
+    expected = [encode(values[place], "IQ4_XS", importance[place * 256 :][:256]) for place in range(4)]
+    assert made == b"".join(rows.tobytes() for rows in expected)
+
+
+def test_an_importance_matrix_of_another_model_is_refused() -> None:
+    item, embedding = planned(normal(4, 256), "Q4_K"), planned(normal(4, 256), "Q4_K", "token_embd.weight")
+    wrong = np.ones(128, np.float32)
+    with pytest.raises(QuantizeError, match=r"has 128 numbers for blk\.0\.ffn_up\.weight, expected 256"):
+        weights_of([item], {item.tensor.name: wrong}, "Q4_K_M")
+    assert weights_of([embedding], {"token_embd.weight": wrong}, "Q4_K_M") == {}  # as llama.cpp passes over it
+    for bad in (np.nan, np.inf, -1):
+        with pytest.raises(QuantizeError, match="negative or not finite"):
+            weights_of([item], {item.tensor.name: np.full(256, bad, np.float32)}, "Q4_K_M")
+
+
+def test_a_tensor_that_is_not_as_large_as_it_said_is_refused() -> None:
+    item = replace(planned(normal(4, 32), "Q8_0"), n_bytes=999)
+    with pytest.raises(CheckpointError, match="came with 136 bytes, expected 999"):
+        list(encoded_blocks(item, None, 1, check=True))
+
+
+@pytest.mark.parametrize(("value", "qtype", "advice"), [(np.nan, "Q4_0", "allow-nan"), (1e6, "F16", "--tensor-type")])
+def test_bad_numbers_are_named_with_what_to_do(value: float, qtype: str, advice: str) -> None:
+    values = normal(4, 32)
+    values[3, 31] = value
+    with pytest.raises(CheckpointError, match=rf"blk\.0\.ffn_up\.weight: it holds .*{advice}"):
+        list(encoded_blocks(planned(values, qtype), None, 1, check=True))
+
+
+def test_memory_does_not_grow_with_a_tensor_that_is_read_by_rows(tmp_path: Path) -> None:
+    """A file whose largest tensor has 134 MB as float32."""
+    source = tmp_path / "tall.gguf"
+    model = _tall(open_model(float_file(tmp_path, "llama")))
+    write_sparse_header(source, model.metadata, model.tensors)
+    code = (
+        "import resource, sys\n"
+        "from quantize import Options, quantize\n"
+        "quantize(sys.argv[1], sys.argv[2], Options(ftype='Q8_0', n_threads=1))\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "quantize(sys.argv[3], sys.argv[4], Options(ftype='Q8_0', n_threads=2))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    paths = (tmp_path / "llama-F32.gguf", tmp_path / "a.gguf", source, tmp_path / "b.gguf")
+    child = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, timeout=120, check=True)
+    assert int(child.stdout) * 1024 < 0.75 * 4 * 256 * TALL
+
+
+def _tall(model: Model) -> Model:
+    """The same model with a very wide feed-forward part, of which nothing is in memory."""
+    metadata = [
+        replace(meta, value=TALL) if meta.key == "llama.feed_forward_length" else meta for meta in model.metadata
+    ]
+    tensors = [
+        Tensor(tensor.name, tuple(TALL if size == 320 else size for size in tensor.shape), "F32", tensor.read)
+        for tensor in model.tensors
+        if "blk.1" not in tensor.name
+    ]
+    return Model([replace(meta, value=1) if meta.key == "llama.block_count" else meta for meta in metadata], tensors)
