@@ -15,7 +15,7 @@ from quantize.gguf_source import GGUFTensor
 from quantize.plan import Planned, is_embedding, requires_imatrix
 from quantize.safetensors import StoredTensor
 
-_BLOCK_BYTES = 2**25
+_BLOCK_BYTES = 2**23
 
 
 def weights_of(planned: Sequence[Planned], importance: Mapping[str, F32], ftype: str) -> dict[str, F32]:
@@ -58,9 +58,10 @@ def encoded_blocks(item: Planned, weights: F32 | None, n_threads: int, *, check:
             n_bytes += block.nbytes
             yield block
     except NotFiniteError as exc:
-        raise CheckpointError(
-            f"{item.tensor.name}: {exc}: fetch the checkpoint again, or let it through with --allow-nan"
-        ) from exc
+        advice = "fetch the checkpoint again, or let it through with --allow-nan"
+        if not check:
+            advice = f"{item.qtype} has nothing for that, choose another type for it with --tensor-type"
+        raise CheckpointError(f"{item.tensor.name}: {exc}: {advice}") from exc
     except OutOfRangeError as exc:
         raise CheckpointError(f"{item.tensor.name}: {exc}: choose another type for it with --tensor-type") from exc
     if n_bytes != item.n_bytes:

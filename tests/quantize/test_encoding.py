@@ -80,6 +80,14 @@ def test_bad_numbers_are_named_with_what_to_do(value: float, qtype: str, advice:
         list(encoded_blocks(planned(values, qtype), None, 1, check=True))
 
 
+def test_what_is_allowed_and_still_cannot_be_says_so() -> None:
+    values = normal(4, 256)
+    values[0, 0] = np.nan
+    assert len(list(encoded_blocks(planned(values, "Q4_K"), None, 1, check=False))) == 1
+    with pytest.raises(CheckpointError, match="IQ3_S has nothing for that, choose another type"):
+        list(encoded_blocks(planned(values, "IQ3_S"), None, 1, check=False))
+
+
 def test_memory_does_not_grow_with_a_tensor_that_is_read_by_rows(tmp_path: Path) -> None:
     """A file whose largest tensor has 134 MB as float32."""
     source = tmp_path / "tall.gguf"
