@@ -10,7 +10,7 @@ from collections.abc import Callable
 from edgeai.gguf_keys import MAX_COUNT, MAX_LAYERS, MAX_WIDTH, Keys
 
 # llama.cpp has room for so many operations for each tensor: layers that are passed often need more.
-_MAX_LOOPS, _MAX_CYCLES = 8, 32
+_MAX_LOOPS, _MAX_CYCLES, _MAX_ITERATIONS = 8, 32, 32
 
 
 def check_family(keys: Keys, n_layer: int) -> None:
@@ -59,6 +59,15 @@ def _glm5_next(keys: Keys, n_layer: int) -> None:
     top_k = keys.count("attention.indexer.top_k", 1, MAX_WIDTH)
     pool = keys.count("attention.indexer.kpool", 2, MAX_WIDTH)
     keys.divides("attention.indexer.kpool", pool, top_k, "attention.indexer.top_k")
+    keys.count("hyper_connection.sinkhorn_iterations", 1, _MAX_ITERATIONS)
+    _first_indexer(keys, n_layer)
+
+
+def _first_indexer(keys: Keys, n_layer: int) -> None:
+    """Layers without an indexer of their own take what the one before them has selected."""
+    kinds = keys.header["attention.indexer.types"]
+    if kinds == 0 or (isinstance(kinds, tuple) and not any(kinds[:1])):
+        keys.fail("attention.indexer.types", kinds, "an indexer of its own in layer 0")
 
 
 def _hrm_text(keys: Keys, n_layer: int) -> None:
@@ -99,6 +108,7 @@ _RULES: dict[str, Callable[[Keys, int], None]] = {
     "deepseek2-ocr": _deepseek2_ocr,
     **dict.fromkeys(("deepseek2", "mistral4"), _temperature),
     "deepseek4": _deepseek4,
+    "glm-dsa": _first_indexer,
     "glm5-next": _glm5_next,
     "hrm_text": _hrm_text,
     "minimax-m3": _minimax_m3,
