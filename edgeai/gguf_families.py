@@ -74,8 +74,12 @@ def _hrm_text(keys: Keys, n_layer: int) -> None:
     stack, high, low = (
         keys.count(f"hrm.{name}", 1, MAX_LAYERS) for name in ("layers_per_stack", "h_cycles", "l_cycles")
     )
-    if n_layer != stack * high * (low + 1):
-        keys.fail("block_count", n_layer, f"layers_per_stack * h_cycles * (l_cycles + 1) = {stack * high * (low + 1)}")
+    n_passes = high * (low + 1)
+    if n_passes > _MAX_CYCLES:
+        keys.fail("hrm.h_cycles", high, f"at most {_MAX_CYCLES} passes together, not {n_passes}")
+    keys.count("nextn_predict_layers", 0, 0, required=False)
+    if n_layer != stack * n_passes:
+        keys.fail("block_count", n_layer, f"layers_per_stack * h_cycles * (l_cycles + 1) = {stack * n_passes}")
 
 
 def _minimax_m3(keys: Keys, n_layer: int) -> None:

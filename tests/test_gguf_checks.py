@@ -166,7 +166,21 @@ WINDOWS: Rules = [
     (as_family("gemma4", number("gemma4.attention.shared_kv_layers", 3)), "gemma4.attention.shared_kv_layers = 3"),
 ]
 FAMILY_RULES: Rules = [
-    (as_family("glm-dsa", numbers("glm-dsa.attention.indexer.types", 0, 1, 1, 1)), "glm-dsa.attention.indexer.types"),
+    (
+        as_family(
+            "glm-dsa",
+            number("glm-dsa.attention.kv_lora_rank", 16),
+            number("glm-dsa.rope.dimension_count", 16),
+            numbers("glm-dsa.attention.indexer.types", 0, 1, 1, 1),
+        ),
+        "glm-dsa.attention.indexer.types",
+    ),
+    (
+        as_family(
+            "hrm_text", *(number(f"hrm_text.hrm.{name}", 8) for name in ("layers_per_stack", "h_cycles", "l_cycles"))
+        ),
+        "hrm_text.hrm.h_cycles = 8, expected at most 32 passes together, not 72",
+    ),
     (as_family("qwen", number("qwen.attention.head_count", 64)), "blk.0.attn_q.weight has 128 rows, expected 2,048"),
     (as_family("hrm_text", number("hrm_text.hrm.layers_per_stack", 1)), "hrm_text.hrm.h_cycles"),
     (as_family("nanbeige", number("nanbeige.num_loops", 9)), "nanbeige.num_loops = 9"),
