@@ -21,7 +21,7 @@ from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Markdown, TextArea
 
-from edgeai import Session
+from edgeai import Response, Session
 from edgeai.backends.base import Event, GenerateRequest, Piece
 from edgeai.history import History
 from edgeai.options import Isolation
@@ -82,6 +82,14 @@ class Ours(EdgeAIApp):
         screen.ask("", "Go on", screen.chat.path[-4:])
 
 
+class EndlessSession(Session):
+    """Answers until the context window is full, so that there is an answer as long as keys are tried."""
+
+    def chat(self, *arguments: Any, **options: Any) -> Response:
+        ends = self._backend.tokenize(self.info.eos_token, parse_special=True)
+        return super().chat(*arguments, **options, logit_bias=dict.fromkeys(ends, float("-inf")))
+
+
 class OnModel(Ours):
     """The chat on the default model, whose engine is in a process of its own, or inside of this one."""
 
@@ -91,7 +99,7 @@ class OnModel(Ours):
         self._isolation = isolation
 
     def _open(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session:
-        return Session(self._path, isolation=self._isolation, on_load_progress=on_load_progress)
+        return EndlessSession(self._path, isolation=self._isolation, on_load_progress=on_load_progress)
 
     def _ask(self) -> None:
         self.chat_screen.ask("", "Write the numbers from 1 to 1000 in words, one in a line.", [])
