@@ -17,10 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeai.errors import CheckpointError
-from quantize.base import F32, Tensor
+from quantize.base import Tensor
 from quantize.safetensors import StoredTensor, open_safetensors
 
 CONFIG = "config.json"
@@ -32,7 +30,6 @@ _MAX_JSON_BYTES = {"tokenizer.json": 2**26, INDEX: 2**25}  # the largest known: 
 _MAX_OTHER_JSON_BYTES = 2**24
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _N_SHOWN = 3
-_N_SCANNED = 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -233,22 +230,6 @@ def text_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(inner, dict):
         raise CheckpointError(f"{CONFIG}: text_config is {str(inner)[:40]!r}, expected an object; {_FETCH_AGAIN}")
     return {**config, **inner}
-
-
-def first_nonfinite(array: F32) -> tuple[int, ...] | None:
-    """The position of the first NaN or infinity; None where all numbers are finite.
-
-    Args:
-        array: any shape. It is looked through in pieces, so that this takes little memory.
-    """
-    rows = np.atleast_1d(array)
-    n_rows = max(1, _N_SCANNED // max(1, rows[:1].size))
-    for start in range(0, len(rows), n_rows):
-        finite = np.isfinite(rows[start : start + n_rows])
-        if not finite.all():
-            row, *rest = (int(i) for i in np.unravel_index(finite.argmin(), finite.shape))
-            return (start + row, *rest)[: array.ndim]
-    return None
 
 
 def _roots(folder: Path) -> list[Path]:

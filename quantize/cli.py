@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,8 +149,6 @@ def _options(flags: dict[str, Any]) -> Options:
 
 
 def _pattern_and_type(item: str) -> tuple[str, str]:
-    import re
-
     pattern, equals, name = item.rpartition("=")
     if not equals or not pattern:
         raise click.UsageError(f"--tensor-type {item}: expected PATTERN=TYPE, such as ffn_down=Q6_K")
@@ -192,8 +192,6 @@ def _float_model(source: Path, folder: Path, options: Options, *, needed: bool) 
     if not needed or source.is_file():
         yield source
         return
-    from dataclasses import replace
-
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".quantize-", dir=folder) as temporary:
         path = Path(temporary) / "model-F16.gguf"
@@ -203,8 +201,6 @@ def _float_model(source: Path, folder: Path, options: Options, *, needed: bool) 
 
 def _calibrated(float_path: Path, target: Path, text_name: str, options: Options) -> Options:
     """Collect an importance matrix, keep it beside the artifact, and take it."""
-    from dataclasses import replace
-
     from quantize.collect import collect
     from quantize.imatrix import write_imatrix
     from quantize.texts import calibration_text

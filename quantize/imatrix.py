@@ -86,9 +86,9 @@ class Imatrix:
         keys = [Meta("quantize.imatrix.file", _shortened(file_name), text)]
         if self.datasets:
             keys.append(Meta("quantize.imatrix.dataset", _shortened(self.datasets[0]), text))
-        keys.append(Meta("quantize.imatrix.entries_count", len(self.entries), GGUFValueType.INT64))
+        keys.append(Meta("quantize.imatrix.entries_count", len(self.entries), GGUFValueType.UINT32))
         if self.n_chunks > 0:
-            keys.append(Meta("quantize.imatrix.chunks_count", self.n_chunks, GGUFValueType.INT64))
+            keys.append(Meta("quantize.imatrix.chunks_count", self.n_chunks, GGUFValueType.UINT32))
         return keys
 
 

@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,11 +35,10 @@ def print_json(value: Any) -> None:
 
 def error(text: str) -> None:
     """One line on stderr, without control characters: names in checkpoints are hostile."""
-    plain = "".join(sign if unicodedata.category(sign)[0] != "C" else " " for sign in text)
-    is_colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(
-        f"{click.style('error:', fg='red', bold=True) if is_colored else 'error:'} {plain}", err=True, color=True
-    )
+    prefix = "error:"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        prefix = click.style(prefix, fg="red", bold=True)
+    click.echo(f"{prefix} {one_line(text)}", err=True, color=True)
 
 
 def size_text(n_bytes: int) -> str:

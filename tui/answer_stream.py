@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 from edgeai import Response
+from edgeai.safe_text import plain
 from tui.progress_line import ProgressLine
-from tui.safe_text import plain
 
 
 def print_answer(response: Response, line: ProgressLine, on_piece: Callable[[], None] = lambda: None) -> bool:

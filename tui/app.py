@@ -24,9 +24,9 @@ from edgeai.files import write_text
 from edgeai.history import History
 from edgeai.history_db import IN_MEMORY
 from edgeai.paths import data_dir
+from edgeai.safe_text import plain
 from tui.drafts import Drafts
 from tui.engine import Engine, OpenSession
-from tui.safe_text import plain
 from tui.screens.chat import ChatScreen
 from tui.settings import ConversationSettings
 from tui.themes import DARK, LIGHT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeai.errors import EdgeAIError
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 MAX_FILE_BYTES = 1_000_000
 

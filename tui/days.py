@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
 from edgeai.history_types import Conversation
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 NO_TITLE = "(no title)"
 

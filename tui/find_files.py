@@ -13,7 +13,7 @@ from pathlib import Path
 
 from textual.fuzzy import FuzzySearch
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 SKIPPED_FOLDERS = frozenset({"__pycache__", "bower_components", "node_modules", "site-packages", "venv"})
 MAX_FILES = 20_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

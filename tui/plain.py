@@ -18,11 +18,11 @@ from edgeai.files import write_text
 from edgeai.history import History, Status, StoredMessage, to_messages
 from edgeai.history_export import to_json, to_markdown
 from edgeai.options import Overflow
+from edgeai.safe_text import one_line, plain
 from edgeai.session import Session
 from tui.answer_stream import print_answer
 from tui.output import message
 from tui.progress_line import ProgressLine
-from tui.safe_text import one_line, plain
 from tui.settings import ConversationSettings
 
 HELP = """\

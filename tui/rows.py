@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from textual.content import Content
 
-from tui.safe_text import plain
+from edgeai.safe_text import plain
 from tui.wrap import break_offsets
 
 EMPTY = Content("")

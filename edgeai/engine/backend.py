@@ -31,9 +31,11 @@ from edgeai.engine.wire import (
     check_info,
 )
 from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, SessionClosedError
+from edgeai.safe_text import one_line
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
+_MAX_MESSAGE_CHARS = 2000
 _MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
 
 _Reply = TypeVar("_Reply")
@@ -272,7 +274,7 @@ def _encodable(request: GenerateRequest) -> GenerateRequest:
 def _error(failed: Failed) -> EdgeAIError:
     """The error that a reply tells of; kinds that an engine has no reason for become GenerationError."""
     kind = getattr(errors, failed.kind, None) if failed.kind in _KINDS else None
-    error: EdgeAIError = (kind or GenerationError)(failed.message)
+    error: EdgeAIError = (kind or GenerationError)(one_line(failed.message)[:_MAX_MESSAGE_CHARS])
     return error
 
 

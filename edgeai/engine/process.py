@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-import unicodedata
 from pathlib import Path
 from typing import IO
 
 from edgeai.engine.wire import Pipe, Reply
 from edgeai.errors import ModelError
 from edgeai.lasting_thread import LastingThread
+from edgeai.safe_text import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class EngineProcess:
         """Read its log until its end, then reap it, so that no zombie waits for a session that nobody uses."""
         with stderr:
             while line := stderr.readline(_LOG_LINE_CHARS):
-                text = _plain(line)
+                text = one_line(line.decode("utf-8", "replace")).strip()
                 level, _, message = text.partition(" ")
                 message = message if level in _LEVELS else text
                 if message:
@@ -173,9 +173,3 @@ def _environment() -> dict[str, str]:
     }
     # llama.cpp would start a debugger when it aborts; numpy would reserve memory for a thread on each core
     return {**kept, "GGML_NO_BACKTRACE": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-def _plain(line: bytes) -> str:
-    """A line of the engine's, which may be hostile, as text without control characters."""
-    text = line.decode("utf-8", "replace")
-    return "".join(sign if unicodedata.category(sign)[0] != "C" else " " for sign in text).strip()

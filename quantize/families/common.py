@@ -11,7 +11,7 @@ from gguf import GGUFValueType
 
 from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta, Tensor
-from quantize.families.plamo_parts import MAX_LAYERS, Part, arranged, f32, number, plus, u32, whole
+from quantize.families.parts import MAX_LAYERS, Part, arranged, f32, number, plus, u32, whole
 from quantize.families.rope import rope_metadata, rope_parameters
 
 Config = dict[str, Any]

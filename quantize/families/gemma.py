@@ -22,7 +22,7 @@ from quantize.families.common import (
     view,
     whole_model,
 )
-from quantize.families.plamo_parts import Part, Values, f32, number, plus, u32, whole
+from quantize.families.parts import Part, Values, f32, number, plus, u32, whole
 from quantize.families.rope import require_plain, rope_parameters
 
 _NORMS = {

@@ -20,7 +20,7 @@ from quantize.families.common import (
     norms,
     whole_model,
 )
-from quantize.families.plamo_parts import Change, Part, Values, u32, whole
+from quantize.families.parts import Change, Part, Values, u32, whole
 from quantize.families.rope import llama3_factors, rope_parameters
 
 _NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}

@@ -22,7 +22,7 @@ from quantize.families.common import (
     norms,
     whole_model,
 )
-from quantize.families.plamo_parts import Part, f32, number, u32, whole
+from quantize.families.parts import Part, f32, number, u32, whole
 from quantize.families.rope import require_kind, require_plain, rope_parameters
 
 _PHI2 = {"max_position_embeddings": 2048, "layer_norm_eps": 1e-5, "partial_rotary_factor": 0.5}

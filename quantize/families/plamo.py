@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import Config, arranged_decoder, complete, feed_forward, n_layer
+from quantize.families.parts import Part, Values, f32, number, u32, whole
 from quantize.families.plamo_model import plamo_model
-from quantize.families.plamo_parts import Part, Values, f32, number, u32, whole
 from quantize.families.rope import require_plain, rope_parameters
 
 _N_CTX = 4096  # not in config.json: the length that PLaMo was trained with

@@ -10,8 +10,8 @@ from gguf import GGUFValueType
 
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import Config, arranged_decoder, complete, n_layer
+from quantize.families.parts import Part, Values, f32, number, u32, whole
 from quantize.families.plamo_model import around_mixer, plamo_model
-from quantize.families.plamo_parts import Part, Values, f32, number, u32, whole
 from quantize.families.rope import require_kind, rope_parameters
 
 _DEFAULTS: Mapping[str, Any] = {

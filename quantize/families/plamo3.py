@@ -7,8 +7,8 @@ from typing import Any
 
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import Config, arranged_decoder, complete, decoder_metadata, head_dim
+from quantize.families.parts import Part, plus, u32, whole
 from quantize.families.plamo_model import around_mixer, plamo_model
-from quantize.families.plamo_parts import Part, plus, u32, whole
 from quantize.families.rope import rope_parameters
 
 _DEFAULTS: Mapping[str, Any] = {"tie_word_embeddings": True}

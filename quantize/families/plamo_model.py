@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from quantize.families.common import Config, n_layer
-from quantize.families.plamo_parts import Part, plus, whole
+from quantize.families.parts import Part, plus, whole
 
 
 def plamo_model(config: Config, layer: Callable[[int], Mapping[str, Part]], *, norm_offset: float) -> dict[str, Part]:

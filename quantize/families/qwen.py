@@ -18,7 +18,7 @@ from quantize.families.common import (
     norms,
     whole_model,
 )
-from quantize.families.plamo_parts import Part
+from quantize.families.parts import Part
 
 _NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 _KINDS = ("default", "linear", "dynamic", "yarn")

@@ -11,7 +11,7 @@ from gguf import GGUFValueType
 
 from edgeai.errors import CheckpointError
 from quantize.base import F32, Meta
-from quantize.families.plamo_parts import f32, number, u32, whole
+from quantize.families.parts import f32, number, u32, whole
 
 _LONG = ("llama3", "yarn", "longrope")  # those that know the length before the context was stretched
 _ONE = np.float32(1.0)

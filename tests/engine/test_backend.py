@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edgeai import EngineCrashedError, GenerationError, OptionError, Session, SessionClosedError
+from edgeai import EngineCrashedError, GenerationError, ModelFormatError, OptionError, Session, SessionClosedError
 from edgeai.backends.base import Finished, GenerateRequest, PrefillProgress
 from edgeai.options import SamplingOptions
 from tests.engine.children import engine, impostor, is_gone, open_files, wait_for
@@ -242,6 +242,7 @@ def test_a_session_that_is_forgotten_takes_its_engine_along(model: Path) -> None
     del session
     gc.collect()
     wait_for(lambda: is_gone(pid))
+    assert is_gone(pid)
 
 
 def test_a_session_opened_in_a_thread_outlives_it(model: Path) -> None:
@@ -305,6 +306,13 @@ def test_an_engine_that_sends_nonsense_is_ended(code: str, model: Path, monkeypa
         with pytest.raises(EngineCrashedError, match="sent what cannot be"):
             session.complete("Hello").text  # noqa: B018
         assert is_gone(pid)
+
+
+def test_an_error_of_the_engine_is_one_plain_short_line(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    impostor(monkeypatch, "pipe.receive(); pipe.send(Failed('ModelFormatError', 'a\\x1b[2Jb\\nc' + 'x' * 100_000))")
+    with pytest.raises(ModelFormatError, match=r"^ab cx+$") as caught:
+        Session(model)
+    assert len(str(caught.value)) <= 2000
 
 
 def test_an_engine_that_never_ends_loading_is_ended(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,9 @@ def test_asked_for_it_is_tried_again_and_a_success_clears_it(model: Path, monkey
 def test_one_crash_between_successes_never_adds_up(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         crash(model, monkeypatch)
+        assert crash_marks.find_mark(model) is not None
         Session(model).close()
+        assert crash_marks.find_mark(model) is None
 
 
 def test_a_hang_counts_and_a_kill_from_outside_does_not(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,8 @@ def test_the_command_forgets(model: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_a_broken_file_of_marks_stops_nobody(content: bytes, model: Path, home: Path) -> None:
     home.mkdir(parents=True)
     crash_marks.marks_path().write_bytes(content)
-    Session(model).close()
+    with Session(model) as session:
+        assert session.count_tokens("Hello") > 0
 
 
 def test_marks_that_cannot_be_written_hide_no_crash(

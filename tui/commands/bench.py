@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeai.machine import machine, usable_cores
+from edgeai.safe_text import one_line
 from tui import session_options
 from tui.output import console, print_json, table
 from tui.progress_line import ProgressLine
-from tui.safe_text import one_line
 from tui.units import bytes_text
 
 if TYPE_CHECKING:

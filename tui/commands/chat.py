@@ -15,10 +15,10 @@ from edgeai.catalog import Catalog
 from edgeai.config import config_text
 from edgeai.history import Conversation, History
 from edgeai.options import Overflow
+from edgeai.safe_text import one_line
 from tui import session_options
 from tui.output import message
 from tui.progress_line import ProgressLine
-from tui.safe_text import one_line
 from tui.session_options import given, load_options, overflow_option, sampling_options, take_sampling
 from tui.settings import ConversationSettings
 

@@ -9,9 +9,9 @@ import click
 
 from edgeai.history_export import inert_json
 from edgeai.model_list import ModelFacts
+from edgeai.safe_text import one_line
 from tui.doctor_report import Report, examine
 from tui.output import console
-from tui.safe_text import one_line
 from tui.units import bytes_text
 
 Rows = Iterable[tuple[str, str]]

@@ -14,8 +14,8 @@ from edgeai.errors import HistoryError
 from edgeai.files import write_text
 from edgeai.history import Conversation, History, SearchHit, StoredMessage
 from edgeai.history_export import from_json, inert_json, to_json, to_markdown
+from edgeai.safe_text import one_line, plain
 from tui.output import console, table
-from tui.safe_text import one_line, plain
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -13,8 +13,8 @@ from edgeai import EdgeAIError
 from edgeai.catalog import Catalog, default_name, set_default_model, uninstall
 from edgeai.installed import add_model, read_installed, verify_model
 from edgeai.model_list import USUAL_N_CTX, ModelFacts, all_models, memory_at, model_facts
+from edgeai.safe_text import one_line
 from tui.output import console, print_json, table, transfer_progress
-from tui.safe_text import one_line
 from tui.units import bytes_text, count_text
 
 

@@ -14,11 +14,11 @@ from textual.widgets import TextArea
 
 from edgeai import ModelNotFoundError
 from edgeai.machine import resident_bytes
+from edgeai.safe_text import one_line
 from tui import engine
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
 from tui.drafts import NEW
-from tui.safe_text import one_line
 from tui.screens.block_actions import BlockActions
 from tui.screens.confirm import ConfirmScreen
 from tui.settings import ConversationSettings

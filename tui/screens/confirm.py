@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-from tui.safe_text import plain
+from edgeai.safe_text import plain
 from tui.screens.dialog import Dialog
 
 

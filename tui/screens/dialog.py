@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, OptionList, Static
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 Result = TypeVar("Result")
 

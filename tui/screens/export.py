@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Label, RadioButton, RadioSet, Static
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dialog import CANCEL, Dialog
 

@@ -18,8 +18,8 @@ from textual.widgets import Input, OptionList, Static
 from edgeai import EdgeAIError
 from edgeai.machine import available_memory_bytes
 from edgeai.model_list import USUAL_N_CTX, ModelFacts, all_models
+from edgeai.safe_text import one_line
 from edgeai.text_search import fold
-from tui.safe_text import one_line
 from tui.screens.dialog import CANCEL, ListDialog
 from tui.units import bytes_text, context_text, count_text
 

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 from tui.screens.dialog import CANCEL, Dialog
 
 MAX_TITLE = 200

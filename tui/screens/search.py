@@ -14,8 +14,8 @@ from textual.widgets import Input, OptionList
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import SearchHit
+from edgeai.safe_text import one_line
 from tui.days import NO_TITLE
-from tui.safe_text import one_line
 from tui.screens.dialog import CANCEL, ListDialog
 
 DEBOUNCE_S = 0.12

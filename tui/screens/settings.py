@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static, TextArea
 
 from edgeai import OptionError, SamplingOptions
-from tui.safe_text import plain
+from edgeai.safe_text import plain
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dialog import CANCEL, Dialog
 from tui.settings import ConversationSettings

@@ -8,10 +8,10 @@ from typing import Literal
 from textual.content import Content
 from textual.strip import Strip
 
+from edgeai.safe_text import one_line
 from tui.markdown import MarkdownStream, parse_markdown
 from tui.markdown_rows import Document
 from tui.rows import EMPTY, Flexible, Line, Row, text_rows, tidy, wrap_rows
-from tui.safe_text import one_line
 
 Kind = Literal["user", "assistant", "notice", "error"]
 

@@ -19,9 +19,9 @@ from textual.widgets.option_list import Option
 
 from edgeai import EdgeAIError
 from edgeai.history import History
+from edgeai.safe_text import one_line
 from edgeai.text_search import fold
 from tui.days import NO_TITLE, Entry, entries_of
-from tui.safe_text import one_line
 
 
 class Sidebar(Vertical):

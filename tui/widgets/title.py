@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.safe_text import one_line
+from edgeai.safe_text import one_line
 
 
 class TitleBar(Widget):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.safe_text import one_line, plain
+from edgeai.safe_text import one_line, plain
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ Values = NDArray[np.floating[Any]]  # float32, or float16 where the checkpoint i
 Change = Callable[[Values], Values]
 MAX_LAYERS = 512  # llama.cpp's LLAMA_MAX_LAYERS
 _MAX_COUNT = 2**31 - 1
+_LEAST_F32, _MOST_F32 = 1.2e-38, 3.4e38  # what a GGUF's float32 holds
 _NOT_WEIGHTS = (".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias")  # buffers of old checkpoints
 
 
@@ -57,10 +57,10 @@ def number(config: Mapping[str, Any], key: str, default: float | None = None) ->
     """A positive number of config.json.
 
     Raises:
-        CheckpointError: it is missing and has no default, is no number, or is not positive and finite.
+        CheckpointError: it is missing and has no default, is no number, or none that a float32 holds.
     """
     value = config.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST_F32 <= value <= _MOST_F32:
         raise CheckpointError(
             f"config.json: {key} = {str(value)[:40]}, expected a positive number: "
             "correct the file or fetch the checkpoint again"
@@ -120,6 +120,8 @@ def _arranged(tensor: Tensor, part: Part) -> Tensor:
             "fetch the checkpoint again, or correct config.json"
         )
     change = part.change
+    if change is None and part.new_shape is None:
+        return replace(tensor, name=part.name)  # it keeps what its source has to read rows with
     if change is None:
         return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, tensor.read)
 
