@@ -11,63 +11,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
+from benchmarks.fault_place import (
+    PATIENCE_S,
+    Place,
+    ViolationError,
+    await_end,
+    check_history,
+    engines_of,
+    finish,
+    start,
+    start_victim,
+)
 from edgeai import EdgeAIError, EngineCrashedError, ModelError, Session
 from edgeai.engine.backend import ProcessBackend
-from edgeai.history import History
 from tests.crafted import crafted_files
 from tests.mutate import mutation
-from tests.tiny import KINDS, tiny_model
+from tests.tiny import KINDS
 
-ROOT = Path(__file__).parents[1]
 TEXT = "Hello, world! 日本語 🙂 " * 8
-_PATIENCE_S = 60.0
-
-
-class ViolationError(Exception):
-    """What the campaign looks for: a finished turn lost, an orphan, a hang, an error that is none of ours."""
-
-
-class Place:
-    """The folder that one kind of trial works in: the user's folder, the home, temporary files.
-
-    Attributes:
-        home: EDGEAI_HOME.
-        model: a small sound model.
-        sound: one of each kind, to be damaged.
-        crafted: files for published weaknesses, once they are written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / "edgeai"
-        self.work = folder / "work"
-        for path in (self.home, self.work, folder / "user", folder / "tmp"):
-            path.mkdir(parents=True, exist_ok=True)
-        self.model = folder / "model.gguf"
-        if not self.model.exists():
-            tiny_model(self.model)
-        self.crafted: list[Path] = []
-        self.sound = {kind: self._sound(kind) for kind in KINDS}
-
-    def _sound(self, kind: str) -> Path:
-        path = self.folder / f"sound-{kind}.gguf"
-        return path if path.exists() else tiny_model(path, kind)  # type: ignore[arg-type]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of a victim: nothing of it is the real user's."""
-        folders = {"EDGEAI_HOME": self.home, "HOME": self.folder / "user", "TMPDIR": self.folder / "tmp"}
-        return {**os.environ, **{name: str(path) for name, path in folders.items()}, "PYTHONDONTWRITEBYTECODE": "1"}
-
-    def strangers(self) -> list[Path]:
-        """Files that appeared where none of ours belongs."""
-        return [path for name in ("user", "tmp") for path in (self.folder / name).rglob("*")]
 
 
 # --- files ---
@@ -104,7 +69,7 @@ def open_and_ask(path: Path) -> str:
     except Exception as exc:
         raise ViolationError(f"{type(exc).__name__}: {exc}") from exc
     finally:
-        if time.monotonic() - started > _PATIENCE_S:
+        if time.monotonic() - started > PATIENCE_S:
             raise ViolationError("it took over a minute")
 
 
@@ -192,15 +157,15 @@ def killed_both(place: Place, index: int, seed: int) -> str:
 
 
 def _kill_application(place: Place, rng: random.Random, *, with_engine: bool) -> str:
-    victim = _start_victim(place, [str(place.model), "500", "8"])
+    victim = start_victim(place, [str(place.model), "500", "8"])
     time.sleep(rng.uniform(0.05, 1.6))
     engines = engines_of(victim.pid)
     victim.kill()
     for pid in engines if with_engine else ():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    told = _finish(victim)
-    _await_end(engines)
+    told = finish(victim)
+    await_end(engines)
     check_history(place, told)
     if any(line.startswith("finished") for line in told):
         return "in the conversation"
@@ -222,10 +187,10 @@ def _on_a_disk(place: Place, mount: str, n_turns: str) -> str:
     """Run a victim whose folder is a disk of its own, in a mount namespace; and read there what was kept."""
     command = (
         f"{mount.format(home=place.home)} && {sys.executable} -m benchmarks.fault_victim {place.model} {n_turns} 8; "
-        f"{sys.executable} -m benchmarks.fault_trials {place.folder}"
+        f"{sys.executable} -m benchmarks.fault_place {place.folder}"
     )
-    victim = _start(["unshare", "--map-root-user", "--mount", "sh", "-c", command], place)
-    told = _finish(victim)
+    victim = start(["unshare", "--map-root-user", "--mount", "sh", "-c", command], place)
+    told = finish(victim)
     errors = [line for line in told if line.startswith("error")]
     finished = [line.split()[2] for line in told if line.startswith("finished")]
     kept = [line.split()[1] for line in told if line.startswith("kept")]
@@ -246,90 +211,11 @@ def start_and_close(place: Place, index: int, seed: int) -> str:
     if index % 2:
         session.close()
     del session
-    _await_end(engines_of(os.getpid()))
+    await_end(engines_of(os.getpid()))
     after = sum(1 for _ in Path("/proc/self/fd").iterdir())
     if after > before + 2:
         raise ViolationError(f"{after} descriptors are open, {before} before")
     return "left nothing"
-
-
-# --- helpers ---
-
-
-def engines_of(pid: int) -> list[int]:
-    """The engine processes that a process started."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child.pid for child in children if _is_engine(child.pid)]
-
-
-def _is_engine(pid: int) -> bool:
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        return process.status() == psutil.STATUS_ZOMBIE or "edgeai.engine.child" in " ".join(process.cmdline())
-    return False
-
-
-def _await_end(pids: Sequence[int], timeout_s: float = 5.0) -> None:
-    end = time.monotonic() + timeout_s
-    while alive := [pid for pid in pids if _is_engine(pid)]:
-        if time.monotonic() > end:
-            raise ViolationError(f"{len(alive)} engines outlived their application")
-        time.sleep(0.01)
-
-
-def _start_victim(place: Place, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    return _start([sys.executable, "-m", "benchmarks.fault_victim", *arguments], place)
-
-
-def _start(command: Sequence[str], place: Place) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command, cwd=ROOT, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def _finish(victim: subprocess.Popen[str]) -> list[str]:
-    try:
-        told, _ = victim.communicate(timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired as exc:
-        victim.kill()
-        victim.wait()
-        raise ViolationError("the application hung") from exc
-    return told.splitlines()
-
-
-def check_history(place: Place, told: Sequence[str]) -> None:
-    """Every turn that the victim called finished is in its history, whole."""
-    with History(place.home / "history.db") as history:
-        history.recover()
-        for line in told:
-            if line.startswith("finished"):
-                message = history.message(int(line.split()[2]))
-                if message.status != "complete":
-                    raise ViolationError(f"a finished turn is {message.status}")
-        unfinished = [
-            message
-            for conversation in history.conversations(3)
-            for message in history.all_messages(conversation.id)
-            if message.status == "generating"
-        ]
-    if unfinished:
-        raise ViolationError("an answer is still being made, by nobody")
-
-
-@contextmanager
-def user_folder(place: Place) -> Iterator[None]:
-    """The trials in this process have that user's folder."""
-    before = os.environ.get("EDGEAI_HOME")
-    os.environ["EDGEAI_HOME"] = str(place.home)
-    try:
-        yield
-    finally:
-        os.environ.pop("EDGEAI_HOME")
-        if before is not None:
-            os.environ["EDGEAI_HOME"] = before
 
 
 Trial = Callable[[Place, int, int], str]
@@ -346,18 +232,3 @@ TRIALS: dict[str, Trial] = {
     "read-only folder": read_only_folder,
     "starts": start_and_close,
 }
-
-
-def print_kept() -> None:
-    """In the namespace of `_on_a_disk`: the messages that were kept."""
-    path = Path(sys.argv[1]) / "edgeai" / "history.db"
-    if path.exists():
-        with suppress(EdgeAIError), History(path) as history:
-            for conversation in history.conversations():
-                for message in history.all_messages(conversation.id):
-                    if message.status == "complete":
-                        print("kept", message.id)
-
-
-if __name__ == "__main__":
-    print_kept()

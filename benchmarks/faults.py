@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.common import main_json, print_machine
-from benchmarks.fault_trials import TRIALS, Place, ViolationError, user_folder
+from benchmarks.fault_place import Place, ViolationError, user_folder
+from benchmarks.fault_trials import TRIALS
 from edgeai.files import write_text
 
 USUAL_COUNT = 100
