@@ -1,0 +1,70 @@
+"""What a person may choose for single tensors: a type, or a pattern of names and their type, as text."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from edgeai.errors import QuantizeError
+from quantize.ggml import ENCODED_TYPES
+
+_MAX_LENGTH = 200
+_MAX_WAYS = 2**15  # to match a name; llama.cpp tries 270 names in some 2 s at most then
+_WAYS_OF_REPEAT = 32  # names have some 30 characters
+# what stands for itself: an escaped character that is no back-reference, or a class of characters
+_PLAIN = re.compile(r"\\[^1-9]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+
+
+def check_type(name: str) -> str:
+    """The name of a tensor type, as it is written.
+
+    Raises:
+        QuantizeError: nothing can be encoded to it.
+    """
+    upper = name.upper()
+    if upper not in ENCODED_TYPES:
+        raise QuantizeError(f"{name[:40]!r} is no tensor type: expected one of {', '.join(ENCODED_TYPES)}")
+    return upper
+
+
+def pattern_and_type(item: str) -> tuple[str, str]:
+    """A regular expression that is searched for in names of tensors, and the type of those that have it.
+
+    llama.cpp tries the expression on every name, in C++, where nothing can interrupt it; one that goes back and forth
+    would never end. So what can make it do so is refused: it is not needed for names of tensors.
+
+    Args:
+        item: "PATTERN=TYPE".
+    Raises:
+        QuantizeError: it is not of this form, the pattern is no such expression, or the type is none.
+    """
+    pattern, equals, name = item.rpartition("=")
+    if not equals or not pattern:
+        raise QuantizeError(f"{item[:80]!r}: expected PATTERN=TYPE, such as ffn_down=Q6_K")
+    _check_pattern(pattern)
+    return pattern, check_type(name)
+
+
+def _check_pattern(pattern: str) -> None:
+    shown = f"the pattern {pattern[:80]!r}"
+    if len(pattern) > _MAX_LENGTH or not pattern.isprintable():
+        raise QuantizeError(f"{shown}: expected at most {_MAX_LENGTH} printable characters: make it shorter")
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as exc:
+        raise QuantizeError(f"{shown} is no regular expression ({str(exc)[:80]}): correct it") from exc
+    rest = _PLAIN.sub("x", pattern)
+    if "\\" in rest or re.search(r"\)[*+{]", rest) or _n_ways(rest) > _MAX_WAYS:
+        raise QuantizeError(
+            f"{shown} repeats a group, refers back to one, or can match in too many ways, so that it might never end: "
+            "write it plainer, or as several"
+        )
+
+
+def _n_ways(pattern: str) -> int:
+    """At most how many ways there are to go through an expression without classes and escaped characters."""
+    parts = re.split(r"\(\?[:=!]|[()]", pattern)
+    alternatives = math.prod(1 + part.count("|") for part in parts)
+    n_repeats = sum(pattern.count(sign) for sign in "*+{")
+    n_optional = sum(part.count("?") for part in parts)
+    return int(alternatives * _WAYS_OF_REPEAT**n_repeats * 2**n_optional)
