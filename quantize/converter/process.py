@@ -85,8 +85,34 @@ def run(
     Raises:
         QuantizeError: it cannot be started.
     """
+    last: collections.deque[str] = collections.deque(maxlen=_N_KEPT_LINES)
+
+    def tell(line: str) -> None:
+        last.append(line)
+        if on_line is not None:
+            on_line(line)
+
+    process = _start(command, cwd, environment)
+    lines: queue.Queue[str] = queue.Queue(_N_WAITING_LINES)
+    stop = threading.Event()
+    reader = threading.Thread(target=_read, args=(process.stdout, lines, stop), daemon=True)
     try:
-        process = subprocess.Popen(
+        reader.start()
+        _listen(process, lines, tell)
+        _kill(process)  # what it has started may still hold the pipe
+        _finish(reader, lines, tell)
+    finally:
+        stop.set()
+        _kill(process)
+        process.wait()
+        reader.join(_JOIN_S)
+    return Ended(process.returncode, tuple(last))
+
+
+def _start(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start it. A child that asks to die with its parent dies with this thread, which waits for its end."""
+    try:
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -97,30 +123,6 @@ def run(
         )
     except OSError as exc:
         raise QuantizeError(f"{command[0]}: cannot be started ({exc.strerror or exc}): check the path") from exc
-    assert process.stdout
-    lines: queue.Queue[str] = queue.Queue(_N_WAITING_LINES)
-    stop = threading.Event()
-    reader = threading.Thread(target=_read, args=(process.stdout, lines, stop), daemon=True)
-    last: collections.deque[str] = collections.deque(maxlen=_N_KEPT_LINES)
-
-    def tell(line: str) -> None:
-        last.append(line)
-        if on_line is not None:
-            on_line(line)
-
-    try:
-        reader.start()
-        _listen(process, lines, tell)
-        _kill(process)  # what it has started may still hold the pipe
-        reader.join(_JOIN_S)
-        while not lines.empty():
-            tell(lines.get_nowait())
-    finally:
-        stop.set()
-        _kill(process)
-        process.wait()
-        reader.join(_JOIN_S)
-    return Ended(process.returncode, tuple(last))
 
 
 def _listen(process: subprocess.Popen[bytes], lines: queue.Queue[str], tell: Callable[[str], None]) -> None:
@@ -130,6 +132,16 @@ def _listen(process: subprocess.Popen[bytes], lines: queue.Queue[str], tell: Cal
         except queue.Empty:
             if _has_ended(process):
                 return
+
+
+def _finish(reader: threading.Thread, lines: queue.Queue[str], tell: Callable[[str], None]) -> None:
+    """Hand on what was still in the pipe: it may be more than waits in the queue."""
+    for _ in range(int(_JOIN_S / _POLL_S)):
+        reader.join(_POLL_S)
+        while not lines.empty():
+            tell(lines.get_nowait())
+        if not reader.is_alive() and lines.empty():
+            return
 
 
 def _read(stream: IO[bytes], lines: queue.Queue[str], stop: threading.Event) -> None:

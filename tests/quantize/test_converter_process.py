@@ -33,7 +33,8 @@ open("model.gguf", "wb").write(b"GGUF half")
 time.sleep(600)
 """
 CALL = (
-    "import sys; from pathlib import Path; from quantize.converter import float_gguf\n"
+    "import signal, sys; from pathlib import Path; from quantize.converter import float_gguf\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell ignores it
     "float_gguf(*map(Path, sys.argv[1:4]), python=Path(sys.argv[4]), on_line=lambda line: print(line, flush=True))"
 )
 _PATIENCE_S = 60
