@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 
 from edgeai.errors import QuantizeError
 from quantize.ggml import ENCODED_TYPES
@@ -11,8 +12,11 @@ from quantize.ggml import ENCODED_TYPES
 _MAX_LENGTH = 200
 _MAX_WAYS = 2**15  # to match a name; llama.cpp tries 270 names in some 2 s at most then
 _WAYS_OF_REPEAT = 32  # names have some 30 characters
-# what stands for itself: an escaped character that is no back-reference, or a class of characters
-_PLAIN = re.compile(r"\\[^1-9]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+# What stands for itself: an escaped sign, a kind of character, a class of such. Python and C++ read others differently
+# ("[]", "[[:", "\\c"), and each could hide from us what C++ tries.
+_ESCAPED = r"\\(?:\W|[dDwWsSbB])"
+_PLAIN = re.compile(rf"{_ESCAPED}|\[\^?(?:{_ESCAPED}|[^\[\]\\])*\]", re.ASCII)
+_UNFIT = re.compile(r"[\\\[]|\)[*+{]|\{[^}]*\d{3}")
 
 
 def check_type(name: str) -> str:
@@ -47,17 +51,19 @@ def pattern_and_type(item: str) -> tuple[str, str]:
 
 def _check_pattern(pattern: str) -> None:
     shown = f"the pattern {pattern[:80]!r}"
-    if len(pattern) > _MAX_LENGTH or not pattern.isprintable():
-        raise QuantizeError(f"{shown}: expected at most {_MAX_LENGTH} printable characters: make it shorter")
+    if len(pattern) > _MAX_LENGTH or not pattern.isascii() or not pattern.isprintable():
+        raise QuantizeError(f"{shown}: expected at most {_MAX_LENGTH} printable ASCII characters: make it shorter")
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is rare, and refused below
+            re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as exc:
         raise QuantizeError(f"{shown} is no regular expression ({str(exc)[:80]}): correct it") from exc
     rest = _PLAIN.sub("x", pattern)
-    if "\\" in rest or re.search(r"\)[*+{]", rest) or _n_ways(rest) > _MAX_WAYS:
+    if _UNFIT.search(rest) or _n_ways(rest) > _MAX_WAYS:
         raise QuantizeError(
-            f"{shown} repeats a group, refers back to one, or can match in too many ways, so that it might never end: "
-            "write it plainer, or as several"
+            f"{shown} repeats a group, has a rare escape or class, or can match in too many ways, so that it might "
+            "never end: write it plainer, or as several"
         )
 
 

@@ -181,7 +181,13 @@ def test_the_slowest_patterns_end(pattern: str, tmp_path: Path) -> None:
         r"(a)\1",
         "a" * 201,
         "a\x00",
+        "é",
         r"[a](.)*b",
+        "[]|(.*)*x]",
+        "[[.].][]|(.*)*x]",
+        r"\c[(.*)*x]",
+        "[[:alpha:]]",
+        "a{1,100}",
     ],
 )
 def test_patterns_that_might_never_end_are_refused(pattern: str) -> None:
@@ -189,7 +195,7 @@ def test_patterns_that_might_never_end_are_refused(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"blk\.(?:[0-9]|1[0-9])\.ffn_(up|gate|down)", r"\)\*x", "[(*+]{2}", "[])*]", r"[\])*]", "a{2,3}", "x?"]
+    "pattern", [r"blk\.(?:[0-9]|1[0-9])\.ffn_(up|gate|down)", r"\)\*x", "[(*+]{2}", r"[^\])*]", "a{2,3}", "x?"]
 )
 def test_usual_patterns_are_taken(pattern: str) -> None:
     assert pattern_and_type(f"{pattern}=q8_0") == (pattern, "Q8_0")
