@@ -17,6 +17,24 @@ _KEYS = ("name", "basename", "finetune", "version", "size_label")
 _UNFIT = re.compile(r"[^\w.+()-]+", re.ASCII)
 
 
+def artifact_path(
+    metadata: Sequence[Meta], source: Path, out: Path | None, ftype: str, *, name: str | None = None
+) -> Path:
+    """Where an artifact goes: where `out` says, a file or a folder; else into or beside its source.
+
+    Args:
+        metadata: the model's.
+        source: its folder or file.
+        out: what was asked for.
+        ftype: its mix.
+        name: for the model, instead of what its metadata says.
+    """
+    if out is not None and not out.is_dir():
+        return out
+    folder = out if out is not None else source if source.is_dir() else source.parent
+    return folder / (f"{name}-{ftype}.gguf" if name else artifact_name(metadata, source, ftype))
+
+
 def artifact_name(metadata: Sequence[Meta], source: Path, ftype: str) -> str:
     """The name of an artifact's file; what the metadata says is hostile, and no folder."""
     found = {meta.key: str(meta.value) for meta in metadata}

@@ -13,8 +13,9 @@ and differs by some parts in a thousand. `llama-perplexity -b N_CTX` has one win
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,18 +142,54 @@ def divergence(
         QuantizeError: the text is too short, the vocabularies differ, or a model gives no numbers.
         GenerationError: llama.cpp failed.
     """
-    parts: list[Scores] = []
-    with (
-        Evaluator(reference_path, n_ctx=n_ctx, n_threads=n_threads) as reference,
-        Evaluator(candidate_path, n_ctx=n_ctx, n_threads=n_threads) as candidate,
-    ):
-        taken = windows(_common_tokens(candidate, reference, text), n_ctx, n_chunks)
+    (found,) = divergences(
+        [candidate_path],
+        reference_path,
+        text,
+        n_ctx=n_ctx,
+        n_chunks=n_chunks,
+        n_threads=n_threads,
+        on_progress=on_progress,
+    )
+    return found
+
+
+def divergences(
+    candidate_paths: Sequence[str | os.PathLike[str]],
+    reference_path: str | os.PathLike[str],
+    text: str,
+    *,
+    n_ctx: int = N_CTX,
+    n_chunks: int | None = None,
+    n_threads: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Divergence]:
+    """The same of several candidates that are open together, so that the reference reads the text once.
+
+    Raises:
+        ModelError, QuantizeError, GenerationError: as `divergence`.
+    """
+    with contextlib.ExitStack() as stack:
+        reference, *candidates = [
+            stack.enter_context(Evaluator(path, n_ctx=n_ctx, n_threads=n_threads))
+            for path in (reference_path, *candidate_paths)
+        ]
+        texts = [_common_tokens(candidate, reference, text) for candidate in candidates]
+        taken = windows(texts[0], n_ctx, n_chunks)
+        parts: list[list[Scores]] = [[] for _ in candidates]
         for n_done, window in enumerate(taken, start=1):
-            parts += _compare_window(candidate, reference, window)
+            for compared in _compare_window(candidates, reference, window):
+                for found, part in zip(parts, compared, strict=True):
+                    found.append(part)
             _report(on_progress, n_done, len(taken))
-        joined = Scores.joined(parts)
-        _check_finite(reference, joined.reference_nll)
-        _check_finite(candidate, joined.nll, joined.kld)
+        joined = [Scores.joined(found) for found in parts]
+        for candidate, found_scores in zip(candidates, joined, strict=True):
+            _check_finite(reference, found_scores.reference_nll)
+            _check_finite(candidate, found_scores.nll, found_scores.kld)
+    return [_divergence(found_scores, n_ctx, len(taken)) for found_scores in joined]
+
+
+def _divergence(joined: Scores, n_ctx: int, n_windows: int) -> Divergence:
     return Divergence(
         perplexity=scores.perplexity(joined.nll),
         reference_perplexity=scores.perplexity(joined.reference_nll),
@@ -162,7 +199,7 @@ def divergence(
         kld_max=float(joined.kld.max()),
         same_top=scores.share(joined.same_top),
         n_ctx=n_ctx,
-        n_windows=len(taken),
+        n_windows=n_windows,
         n_tokens=len(joined.nll),
     )
 
@@ -177,13 +214,12 @@ def _common_tokens(candidate: Evaluator, reference: Evaluator, text: str) -> I32
     )
 
 
-def _compare_window(candidate: Evaluator, reference: Evaluator, window: I32) -> Iterator[Scores]:
-    first = candidate.n_ctx // 2
-    ours, theirs = candidate.logits(window, first), reference.logits(window, first)
-    for (logits, next_tokens), (reference_logits, _) in zip(
-        _scored(ours, window), _scored(theirs, window), strict=True
-    ):
-        yield scores.compare(logits, reference_logits, next_tokens)
+def _compare_window(candidates: Sequence[Evaluator], reference: Evaluator, window: I32) -> Iterator[list[Scores]]:
+    """The scores of each candidate, a few rows of the window at a time."""
+    first = reference.n_ctx // 2
+    models = [_scored(model.logits(window, first), window) for model in (reference, *candidates)]
+    for (reference_logits, next_tokens), *others in zip(*models, strict=True):
+        yield [scores.compare(logits, reference_logits, next_tokens) for logits, _ in others]
 
 
 def _scored(pieces: Iterator[F32], window: I32) -> Iterator[tuple[F32, I32]]:

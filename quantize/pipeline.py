@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -144,8 +144,17 @@ def quantize(
     options = options or Options()
     started = time.perf_counter()
     target = Path(out_path).expanduser().absolute()
-    _check_target(target, Path(source).expanduser(), force=options.force)
+    check_target(target, Path(source).expanduser(), force=options.force)
     model = open_model(source, allow_requantize=options.allow_requantize)
+    artifact = quantize_model(model, target, options, progress)
+    return replace(artifact, seconds=time.perf_counter() - started)
+
+
+def quantize_model(
+    model: Model, target: Path, options: Options, progress: Callable[[Progress], None] | None = None
+) -> Artifact:
+    """Quantize a model that is open; see `quantize`. One may be quantized many times."""
+    started = time.perf_counter()
     planned = plan_model(model, options)
     imatrix = read_imatrix(options.imatrix) if options.imatrix else None
     weights = weights_of(planned, imatrix.importance() if imatrix else {}, check_ftype(options.ftype))
@@ -188,7 +197,12 @@ def final_metadata(metadata: Sequence[Meta], options: Options, imatrix: Imatrix 
     return [*(meta for meta in metadata if meta.key not in names), *added]
 
 
-def _check_target(target: Path, source: Path, *, force: bool) -> None:
+def check_target(target: Path, source: Path, *, force: bool) -> None:
+    """Refuse what cannot be the artifact's place.
+
+    Raises:
+        QuantizeError: it is a folder, exists and is not to be replaced, or is the source itself.
+    """
     if not os.path.lexists(target):
         return
     if target.is_dir():

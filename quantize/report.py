@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgeai.gguf_header import read_header
+from edgeai.gguf_header import GGUFHeader, read_header
+from edgeai.machine import available_memory_bytes
 from quantize.evaluate import N_CTX
-from quantize.perplexity import Divergence, OnProgress, divergence
-from quantize.speed import Speed, measure_speed
+from quantize.perplexity import Divergence, divergences
+from quantize.speed import Speed, measure_speeds
 from quantize.texts import evaluation_text
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is measured, how much of it is done, and of how much."""
 
 N_CHUNKS = 20
 """Windows that are evaluated where nothing else is said: 5,100 scored tokens, English and Japanese."""
 
-COLUMNS = ("file type", "size", "bpw", "perplexity", "KLD mean", "99 %", "max", "top-1", "prefill", "decode", "memory")
+COLUMNS = ("file type", "size", "bpw", "PPL", "KLD", "99 %", "top-1", "prefill", "decode", "memory")
 """Heads of the columns of `Report.cells`."""
+
+LEGEND = "size, memory in MB; KLD, its 99 % in nats; prefill, decode in tokens/s"
+"""Their units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +63,19 @@ class Report:
             self.file_type,
             _megabytes(self.size_bytes),
             f"{self.bpw:.2f}",
-            *((_estimate(quality.perplexity.value, quality.perplexity.error, 2),) if quality else ("—",)),
-            *((f"{v:.4f}" for v in (quality.kld_mean.value, quality.kld_99, quality.kld_max)) if quality else "———"),
+            f"{quality.perplexity.value:.4g}" if quality else "—",
+            f"{quality.kld_mean.value:.4f}" if quality else "—",
+            f"{quality.kld_99:.4f}" if quality else "—",
             f"{quality.same_top.value:.1%}" if quality else "—",
-            f"{speed.prefill_tokens_per_s:,.0f} tok/s" if speed else "—",
-            f"{speed.decode_tokens_per_s:,.1f} tok/s" if speed else "—",
+            f"{speed.prefill_tokens_per_s:,.0f}" if speed else "—",
+            f"{speed.decode_tokens_per_s:,.1f}" if speed else "—",
             _megabytes(speed.peak_bytes) if speed else "—",
         )
 
     def rows(self) -> list[tuple[str, str]]:
         """What was measured and its value, line by line, for one artifact."""
         rows = [("file", str(self.path)), ("file type", self.file_type)]
-        rows += [("size", f"{_megabytes(self.size_bytes)}, {self.bpw:.2f} bits per weight")]
+        rows += [("size", f"{_megabytes(self.size_bytes)} MB, {self.bpw:.2f} bits per weight")]
         return rows + _quality_rows(self.quality) + _speed_rows(self.speed)
 
 
@@ -92,12 +102,12 @@ def _speed_rows(speed: Speed | None) -> list[tuple[str, str]]:
     return [
         ("prefill", f"{speed.prefill_tokens_per_s:,.1f} tokens/s, {speed.n_prompt:,} tokens"),
         ("decode", f"{speed.decode_tokens_per_s:,.1f} tokens/s"),
-        ("peak memory", _megabytes(speed.peak_bytes)),
+        ("peak memory", f"{_megabytes(speed.peak_bytes)} MB"),
     ]
 
 
-def report(
-    candidate_path: str | os.PathLike[str],
+def reports(
+    candidate_paths: Sequence[str | os.PathLike[str]],
     reference_path: str | os.PathLike[str] | None,
     text: str | None = None,
     *,
@@ -106,38 +116,62 @@ def report(
     n_threads: int | None = None,
     with_speed: bool = True,
     on_progress: OnProgress | None = None,
-) -> Report:
-    """Measure an artifact.
+) -> list[Report]:
+    """Measure artifacts: they take turns where speed is measured, and read the text together where memory allows.
 
     Args:
-        candidate_path: a .gguf file.
-        reference_path: the .gguf file that it is measured by, usually F16 or F32; None measures size and speed only.
+        candidate_paths: .gguf files.
+        reference_path: the .gguf file that they are measured by, usually F16 or F32; None measures size and speed only.
         text: to measure on; by default the bundled one.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; None takes the whole text.
         n_threads: by default as many as there are free cores.
         with_speed: measure speed and memory too.
-        on_progress: told after every window.
+        on_progress: told after every window, and after every run.
 
     Raises:
         ModelError: a file is no model, or too large.
         QuantizeError: the text is too short, the vocabularies differ, or a model gives no numbers.
         GenerationError: llama.cpp failed.
     """
-    header = read_header(candidate_path)
-    speed = measure_speed(candidate_path, n_threads=n_threads) if with_speed else None
-    quality = None
+    headers = [read_header(path) for path in candidate_paths]
+    tell = on_progress or (lambda _what, _n_done, _n_total: None)
+    speeds: Sequence[Speed | None] = [None] * len(headers)
+    if with_speed:
+        speeds = measure_speeds(candidate_paths, n_threads=n_threads, on_progress=partial(tell, "speed"))
+    qualities: list[Divergence | None] = [None] * len(headers)
     if reference_path is not None:
         text = evaluation_text() if text is None else text
-        quality = divergence(
-            candidate_path,
-            reference_path,
-            text,
-            n_ctx=n_ctx,
-            n_chunks=n_chunks,
-            n_threads=n_threads,
-            on_progress=on_progress,
-        )
+        qualities = []
+        for group in _groups(headers, reference_path):
+            qualities += divergences(
+                [header.path for header in group],
+                reference_path,
+                text,
+                n_ctx=n_ctx,
+                n_chunks=n_chunks,
+                n_threads=n_threads,
+                on_progress=partial(tell, f"divergence of {', '.join(header.file_type for header in group)}"),
+            )
+    return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
+
+
+def _groups(headers: Sequence[GGUFHeader], reference_path: str | os.PathLike[str]) -> list[list[GGUFHeader]]:
+    """Candidates that fit into memory together, beside their reference; in order."""
+    room = available_memory_bytes() // 2 - read_header(reference_path).n_file_bytes
+    groups: list[list[GGUFHeader]] = []
+    taken = 0
+    for header in headers:
+        needed = 2 * header.n_file_bytes  # for llama.cpp may repack the weights
+        if not groups or taken + needed > room:
+            groups.append([])
+            taken = 0
+        groups[-1].append(header)
+        taken += needed
+    return groups
+
+
+def _report(header: GGUFHeader, quality: Divergence | None, speed: Speed | None) -> Report:
     n_params = sum(tensor.n_elements for tensor in header.tensors)
     n_tensor_bytes = sum(tensor.n_bytes for tensor in header.tensors)
     return Report(
@@ -159,10 +193,20 @@ def pareto(reports: Sequence[Report]) -> list[Report]:
     return [report for report in reports if not any(_beats(other, report) for other in reports)]
 
 
-_COSTS: tuple[Callable[[Report], float | None], ...] = (
+def mean_kld(report: Report) -> float:
+    """Its mean divergence, nats; NaN where it was not measured."""
+    return report.quality.kld_mean.value if report.quality else math.nan
+
+
+def decode_rate(report: Report) -> float:
+    """Tokens written in a second; NaN where it was not measured."""
+    return report.speed.decode_tokens_per_s if report.speed else math.nan
+
+
+_COSTS: tuple[Callable[[Report], float], ...] = (
     lambda report: report.size_bytes,
-    lambda report: report.quality.kld_mean.value if report.quality else None,
-    lambda report: -report.speed.decode_tokens_per_s if report.speed else None,
+    mean_kld,
+    lambda report: -decode_rate(report),
 )
 
 
@@ -174,12 +218,12 @@ def drawn_klds(reports: Sequence[Report]) -> list[float]:
 
 
 def _beats(one: Report, other: Report) -> bool:
-    pairs = [(a, b) for cost in _COSTS if (a := cost(one)) is not None and (b := cost(other)) is not None]
+    pairs = [(a, b) for cost in _COSTS if not math.isnan(a := cost(one)) and not math.isnan(b := cost(other))]
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.1f} MB"
+    return f"{n_bytes / 1e6:,.1f}"
 
 
 def _estimate(value: float, error: float, n_digits: int) -> str:

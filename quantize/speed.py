@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeai.gguf_header import read_header
 from edgeai.machine import resident_bytes
-from edgeai.response import Response
 from edgeai.session import Session
 
 _SPARE_TOKENS = 16
@@ -22,7 +21,7 @@ class Speed:
 
     Attributes:
         prefill_tokens_per_s: reading a prompt.
-        decode_tokens_per_s: writing after it; 0 where the model always ended at once.
+        decode_tokens_per_s: writing after it; 0 where the model ended at once.
         n_prompt: tokens read.
         n_decode: tokens written at most.
         peak_bytes: the most memory that the engine's process held, weights included.
@@ -37,27 +36,40 @@ class Speed:
     load_ms: float
 
 
-def measure_speed(
-    path: str | os.PathLike[str],
+def measure_speeds(
+    paths: Sequence[str | os.PathLike[str]],
     *,
     n_prompt: int = 512,
     n_decode: int = 64,
     repeat: int = 3,
     n_threads: int | None = None,
-) -> Speed:
-    """Read a prompt and write after it, as a session does in use.
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Speed]:
+    """Read a prompt and write after it, as a session does in use. The files take turns, so that all meet the same load.
 
     Args:
-        path: a .gguf file.
+        paths: .gguf files.
         n_prompt: tokens to read, about; fewer where the model was trained for less.
         n_decode: tokens to write.
-        repeat: repetitions, each with another prompt.
+        repeat: rounds, each with another prompt.
         n_threads: by default as many as there are free cores.
+        on_progress: told after every file of every round.
 
     Raises:
         ModelError: no such file, not a model, or too large.
         GenerationError: the engine failed.
     """
+    rounds: list[list[Speed]] = []
+    for index in range(repeat):
+        rounds.append([])
+        for path in paths:
+            rounds[-1].append(_run(path, n_prompt, n_decode, n_threads, index))
+            if on_progress is not None:
+                on_progress(index * len(paths) + len(rounds[-1]), repeat * len(paths))
+    return [_median(speeds) for speeds in zip(*rounds, strict=True)]
+
+
+def _run(path: str | os.PathLike[str], n_prompt: int, n_decode: int, n_threads: int | None, index: int) -> Speed:
     n_ctx = n_prompt + n_decode + _SPARE_TOKENS
     trained = read_header(path)["context_length"]
     if isinstance(trained, int) and trained < n_ctx:
@@ -65,22 +77,28 @@ def measure_speed(
         n_prompt = max(1, n_ctx - n_decode - _SPARE_TOKENS)
     with Session(path, n_ctx=n_ctx, n_threads="auto" if n_threads is None else n_threads) as session:
         session.complete("0 1 2", max_tokens=2).wait()  # brings the weights into memory
-        responses = [_run(session, n_prompt, n_decode, index) for index in range(repeat)]
+        prompt = _counting(session, n_prompt, start=(index + 1) * 100_000)
+        response = session.complete(prompt, max_tokens=n_decode, temperature=0)
+        response.wait()
+        decoded = response.usage.completion_tokens > 1
         return Speed(
-            prefill_tokens_per_s=statistics.median(response.timings.prefill_tokens_per_s for response in responses),
-            decode_tokens_per_s=_decode_rate(responses),
-            n_prompt=responses[0].usage.prompt_tokens,
+            prefill_tokens_per_s=response.timings.prefill_tokens_per_s,
+            decode_tokens_per_s=response.timings.decode_tokens_per_s if decoded else 0.0,
+            n_prompt=response.usage.prompt_tokens,
             n_decode=n_decode,
             peak_bytes=_peak_bytes(session.engine_pid),
             load_ms=session.load_ms,
         )
 
 
-def _run(session: Session, n_prompt: int, n_decode: int, index: int) -> Response:
-    prompt = _counting(session, n_prompt, start=(index + 1) * 100_000)  # other first tokens: nothing is reused
-    response = session.complete(prompt, max_tokens=n_decode, temperature=0)
-    response.wait()
-    return response
+def _median(speeds: Sequence[Speed]) -> Speed:
+    return replace(
+        speeds[0],
+        prefill_tokens_per_s=statistics.median(speed.prefill_tokens_per_s for speed in speeds),
+        decode_tokens_per_s=statistics.median(speed.decode_tokens_per_s for speed in speeds),
+        peak_bytes=max(speed.peak_bytes for speed in speeds),
+        load_ms=statistics.median(speed.load_ms for speed in speeds),
+    )
 
 
 def _counting(session: Session, n_tokens: int, start: int) -> str:
@@ -88,11 +106,6 @@ def _counting(session: Session, n_tokens: int, start: int) -> str:
     numbers = [str(start + index) for index in range(n_tokens)]
     n_per_number = session.count_tokens(" ".join(numbers)) / n_tokens
     return " ".join(numbers[: max(1, int(n_tokens / n_per_number))])
-
-
-def _decode_rate(responses: Sequence[Response]) -> float:
-    rates = [response.timings.decode_tokens_per_s for response in responses if response.usage.completion_tokens > 1]
-    return statistics.median(rates) if rates else 0.0
 
 
 def _peak_bytes(pid: int) -> int:

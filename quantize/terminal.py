@@ -1,4 +1,4 @@
-"""What `quantize` shows: tables, bars on a terminal, JSON for programs."""
+"""Bars on a terminal, errors, JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,10 +15,8 @@ from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from quantize.pipeline import Progress
-    from quantize.plan import Planned
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -46,20 +44,6 @@ def size_text(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
-def tensor_table(planned: Sequence[Planned]) -> Table:
-    """The plan: a tensor a line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in ("tensor", "shape", "type", "bytes", "why"):
-        table.add_column(column, justify="right" if column == "bytes" else "left", overflow="fold")
-    for item in planned:
-        shape = " × ".join(map(str, item.tensor.shape))
-        table.add_row(Text(item.tensor.name), shape, item.qtype, f"{item.n_bytes:,}", Text(item.why))
-    return table
-
-
 @contextlib.contextmanager
 def write_progress() -> Iterator[Callable[[Progress], None]]:
     """A bar with the tensor, MB/s and the time left. On a terminal only."""
@@ -81,19 +65,38 @@ def write_progress() -> Iterator[Callable[[Progress], None]]:
 
 
 @contextlib.contextmanager
-def window_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of windows of text. On a terminal only."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+def step_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for what is being done, one thing after the other. On a terminal only."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     with Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TimeRemainingColumn(compact=True),
         console=console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     ) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda n_done, n_total: bars.update(task, completed=n_done, total=n_total)
+        task, doing = bars.add_task("", total=None), ""
+
+        def show(what: str, n_done: int, n_total: int) -> None:
+            nonlocal doing
+            if what != doing:
+                bars.reset(task)
+                doing = what
+            bars.update(task, description=what, completed=n_done, total=n_total)
+
+        yield show
+
+
+@contextlib.contextmanager
+def line_progress(who: str) -> Iterator[Callable[[str], None]]:
+    """The last line that another program wrote. On a terminal only."""
+    out = console(stderr=True)
+    if not sys.stderr.isatty():
+        yield lambda _line: None
+        return
+    with out.status(f"{who} …") as status:
+        yield lambda line: status.update(one_line(f"{who}: {line}")[: max(out.width - 4, 20)])

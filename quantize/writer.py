@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".quantizing"
+_WORK_PREFIX, _LOCK = ".quantize-", "lock"
 _HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
@@ -70,6 +73,49 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         _close(file)
 
 
+@contextmanager
+def work_dir(folder: Path) -> Iterator[Path]:
+    """A folder for files that are needed for a while, gone when the block ends. Those of killed processes go now.
+
+    Args:
+        folder: what it is made in, itself made where it is not there.
+    Raises:
+        QuantizeError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_left_over_dirs(folder)
+        work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
+        lock = _open(work / _LOCK, os.O_CREAT)
+    except OSError as exc:
+        raise _error(folder, exc) from exc
+    try:
+        _lock(lock)
+        yield work
+    finally:
+        _close(lock)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def move(path: Path, target: Path, *, replace: bool) -> None:
+    """Give a whole file of a `work_dir` beside it its name.
+
+    Raises:
+        QuantizeError: the target has come into being meanwhile, or cannot be written.
+    """
+    if not replace and os.path.lexists(target):
+        raise _came_meanwhile(target)
+    try:
+        path.replace(target)
+        sync_dir(target.parent)
+    except OSError as exc:
+        raise _error(target, exc) from exc
+
+
+def _came_meanwhile(target: Path) -> QuantizeError:
+    return QuantizeError(f"{target} has come into being meanwhile: choose another name with --out")
+
+
 def _staging_path(target: Path) -> Path:
     return target.with_name(f".{target.name}{_SUFFIX}")
 
@@ -78,7 +124,7 @@ def _put(file: BinaryIO, staging: Path, target: Path, *, replace: bool) -> None:
     file.flush()
     os.fsync(file.fileno())
     if not replace and os.path.lexists(target):
-        raise QuantizeError(f"{target} has come into being meanwhile: choose another name with --out")
+        raise _came_meanwhile(target)
     if os.name == "nt":
         file.close()
     staging.replace(target)  # before the lock is given up: another process could take it for a left-over
@@ -118,6 +164,13 @@ def _remove_left_over(folder: Path) -> None:
         with contextlib.suppress(OSError), _open(path) as file:
             if _lock(file):
                 path.unlink(missing_ok=True)
+
+
+def _remove_left_over_dirs(folder: Path) -> None:
+    for path in folder.glob(f"{_WORK_PREFIX}*"):
+        with contextlib.suppress(OSError), _open(path / _LOCK) as file:
+            if _lock(file):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _open(path: Path, flags: int = 0) -> BinaryIO:

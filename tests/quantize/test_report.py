@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgeai.errors import ModelNotFoundError
-from quantize.report import COLUMNS, drawn_klds, pareto, report
+from quantize.report import COLUMNS, drawn_klds, pareto, reports
 from tests.quantize.perplexity_models import quantized
 from tests.quantize.reports import made_up
 from tests.tiny import tiny_model
@@ -15,14 +15,14 @@ from tests.tiny import tiny_model
 def test_an_artifact_is_measured_in_all_its_sides(tmp_path: Path) -> None:
     reference = tiny_model(tmp_path / "reference.gguf")
     candidate = quantized(reference, tmp_path / "candidate.gguf", "Q8_0")
-    told: list[tuple[int, int]] = []
-    measured = report(candidate, reference, n_ctx=64, n_chunks=2, on_progress=lambda *done: told.append(done))
+    told: list[tuple[str, int, int]] = []
+    (measured,) = reports([candidate], reference, n_ctx=64, n_chunks=2, on_progress=lambda *done: told.append(done))
     assert measured.file_type == "Q8_0"
     assert measured.size_bytes == candidate.stat().st_size
     assert 8.5 <= measured.bpw < 9  # 34 bytes for 32 weights, and the norms in float32
     assert measured.quality is not None
     assert measured.quality.n_windows == 2
-    assert told == [(1, 2), (2, 2)]
+    assert told == [*(("speed", n, 3) for n in (1, 2, 3)), *(("divergence of Q8_0", n, 2) for n in (1, 2))]
     assert measured.speed is not None
     assert measured.speed.prefill_tokens_per_s > 0
     assert measured.speed.decode_tokens_per_s > 0
@@ -32,33 +32,32 @@ def test_an_artifact_is_measured_in_all_its_sides(tmp_path: Path) -> None:
 
 
 def test_without_reference_and_speed_only_the_size_is_told(tmp_path: Path) -> None:
-    measured = report(tiny_model(tmp_path / "a.gguf"), None, with_speed=False)
+    (measured,) = reports([tiny_model(tmp_path / "a.gguf")], None, with_speed=False)
     assert measured.quality is None
     assert measured.speed is None
     assert measured.bpw == 32
     assert [name for name, _ in measured.rows()] == ["file", "file type", "size"]
-    assert measured.cells() == ("F32", f"{measured.size_bytes / 1e6:.1f} MB", "32.00", *["—"] * 8)
+    assert measured.cells() == ("F32", f"{measured.size_bytes / 1e6:.1f}", "32.00", *["—"] * 7)
 
 
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
-        report(tmp_path / "none.gguf", None)
+        reports([tmp_path / "none.gguf"], None)
 
 
 def test_a_row_of_a_table() -> None:
     cells = made_up("Q4_K_M", megabytes=105.4).cells()
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "file type": "Q4_K_M",
-        "size": "105.4 MB",
+        "size": "105.4",
         "bpw": "6.25",
-        "perplexity": "20.50 ± 0.25",
-        "KLD mean": "0.0500",
+        "PPL": "20.5",
+        "KLD": "0.0500",
         "99 %": "0.4500",
-        "max": "2.5000",
         "top-1": "91.2%",
-        "prefill": "252 tok/s",
-        "decode": "80.0 tok/s",
-        "memory": "201.5 MB",
+        "prefill": "252",
+        "decode": "80.0",
+        "memory": "201.5",
     }
 
 

@@ -1,0 +1,238 @@
+"""The best artifact for this device: the mixes that fit it are built, measured here, and compared.
+
+    choice = auto("SmolLM2-135M-Instruct/", None, Options(), Wishes(prefer="speed", max_kld=0.05))
+    choice.artifact.path, choice.best.file_type, choice.why
+
+Which mix is fastest depends on the machine's instructions as much as on the size of the file, and what a mix loses
+depends on the model. Both are measured. A model too large to be quantized many times stands in with a few of its
+layers; its speed is then an estimate for the whole, and its divergence that of these layers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgeai.errors import QuantizeError
+from quantize.candidates import Candidate, fitting
+from quantize.choose import Preference, choose
+from quantize.imatrix import read_imatrix, write_imatrix
+from quantize.naming import artifact_path
+from quantize.pipeline import Artifact, Model, Options, Progress, check_target, open_model, quantize_model
+from quantize.plan import Planned
+from quantize.report import OnProgress, Report, pareto, reports
+from quantize.sample import layer_of, n_layers, sampled, sampled_imatrix, spread
+from quantize.writer import check_room, move, work_dir
+
+MAX_PARAMS = 600_000_000
+"""Weights up to which all of a model is built for every mix; of a larger one, layers with so many at most."""
+
+_MIN_LAYERS = 4
+_N_CHUNKS = 6  # windows of text; all mixes read the same ones, so that their order is sure long before their values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the artifact is to be like.
+
+    Attributes:
+        prefer: what counts most; see `quantize.choose`.
+        max_size_bytes: the largest file.
+        max_kld: the largest mean KL divergence from F16, nats.
+        n_layers: layers to measure on; None takes all of them, or what MAX_PARAMS allows.
+    """
+
+    prefer: Preference = "balance"
+    max_size_bytes: int | None = None
+    max_kld: float | None = None
+    n_layers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen, and from what.
+
+    Attributes:
+        artifact: the file that was kept.
+        best: its report.
+        why: in words.
+        reports: of all mixes that were measured. Sizes are those of the whole model's files.
+        front: those that no other beats.
+        n_layers: layers that were measured on.
+        n_all_layers: layers of the model.
+    """
+
+    artifact: Artifact
+    best: Report
+    why: str
+    reports: list[Report]
+    front: list[Report]
+    n_layers: int
+    n_all_layers: int
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether speeds and divergences are those of a part of the model."""
+        return self.n_layers < self.n_all_layers
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it for JSON."""
+        return {
+            "path": str(self.artifact.path),
+            "ftype": self.best.file_type,
+            "why": self.why,
+            "layers_measured": self.n_layers,
+            "layers": self.n_all_layers,
+            "pareto_front": [report.file_type for report in self.front],
+            "reports": [report.as_dict() for report in self.reports],
+        }
+
+
+def auto(
+    source: str | os.PathLike[str],
+    out: Path | None,
+    options: Options | None = None,
+    wishes: Wishes | None = None,
+    *,
+    name: str | None = None,
+    text: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Choice:
+    """Build the mixes that fit this machine, measure each, and keep the best.
+
+    Args:
+        source: a Hugging Face folder, or a GGUF file of a float type.
+        out: the artifact's file, or its folder; None takes the checkpoint's folder.
+        options: how to quantize; `ftype` is not looked at.
+        wishes: what is wanted.
+        name: for the artifact's file, instead of what the metadata says.
+        text: to measure divergence on; by default the bundled one.
+        on_progress: told what is being done, how much of it is done, and of how much.
+    Raises:
+        QuantizeError: no mix fits the wishes or the machine, or as `quantize.quantize`; nothing is left behind.
+    """
+    options, wishes, source = options or Options(), wishes or Wishes(), Path(source).expanduser()
+    tell = on_progress or (lambda _what, _n_done, _n_total: None)
+    model = open_model(source, allow_requantize=options.allow_requantize)
+    candidates = fitting(model, options, wishes.max_size_bytes)
+    targets = {
+        item.ftype: artifact_path(model.metadata, source, out, item.ftype, name=name).absolute() for item in candidates
+    }
+    for target in targets.values():
+        check_target(target, source, force=options.force)
+    layers = _layers(model, wishes.n_layers)
+    is_whole = len(layers) == n_layers(model)
+    with work_dir(next(iter(targets.values())).parent) as work:
+        found, built = _measured(model, candidates, options, layers, work, text, tell)
+        best, why = choose(found, wishes.prefer, wishes.max_kld)
+        target = targets[best.file_type]
+        best_options = replace(options, ftype=best.file_type)
+        if is_whole:
+            artifact = replace(built[best.file_type], path=target)
+            move(work / _name(best.file_type), target, replace=options.force)
+        else:
+            artifact = quantize_model(model, target, best_options, _bytes_told(tell, best.file_type))
+    found = [replace(report, path=targets[report.file_type]) for report in found]
+    best = next(report for report in found if report.file_type == best.file_type)
+    return Choice(artifact, best, why, found, pareto(found), len(layers), n_layers(model))
+
+
+def _layers(model: Model, n_asked: int | None) -> list[int]:
+    """The layers to measure on."""
+    n_all = n_layers(model)
+    if n_asked is not None:
+        if not 1 <= n_asked <= n_all:
+            raise QuantizeError(f"{n_asked} layers: the model has {n_all}; choose 1 to {n_all}")
+        return spread(n_all, n_asked)
+    n_all_params = sum(tensor.n_elements for tensor in model.tensors)
+    n_in_layers = sum(tensor.n_elements for tensor in model.tensors if layer_of(tensor.name) is not None)
+    n_outside = n_all_params - n_in_layers
+    if n_all_params <= MAX_PARAMS or not n_in_layers:
+        return list(range(n_all))
+    n_affordable = (MAX_PARAMS - n_outside) * n_all // n_in_layers
+    return spread(n_all, max(_MIN_LAYERS, n_affordable))
+
+
+def _measured(
+    model: Model,
+    candidates: Sequence[Candidate],
+    options: Options,
+    layers: Sequence[int],
+    work: Path,
+    text: str | None,
+    tell: OnProgress,
+) -> tuple[list[Report], dict[str, Artifact]]:
+    """Build all candidates of these layers in `work`, and measure them against F16."""
+    part = sampled(model, layers)
+    if options.imatrix is not None:
+        imatrix = work / "part.imatrix.gguf"
+        write_imatrix(sampled_imatrix(read_imatrix(options.imatrix), layers), imatrix)
+        options = replace(options, imatrix=imatrix) if len(layers) < n_layers(model) else options
+    plain = Options(ftype="F16", n_threads=options.n_threads, allow_nan=options.allow_nan)
+    n_f16_bytes = 2 * sum(tensor.n_elements for tensor in part.tensors)
+    check_room(work / "all", n_f16_bytes + len(candidates) * n_f16_bytes // 2)
+    reference = quantize_model(part, work / _name("F16"), plain, _bytes_told(tell, "F16"))
+    built = {
+        item.ftype: quantize_model(
+            part, work / _name(item.ftype), replace(options, ftype=item.ftype), _bytes_told(tell, item.ftype)
+        )
+        for item in candidates
+    }
+    measured = reports(
+        [artifact.path for artifact in built.values()],
+        reference.path,
+        text,
+        n_chunks=_N_CHUNKS,
+        n_threads=options.n_threads,
+        on_progress=tell,
+    )
+    pairs = zip(measured, candidates, strict=True)
+    return [_of_all(report, built[item.ftype], item) for report, item in pairs], built
+
+
+def _of_all(report: Report, part: Artifact, candidate: Candidate) -> Report:
+    """A report on some layers, as an estimate for all: writing is bound by the bytes that are read for a token,
+    reading by the weights of the layers.
+    """
+    speed, n_params = report.speed, sum(item.tensor.n_elements for item in candidate.planned)
+    n_bytes = sum(item.n_bytes for item in candidate.planned)
+    if speed is not None:
+        speed = replace(
+            speed,
+            decode_tokens_per_s=speed.decode_tokens_per_s * _read_bytes(part.planned) / _read_bytes(candidate.planned),
+            prefill_tokens_per_s=speed.prefill_tokens_per_s
+            * _layer_params(part.planned)
+            / _layer_params(candidate.planned),
+            peak_bytes=speed.peak_bytes + candidate.n_file_bytes - part.size_bytes,
+        )
+    return replace(
+        report,
+        file_type=candidate.ftype,
+        n_params=n_params,
+        size_bytes=candidate.n_file_bytes,
+        bpw=8 * n_bytes / n_params,
+        speed=speed,
+    )
+
+
+def _read_bytes(planned: Sequence[Planned]) -> int:
+    """Bytes that are read for each token: all but embeddings that are not the output too."""
+    is_untied = any(item.tensor.name == "output.weight" for item in planned)
+    return sum(item.n_bytes for item in planned if not (is_untied and item.tensor.name == "token_embd.weight"))
+
+
+def _layer_params(planned: Sequence[Planned]) -> int:
+    return sum(item.tensor.n_elements for item in planned if layer_of(item.tensor.name) is not None) or 1
+
+
+def _bytes_told(tell: OnProgress, ftype: str) -> Callable[[Progress], None]:
+    told = partial(tell, f"building {ftype}")
+    return lambda step: told(step.n_done_bytes, step.n_total_bytes)
+
+
+def _name(ftype: str) -> str:
+    return f"{ftype}.gguf"

@@ -1,0 +1,161 @@
+"""What `quantize` prints of what came out: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeai.safe_text import one_line
+from quantize.terminal import console, print_json, size_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from quantize.auto import Choice
+    from quantize.candidates import Candidate
+    from quantize.pipeline import Artifact
+    from quantize.plan import Planned
+    from quantize.report import Report
+
+
+def print_plan(planned: Sequence[Planned], ftype: str, *, as_json: bool) -> None:
+    """Each tensor's type, and why."""
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": item.tensor.name,
+                    "shape": list(item.tensor.shape),
+                    "type": item.qtype,
+                    "bytes": item.n_bytes,
+                    "why": item.why,
+                }
+                for item in planned
+            ]
+        )
+        return
+    out = console()
+    out.print(tensor_table(planned))
+    n_bytes = sum(item.n_bytes for item in planned)
+    out.print(f"{ftype}: {len(planned)} tensors, {size_text(n_bytes)}, {_bpw(planned):.2f} bits per weight")
+
+
+def print_candidates(candidates: Sequence[Candidate], *, as_json: bool) -> None:
+    """The mixes that --auto would build."""
+    if as_json:
+        print_json([{"ftype": item.ftype, "size_bytes": item.n_file_bytes} for item in candidates])
+        return
+    table = _table(("file type", "size", "bpw"), left=("file type",))
+    for item in candidates:
+        table.add_row(item.ftype, size_text(item.n_file_bytes), f"{_bpw(item.planned):.2f}")
+    console().print(table)
+
+
+def print_artifact(artifact: Artifact, reports: Sequence[Report], *, as_json: bool) -> None:
+    """What was made, and how to run it."""
+    if as_json:
+        facts = {
+            "path": str(artifact.path),
+            "ftype": artifact.ftype,
+            "size_bytes": artifact.size_bytes,
+            "bits_per_weight": round(artifact.bits_per_weight, 3),
+            "parameters": artifact.n_params,
+            "seconds": round(artifact.seconds, 2),
+        }
+        print_json({**facts, "report": reports[0].as_dict()} if reports else facts)
+        return
+    click.echo(
+        f"{one_line(str(artifact.path))}: {size_text(artifact.size_bytes)}, {artifact.ftype}, "
+        f"{artifact.bits_per_weight:.2f} bits per weight, {artifact.seconds:.1f} s"
+    )
+    if reports:
+        print_reports(reports)
+    _print_run(artifact.path)
+
+
+def print_choice(choice: Choice, *, as_json: bool) -> None:
+    """All mixes that were measured, which no other beats, and the one that was kept."""
+    if as_json:
+        print_json(choice.as_dict())
+        return
+    out, best = console(), choice.best
+    marks = {
+        report.path: "★" if report is best else "●" if report in choice.front else "○" for report in choice.reports
+    }
+    out.print(_comparison(choice.reports, marks))
+    out.print("★ kept   ● no other is better in size, divergence and decoding at once   ○ another is", soft_wrap=True)
+    out.print("\n".join(_plot(choice.reports)))
+    if choice.is_estimate:
+        out.print(
+            f"Measured on {choice.n_layers} of {choice.n_all_layers} layers: the divergence is theirs, "
+            "speed and memory are estimates for all.",
+            soft_wrap=True,
+        )
+    size = size_text(choice.artifact.size_bytes)
+    out.print(f"{best.file_type} is kept, {choice.why}: {one_line(str(choice.artifact.path))}, {size}", soft_wrap=True)
+    _print_run(choice.artifact.path)
+
+
+def print_reports(reports: Sequence[Report]) -> None:
+    """What was measured: line by line for one, a table and a plot of several."""
+    out = console()
+    if len(reports) > 1:
+        out.print(_comparison(reports, {}))
+        out.print("\n".join(_plot(reports)))
+        return
+    for label, value in reports[0].rows():
+        out.print(f"  {label:<28} {one_line(value)}", soft_wrap=True)
+
+
+def _comparison(reports: Sequence[Report], marks: Mapping[Path, str]) -> Table:
+    """A row for each, the largest file first, with its mark."""
+    from quantize.report import COLUMNS, LEGEND
+
+    table = _table(("", *COLUMNS), left=("", "file type"))
+    for report in sorted(reports, key=lambda item: -item.size_bytes):
+        mark = marks.get(report.path, "")
+        table.add_row(mark, *map(one_line, report.cells()), style="bold" if mark == "★" else "")
+    table.caption = LEGEND
+    return table
+
+
+def _plot(reports: Sequence[Report]) -> list[str]:
+    from quantize.text_plot import text_plot
+
+    return text_plot(reports, width=min(console().width, 100))
+
+
+def _table(columns: Sequence[str], left: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.caption_justify, table.caption_style = "left", "dim"
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right")
+    return table
+
+
+def _bpw(planned: Sequence[Planned]) -> float:
+    return 8 * sum(item.n_bytes for item in planned) / sum(item.tensor.n_elements for item in planned)
+
+
+def _print_run(path: Path) -> None:
+    click.echo(f"run it:  edgeai chat --model {one_line(shlex.quote(str(path)))}")
+
+
+def tensor_table(planned: Sequence[Planned]) -> Table:
+    """The plan: a tensor a line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in ("tensor", "shape", "type", "bytes", "why"):
+        table.add_column(column, justify="right" if column == "bytes" else "left", overflow="fold")
+    for item in planned:
+        shape = " × ".join(map(str, item.tensor.shape))
+        table.add_row(Text(item.tensor.name), shape, item.qtype, f"{item.n_bytes:,}", Text(item.why))
+    return table
