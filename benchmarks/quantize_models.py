@@ -15,6 +15,7 @@ from tests.quantize.smollm2 import SMOLLM2_FOLDER, smollm2_checkpoint
 SMOLLM2 = "smollm2"
 BIG: Mapping[str, LlamaShape] = {"1b": LLAMA_1B, "3b": LLAMA_3B}
 NAMES = (SMOLLM2, *BIG)
+MEMORY_ONLY = "3b"
 _SMOLLM2_BYTES = 271_200_000
 _FILES_A_CHECKPOINT = 3  # itself, the peer's intermediate file, and artifacts of both sides
 

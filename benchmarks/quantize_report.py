@@ -79,12 +79,13 @@ def _table(figures: Figures) -> Iterator[str]:
 
 
 def _judged(source: Source, figures: Figures) -> Iterator[str]:
-    time, memory = figures.ratio(lambda run: run.wall_s), figures.ratio(lambda run: run.peak_bytes)
-    if time is not None and memory is not None:
+    time, cpu = figures.ratio(lambda run: run.wall_s), figures.ratio(lambda run: run.cpu_s)
+    memory = figures.ratio(lambda run: run.peak_bytes)
+    if time is not None and cpu is not None and memory is not None:
         same = "the same bytes" if figures.is_same else "OTHER BYTES"
         yield (
-            f"    ours / theirs: time {time:.2f} (at most {TIME_TARGET}), peak memory {memory:.2f} "
-            f"(at most {MEMORY_TARGET}), {same}"
+            f"    ours / theirs: time {time:.2f} (at most {TIME_TARGET}), CPU {cpu:.2f}, "
+            f"peak memory {memory:.2f} (at most {MEMORY_TARGET}), {same}"
         )
     peak, bound = max(run.peak_bytes for run in figures.ours), bound_bytes(source)
     yield (
@@ -119,6 +120,7 @@ def _mix(figures: Figures) -> dict[str, Any]:
         "artifact_bytes": figures.artifact_bytes,
         "same_bytes": figures.is_same,
         "time_ratio": figures.ratio(lambda run: run.wall_s),
+        "cpu_ratio": figures.ratio(lambda run: run.cpu_s),
         "memory_ratio": figures.ratio(lambda run: run.peak_bytes),
         "limit": figures.limit._asdict() if figures.limit else None,
     }
