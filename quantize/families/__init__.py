@@ -31,6 +31,8 @@ FAMILIES: tuple[Family, ...] = (
     Qwen3(),
 )
 
+_SUCCESSORS = {"plamo2": Plamo2.architectures[0], "plamo3": Plamo3.architectures[0]}
+
 
 def family_of(config: Mapping[str, Any]) -> Family:
     """The family of a checkpoint, by its config.json.
@@ -39,6 +41,8 @@ def family_of(config: Mapping[str, Any]) -> Family:
         UnsupportedArchitectureError: it is none that we know. The message lists those.
     """
     name = architecture(config)
+    if name in Plamo.architectures:  # some checkpoints of its successors say so too
+        name = _SUCCESSORS.get(str(config.get("model_type")), name)
     for family in FAMILIES:
         if name in family.architectures:
             return family

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gguf
@@ -83,13 +84,22 @@ def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor
 def _authorship(checkpoint: Checkpoint, arch: str, n_params: int, card: dict[str, Any]) -> list[Meta]:
     name = checkpoint.config.get("_name_or_path")
     known = {"_name_or_path": name} if isinstance(name, str) and name else {}
-    found = gguf.Metadata.apply_metadata_heuristic(gguf.Metadata(), card, known, checkpoint.path, n_params)
-    found.name = found.name or checkpoint.path.name
+    folder = _named(checkpoint.path)
+    found = gguf.Metadata.apply_metadata_heuristic(gguf.Metadata(), card, known, folder, n_params)
+    found.name = found.name or folder.name
     found.size_label = found.size_label or gguf.size_label(n_params, n_params, 0, 0)
     recorder = gguf.GGUFWriter(path=None, arch=arch)
     found.set_gguf_meta_model(recorder)
     keys = (_meta(key, entry.value, entry.type) for key, entry in recorder.kv_data[0].items())
     return [key for key in keys if key is not None and key.key != "general.architecture"]
+
+
+def _named(path: Path) -> Path:
+    """The folder, by the model's name: a snapshot in the Hugging Face cache is called after its commit."""
+    repo = path.parent.parent
+    if path.parent.name == "snapshots" and repo.name.startswith("models--"):
+        return repo.with_name(repo.name.rpartition("--")[2])
+    return path
 
 
 def _meta(key: str, value: Any, kind: GGUFValueType) -> Meta | None:

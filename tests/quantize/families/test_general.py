@@ -119,6 +119,16 @@ def test_an_empty_name_in_the_config_does_not(tmp_path: Path) -> None:
     assert pairs(ours(path))["general.name"][1] == "Tiny Llama 1B v2"
 
 
+def test_a_snapshot_in_the_hubs_cache_has_its_repositorys_name(tmp_path: Path) -> None:
+    """The official converter would call the model after the commit."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshots = tmp_path / "models--org--Tiny-Llama-1B-v2" / "snapshots"
+    snapshots.mkdir(parents=True)
+    path = folder(snapshots, name=commit)
+    assert ours(path) == ours(folder(tmp_path, name="Tiny-Llama-1B-v2"))
+    assert pairs(ours(path))["general.name"][1] == "Tiny Llama 1B v2"
+
+
 def test_a_repetition_penalty_is_kept(tmp_path: Path) -> None:
     """As llama.cpp's own converter has it; older releases of its Python package do not."""
     keys = pairs(ours(folder(tmp_path, generation='{"repetition_penalty": 1.05}')))

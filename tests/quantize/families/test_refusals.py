@@ -197,6 +197,13 @@ def test_an_unknown_architecture_is_told_which_are_known(config: Mapping[str, An
     assert "--converter" in str(caught.value)
 
 
+def test_a_plamo_2_that_is_called_plamo_is_known_by_its_type() -> None:
+    assert family_of({"architectures": ["PlamoForCausalLM"], "model_type": "plamo2"}).arch == "plamo2"
+    assert family_of({"architectures": ["PlamoForCausalLM"], "model_type": "plamo3"}).arch == "plamo3"
+    assert family_of({"architectures": ["PlamoForCausalLM"], "model_type": "plamo"}).arch == "plamo"
+    assert family_of({"architectures": ["LlamaForCausalLM"], "model_type": "plamo2"}).arch == "llama"
+
+
 def test_no_two_families_claim_an_architecture() -> None:
     names = [name for family in FAMILIES for name in family.architectures]
     assert len(names) == len(set(names))
