@@ -78,3 +78,15 @@ def test_a_python_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
             tmp_path / "a.gguf",
             python=tmp_path / name,
         )
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+def test_a_python_that_a_stranger_put_beside_the_checkout_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    python_with_torch(tmp_path / "venv")
+    os.chown(tmp_path / "venv", 12345, 12345)
+    with pytest.raises(QuantizeError, match="no Python that can run") as caught:
+        float_gguf(odd_checkpoint(tmp_path / NAME), checkout(tmp_path / "llama.cpp"), tmp_path / "a.gguf")
+    assert str(tmp_path / "venv") not in str(caught.value)
