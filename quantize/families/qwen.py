@@ -85,5 +85,5 @@ def _refuse_embedders(checkpoint: Checkpoint) -> None:
     if checkpoint.file("modules.json") or "reranker" in checkpoint.path.name.lower():
         raise UnsupportedArchitectureError(
             f"{checkpoint.path}: a sentence embedder or reranker, expected a model that writes text: "
-            "choose another checkpoint, or convert it with llama.cpp's own converter"
+            "choose another checkpoint, or convert it with llama.cpp's own converter (--converter PATH)"
         )
