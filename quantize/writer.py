@@ -19,7 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".quantizing"
-_WORK_PREFIX, _LOCK = ".quantize-", "lock"
+_WORK_PREFIX, _LOCK, _WORK = ".quantize-", "lock", "work"
 _HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
@@ -78,23 +78,25 @@ def work_dir(folder: Path) -> Iterator[Path]:
     """A folder for files that are needed for a while, gone when the block ends. Those of killed processes go now.
 
     Args:
-        folder: what it is made in, itself made where it is not there.
+        folder: what it is made in, itself made where it is not there. It is not to be trusted.
     Raises:
         QuantizeError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left_over_dirs(folder)
-        work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
-        lock = _open(work / _LOCK, os.O_CREAT)
+        outer = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
+        lock = _open(outer / _LOCK, os.O_CREAT)
     except OSError as exc:
         raise _error(folder, exc) from exc
     try:
         _lock(lock)
+        work = outer / _WORK
+        work.mkdir()
         yield work
     finally:
         _close(lock)
-        shutil.rmtree(work, ignore_errors=True)
+        _remove_dir(outer)
 
 
 def move(path: Path, target: Path, *, replace: bool) -> None:
@@ -168,9 +170,17 @@ def _remove_left_over(folder: Path) -> None:
 
 def _remove_left_over_dirs(folder: Path) -> None:
     for path in folder.glob(f"{_WORK_PREFIX}*"):
+        if path.is_symlink():
+            continue
         with contextlib.suppress(OSError), _open(path / _LOCK) as file:
             if _lock(file):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_dir(path)
+
+
+def _remove_dir(outer: Path) -> None:
+    """The lock last: what is left when this is cut short must be known as left over."""
+    shutil.rmtree(outer / _WORK, ignore_errors=True)
+    shutil.rmtree(outer, ignore_errors=True)
 
 
 def _open(path: Path, flags: int = 0) -> BinaryIO:

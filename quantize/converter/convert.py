@@ -14,8 +14,8 @@ from edgeai.files import sync_dir
 from quantize.checkpoint import Checkpoint
 from quantize.converter.process import Ended, clean_environment, run
 from quantize.converter.pythons import CHILD, find_python, find_script, named_python, what_to_install
-from quantize.converter.staging import Staged, remove_left_over, stage, work_folder
-from quantize.writer import check_room
+from quantize.converter.staging import Staged, stage
+from quantize.writer import check_room, work_dir
 
 _WEIGHT_BYTES = 4
 _WORDS = 300  # characters of what the converter said
@@ -58,9 +58,8 @@ def float_gguf(
     chosen = named_python(python) if python is not None else None
     checkpoint = Checkpoint.open(checkpoint_dir)
     try:
-        remove_left_over(target.parent)
         check_room(target, _WEIGHT_BYTES * sum(tensor.n_elements for tensor in checkpoint.tensors.values()))
-        with work_folder(target.parent) as work:
+        with work_dir(target.parent) as work:
             made = _convert(checkpoint, script, chosen, work, on_line)
             _put(made, target)
     except OSError as exc:

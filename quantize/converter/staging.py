@@ -13,8 +13,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,10 @@ from edgeai.errors import CheckpointError
 from quantize.checkpoint import CONFIG, INDEX, WEIGHTS, Checkpoint
 
 if sys.platform != "win32":
-    import fcntl
+    pass
 
 _log = logging.getLogger(__name__)
 
-_NAME = ("edgeai", "converting")  # .edgeai-….converting
-_LOCK = "lock"
-_WORK = "work"
 _DATA = (".json", ".jsonl", ".jinja", ".model", ".txt", ".tiktoken", ".v3", ".bpe", ".spm", ".vocab")
 _FOLDERS = ("*", "additional_chat_templates/*.jinja", "*/config.json")  # the last: how embeddings are pooled
 _CARD = "README.md"
@@ -55,35 +50,6 @@ class Staged:
     path: Path
     targets: tuple[Path, ...]
     had_code: bool
-
-
-@contextlib.contextmanager
-def work_folder(parent: Path) -> Iterator[Path]:
-    """A folder that is gone after the block. Its parent is not to be trusted, and is made where it is missing."""
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{_NAME[0]}-", suffix=f".{_NAME[1]}", dir=parent))
-    try:
-        with (folder / _LOCK).open("wb") as lock:
-            _is_free(lock.fileno())
-            (folder / _WORK).mkdir()
-            yield folder / _WORK
-    finally:
-        _remove(folder)
-
-
-def remove_left_over(parent: Path) -> None:
-    """Clear away what killed processes left, which is what nobody holds a lock on."""
-    for folder in parent.glob(f".{_NAME[0]}-*.{_NAME[1]}"):
-        if folder.is_symlink():
-            continue
-        with contextlib.suppress(OSError):
-            flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            descriptor = os.open(folder / _LOCK, flags)
-            try:
-                if _is_free(descriptor):
-                    _remove(folder)
-            finally:
-                os.close(descriptor)
 
 
 def stage(checkpoint: Checkpoint, parent: Path) -> Staged:
@@ -183,20 +149,3 @@ def _link(target: Path, link: Path) -> None:
         os.link(target, link)
         return
     shutil.copyfile(target, link)
-
-
-def _is_free(descriptor: int) -> bool:
-    """Take the lock; False where another process has it, or where there are no locks."""
-    if sys.platform == "win32":
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _remove(folder: Path) -> None:
-    """The lock last: what is left when this is cut short must be known as left over."""
-    shutil.rmtree(folder / _WORK, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)

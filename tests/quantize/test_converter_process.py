@@ -19,7 +19,6 @@ from edgeai.sandbox import landlock
 from edgeai.sandbox.linux import libc
 from quantize.converter import float_gguf
 from quantize.converter.process import clean_environment, run
-from quantize.converter.staging import remove_left_over, work_folder
 from tests.quantize.converter_stand_ins import NAME, checkout, odd_checkpoint, python_with_torch
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
@@ -109,7 +108,7 @@ def test_the_converter_does_not_outlive_a_killed_caller(tmp_path: Path, python: 
     process.communicate(timeout=_PATIENCE_S)
     await_end(pid)
     (left,) = (tmp_path / "out").iterdir()
-    assert left.name.startswith(".edgeai-")
+    assert left.name.startswith(".quantize-")
     with pytest.raises(QuantizeError):  # the next call clears it away, whatever becomes of it
         float_gguf(tmp_path / NAME, checkout(tmp_path / "other", "1 / 0"), tmp_path / "out" / "b.gguf", python=python)
     assert not list((tmp_path / "out").iterdir())
@@ -183,39 +182,3 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nothing"
     with pytest.raises(QuantizeError, match=r"nothing: cannot be started"):
         run([str(path)], cwd=tmp_path, environment={}, on_line=None)
-
-
-@posix
-def test_work_that_goes_on_is_not_taken_for_left_over(tmp_path: Path) -> None:
-    with work_folder(tmp_path) as first:
-        (first / "file").write_text("")
-        remove_left_over(tmp_path)
-        with work_folder(tmp_path) as second:
-            assert first != second
-        assert (first / "file").exists()
-    assert not list(tmp_path.iterdir())
-
-
-@posix
-def test_traps_where_left_overs_would_be_are_not_followed(tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
-    (precious / "work").mkdir(parents=True)
-    (precious / "lock").write_text("")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / ".edgeai-1.converting").symlink_to(precious)
-    locks = [folder / f".edgeai-{kind}.converting" / "lock" for kind in ("link", "pipe", "folder")]
-    for lock in locks:
-        lock.parent.mkdir()
-    locks[0].symlink_to(precious / "lock")
-    os.mkfifo(locks[1])
-    locks[2].mkdir()
-    (folder / ".edgeai-2.converting").write_text("")
-    inner = folder / ".edgeai-3.converting"
-    inner.mkdir()
-    (inner / "lock").write_text("")
-    (inner / "work").symlink_to(precious)
-    remove_left_over(folder)
-    assert (precious / "work").is_dir()
-    assert (precious / "lock").exists()
-    assert not inner.exists()

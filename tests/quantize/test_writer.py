@@ -14,7 +14,7 @@ import pytest
 
 from edgeai.errors import QuantizeError
 from quantize import Options, quantize, writer
-from quantize.writer import check_room, staged
+from quantize.writer import check_room, staged, work_dir
 from tests.quantize.float_files import float_file
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
@@ -167,3 +167,39 @@ def test_signals_amid_writing(sent: signal.Signals, left: set[str], tmp_path: Pa
     assert {path.name for path in out.iterdir()} == left
     quantize(source, out / "b.gguf")
     assert {path.name for path in out.iterdir()} == {"b.gguf"}
+
+
+@posix
+def test_work_that_goes_on_is_not_taken_for_left_over(tmp_path: Path) -> None:
+    with work_dir(tmp_path) as first:
+        (first / "file").write_text("")
+        with work_dir(tmp_path) as second:
+            assert first != second
+        assert (first / "file").exists()
+    assert not list(tmp_path.iterdir())
+
+
+@posix
+def test_traps_where_left_overs_would_be_are_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    (precious / "work").mkdir(parents=True)
+    (precious / "lock").write_text("")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".quantize-1").symlink_to(precious)
+    locks = [folder / f".quantize-{kind}" / "lock" for kind in ("link", "pipe", "folder")]
+    for lock in locks:
+        lock.parent.mkdir()
+    locks[0].symlink_to(precious / "lock")
+    os.mkfifo(locks[1])
+    locks[2].mkdir()
+    (folder / ".quantize-2").write_text("")
+    inner = folder / ".quantize-3"
+    inner.mkdir()
+    (inner / "lock").write_text("")
+    (inner / "work").symlink_to(precious)
+    with work_dir(folder):
+        pass
+    assert (precious / "work").is_dir()
+    assert (precious / "lock").exists()
+    assert not inner.exists()
