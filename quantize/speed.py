@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeai.gguf_header import read_header
 from edgeai.machine import resident_bytes
 from edgeai.session import Session
+from edgeai.speed_prompt import speed_prompt
 
 _SPARE_TOKENS = 16
 
@@ -77,7 +78,7 @@ def _run(path: str | os.PathLike[str], n_prompt: int, n_decode: int, n_threads: 
         n_prompt = max(1, n_ctx - n_decode - _SPARE_TOKENS)
     with Session(path, n_ctx=n_ctx, n_threads="auto" if n_threads is None else n_threads) as session:
         session.complete("0 1 2", max_tokens=2).wait()  # brings the weights into memory
-        prompt = _counting(session, n_prompt, start=(index + 1) * 100_000)
+        prompt = speed_prompt(session, n_prompt, index)
         response = session.complete(prompt, max_tokens=n_decode, temperature=0)
         response.wait()
         decoded = response.usage.completion_tokens > 1
@@ -99,13 +100,6 @@ def _median(speeds: Sequence[Speed]) -> Speed:
         peak_bytes=max(speed.peak_bytes for speed in speeds),
         load_ms=statistics.median(speed.load_ms for speed in speeds),
     )
-
-
-def _counting(session: Session, n_tokens: int, start: int) -> str:
-    """Numbers in order, about this many tokens: a model goes on with them and does not end early."""
-    numbers = [str(start + index) for index in range(n_tokens)]
-    n_per_number = session.count_tokens(" ".join(numbers)) / n_tokens
-    return " ".join(numbers[: max(1, int(n_tokens / n_per_number))])
 
 
 def _peak_bytes(pid: int) -> int:

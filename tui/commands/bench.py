@@ -11,6 +11,7 @@ import click
 
 from edgeai.machine import machine, usable_cores
 from edgeai.safe_text import one_line
+from edgeai.speed_prompt import speed_prompt
 from tui import session_options
 from tui.output import console, print_json, table
 from tui.progress_line import ProgressLine
@@ -104,15 +105,16 @@ def _usual_threads() -> list[int | str]:
 def _measure(
     session: Session, n_threads: int | str, lengths: Sequence[int], n_decode: int, repeat: int, line: ProgressLine
 ) -> Iterator[Run]:
-    start = 0
+    n_done = 0
     session.complete("0 1 2", max_tokens=2).wait()  # brings the weights into memory
     for length in lengths:
         responses = []
         for index in range(repeat):
             line.show(f"threads {n_threads}: {length:,} tokens, {index + 1} of {repeat}")
-            start += 100_000  # another first token each time, so that nothing is reused
-            responses.append(session.complete(_prompt(session, length, start), max_tokens=n_decode, temperature=0))
+            prompt = speed_prompt(session, length, n_done)
+            responses.append(session.complete(prompt, max_tokens=n_decode, temperature=0))
             responses[-1].wait()
+            n_done += 1
         timings = [response.timings for response in responses]
         yield Run(
             threads=n_threads,
@@ -123,18 +125,6 @@ def _measure(
             ttft_ms=round(statistics.median(timing.ttft_ms for timing in timings), 1),
             load_ms=round(session.load_ms, 1),
         )
-
-
-def _prompt(session: Session, n_tokens: int, start: int) -> str:
-    """Counting upwards in about this many tokens: a model goes on with it and does not end early."""
-    numbers = [str(start + index) for index in range(n_tokens)]
-    low, high = 1, n_tokens
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if session.count_tokens(" ".join(numbers[:middle])) <= n_tokens else (low, middle - 1)
-        )
-    return " ".join(numbers[:low])
 
 
 def _about(session: Session) -> dict[str, Any]:
