@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edgeai import errors
 from edgeai.backends.base import Event, GenerateRequest, ModelInfo
-from edgeai.engine.link import Link
+from edgeai.engine.link import EngineLink
 from edgeai.engine.process import EngineProcess
 from edgeai.engine.run import Run
 from edgeai.engine.watchdog import Pace
@@ -76,7 +76,7 @@ class ProcessBackend:
         """
         self._load = load
         self._loaded = _signature(load.path)
-        self._link = Link(process, Pace(size_bytes, watchdog_s))
+        self._link = EngineLink(process, Pace(size_bytes, watchdog_s))
         self._lock = threading.Lock()  # one request at a time
         self._number = 0  # of the last generation
         self._generating = 0  # the number of the one that runs

@@ -7,11 +7,8 @@ can be cancelled, and ends the process as soon as the session's end of the pipe 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +16,7 @@ from pathlib import Path
 from edgeai.backends.base import Backend, Event, Piece, PrefillProgress
 from edgeai.backends.llama import LlamaBackend
 from edgeai.backends.llama_native import bindings
+from edgeai.engine.parent import parents_pipe
 from edgeai.engine.wire import (
     Cancel,
     Detokenize,
@@ -38,18 +36,12 @@ from edgeai.engine.wire import (
     Written,
 )
 from edgeai.errors import EdgeAIError
-from edgeai.sandbox import die_with_parent, enter
+from edgeai.sandbox import enter
 
 
 def main(parent_pid: int) -> None:
     """Serve until the session closes its end; `parent_pid` is its process."""
-    die_with_parent(parent_pid)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    replies = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what native code prints is log, not messages
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
-    pipe: Pipe[Request] = Pipe(Request, sys.stdin.buffer, os.fdopen(replies, "wb"))
+    pipe: Pipe[Request] = parents_pipe(parent_pid, Request)
     with contextlib.suppress(EOFError, BrokenPipeError):
         bindings()
         engine = _open(pipe)

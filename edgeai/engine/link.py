@@ -1,27 +1,29 @@
-"""The way to an engine process: requests there, replies back, under a watchdog; its end becomes an error."""
+"""The way to a child process: requests there, replies back, under a watchdog; its end becomes an error."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic
 
-from edgeai.engine.process import EngineProcess
+import msgspec
+
+from edgeai.engine.process import ChildProcess, EngineProcess
 from edgeai.engine.watchdog import Pace, Watchdog
-from edgeai.engine.wire import Cancel, Reply, Request
+from edgeai.engine.wire import Cancel, Incoming, Reply
 from edgeai.errors import EngineCrashedError, GenerationError
 
 
-class Link:
-    """One engine process at a time, and how long it may take.
+class Link(Generic[Incoming]):
+    """One child process at a time, and how long it may take.
 
     Attributes:
         process: the present one.
         pace: what it has needed so far.
     """
 
-    def __init__(self, process: EngineProcess, pace: Pace) -> None:
+    def __init__(self, process: ChildProcess[Incoming], pace: Pace) -> None:
         self.process = process
         self.pace = pace
         self._watchdog = Watchdog()
@@ -38,17 +40,12 @@ class Link:
         finally:
             self._watchdog.rest()
 
-    def restart(self) -> None:
-        """Put a new process in place of the dead one."""
-        self.process.close()
-        self.process = EngineProcess()
-
     def close(self) -> None:
         """End the process, reap it, end the watchdog."""
         self._watchdog.close()
         self.process.close()
 
-    def send(self, request: Request, doing: str) -> None:
+    def send(self, request: msgspec.Struct, doing: str) -> None:
         """Send a request.
 
         Raises:
@@ -66,7 +63,7 @@ class Link:
         finally:
             self._watchdog.waited()
 
-    def receive(self, limit_s: float, doing: str) -> Reply:
+    def receive(self, limit_s: float, doing: str) -> Incoming:
         """Wait for a reply, at most so long.
 
         Raises:
@@ -81,20 +78,6 @@ class Link:
             raise self.distrusted(str(exc), doing) from exc
         finally:
             self._watchdog.waited()
-
-    def hurry(self) -> None:
-        """From now on until the watched block's end, all waiting together may take only a moment."""
-        self._watchdog.hurry(self.pace.polite_s)
-
-    def cancel(self, number: int) -> None:
-        """Ask for the end of a generation, if nothing else is being sent: whoever sends looks for the wish himself."""
-        if self._sending.acquire(blocking=False):
-            try:
-                self.process.pipe.send(Cancel(number))
-            except (OSError, ValueError):
-                pass  # whoever receives finds out
-            finally:
-                self._sending.release()
 
     def distrusted(self, what: str, doing: str) -> EngineCrashedError:
         """The process sent what it never should: it is ended. The error to raise."""
@@ -115,3 +98,26 @@ class Link:
         """Called by the watchdog."""
         self._hung_s = self._watchdog.limit_s
         self.process.kill()
+
+
+class EngineLink(Link[Reply]):
+    """The way to a session's engine, which can be started anew and asked to stop."""
+
+    def restart(self) -> None:
+        """Put a new process in place of the dead one."""
+        self.process.close()
+        self.process = EngineProcess()
+
+    def hurry(self) -> None:
+        """From now on until the watched block's end, all waiting together may take only a moment."""
+        self._watchdog.hurry(self.pace.polite_s)
+
+    def cancel(self, number: int) -> None:
+        """Ask for the end of a generation, if nothing else is being sent: whoever sends looks for the wish himself."""
+        if self._sending.acquire(blocking=False):
+            try:
+                self.process.pipe.send(Cancel(number))
+            except (OSError, ValueError):
+                pass  # whoever receives finds out
+            finally:
+                self._sending.release()

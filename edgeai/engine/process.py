@@ -1,4 +1,4 @@
-"""An engine process, seen from the session's side: started fresh, listened to, ended, reaped."""
+"""A process that runs native code for us, seen from our side: started fresh, listened to, ended, reaped."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Generic
 
-from edgeai.engine.wire import Pipe, Reply
+from edgeai.engine.wire import Incoming, Pipe, Reply
 from edgeai.errors import ModelError
 from edgeai.lasting_thread import LastingThread
 from edgeai.safe_text import one_line
@@ -30,8 +30,8 @@ _REAP_TIMEOUT_S = 5.0
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-class EngineProcess:
-    """A child process that serves one session, and a thread that reads what it logs.
+class ChildProcess(Generic[Incoming]):
+    """A child process that answers through a pipe, and a thread that reads what it logs.
 
     It ends with its parent: its pipes close, and on Linux the kernel kills it as well (`edgeai.sandbox`).
 
@@ -40,9 +40,12 @@ class EngineProcess:
         last_words: the last line it logged that was a warning or worse; "" without one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, incoming: object, code: str) -> None:
         """Start the process.
 
+        Args:
+            incoming: the type of its messages.
+            code: the Python that it runs. `sys.argv` holds our process's number, then where to import from.
         Raises:
             ModelError: no process can be started here.
         """
@@ -50,12 +53,12 @@ class EngineProcess:
         self._lines: collections.deque[str] = collections.deque(maxlen=_N_LOG_LINES)
         self.last_words = ""
         # The kernel ties a child's death to that of the thread that started it: it must be one that stays.
-        self._popen = _starter().run(_start)
+        self._popen = _starter().run(lambda: _start(code))
         stdin, stdout, stderr = self._popen.stdin, self._popen.stdout, self._popen.stderr
         assert stdin
         assert stdout
         assert stderr
-        self.pipe: Pipe[Reply] = Pipe(Reply, stdout, stdin)
+        self.pipe: Pipe[Incoming] = Pipe(incoming, stdout, stdin)
         self._listener = threading.Thread(target=self._listen, args=(stderr,), name="edgeai-engine-log", daemon=True)
         self._listener.start()
 
@@ -129,13 +132,20 @@ class EngineProcess:
         self._popen.wait()
 
 
-def _start() -> subprocess.Popen[bytes]:
+class EngineProcess(ChildProcess[Reply]):
+    """The process that serves one session: `edgeai.engine.child`."""
+
+    def __init__(self) -> None:
+        super().__init__(Reply, _START)
+
+
+def _start(code: str) -> subprocess.Popen[bytes]:
     if getattr(sys, "frozen", False) or not sys.executable:
         raise ModelError(
             "this program has no Python of its own to start the engine process with: open the session with "
             'isolation="none", and only with model files that you trust'
         )
-    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, str(os.getpid()), *_import_paths()]
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code, str(os.getpid()), *_import_paths()]
     try:
         return subprocess.Popen(
             command,

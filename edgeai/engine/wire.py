@@ -123,20 +123,21 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 Reply = Union[Loading, Loaded, Tokens, Text, Read, Written, Ended, Failed]  # noqa: UP007
 
-_Incoming = TypeVar("_Incoming", Request, Reply)
+Incoming = TypeVar("Incoming")
+"""What a pipe's end receives: a union of tagged structs."""
 
 
-class Pipe(Generic[_Incoming]):
+class Pipe(Generic[Incoming]):
     """One end of the two pipes."""
 
     def __init__(self, incoming: object, reader: BinaryIO, writer: BinaryIO) -> None:
-        """`incoming` is the type of what is received, Request or Reply; the files are buffered ones."""
+        """`incoming` is the type of what is received, like Request or Reply; the files are buffered ones."""
         self._reader = reader
         self._writer = writer
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[_Incoming] = msgspec.msgpack.Decoder(incoming)
+        self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(incoming)
 
-    def send(self, message: Request | Reply) -> None:
+    def send(self, message: msgspec.Struct) -> None:
         """Send.
 
         Raises:
@@ -149,7 +150,7 @@ class Pipe(Generic[_Incoming]):
         self._writer.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
         self._writer.flush()
 
-    def receive(self) -> _Incoming:
+    def receive(self) -> Incoming:
         """Wait for a message.
 
         Raises:

@@ -1,0 +1,28 @@
+"""A child process's tie to its parent: what `edgeai.engine.process.ChildProcess` expects of the code that it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+from edgeai.engine.wire import Pipe
+from edgeai.sandbox import die_with_parent
+
+
+def parents_pipe(parent_pid: int, incoming: object) -> Pipe[Any]:
+    """Tie this process's life to its parent's, make all its output log lines, and take the pipe for messages.
+
+    Args:
+        parent_pid: the parent's number.
+        incoming: the type of the parent's messages.
+    """
+    die_with_parent(parent_pid)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    replies = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what native code prints is log, not messages
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    return Pipe(incoming, sys.stdin.buffer, os.fdopen(replies, "wb"))
