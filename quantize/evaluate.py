@@ -1,13 +1,13 @@
-"""A GGUF model run over a text window by window, for what is measured on every token."""
+"""A GGUF model run over a text window by window, for what is measured on every token; see quantize.isolated."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import bindings, engine_thread, last_error, recent_errors
 from edgeai.backends.threads import ThreadTuner
 from edgeai.errors import GenerationError, ModelTooLargeError, QuantizeError
-from edgeai.gguf_header import read_header
 from edgeai.machine import usable_cores
 from edgeai.options import LoadOptions
 from quantize.base import F32
@@ -26,6 +25,11 @@ I32 = NDArray[np.int32]
 N_CTX = 512
 """Tokens of a window where nothing else is said, as in llama-perplexity and llama-imatrix."""
 
+Doing = Literal["loading the model", "reading the text"]
+OnStep = Callable[[Doing], None]
+"""Told of every step, before it begins: a sign of life."""
+
+_LEAST_N_CTX = 16
 _PIECE = 128  # tokens evaluated at once: [_PIECE, n_vocab] logits are all that is held
 
 
@@ -36,6 +40,7 @@ class Evaluator:
         path: the file.
         n_ctx: tokens of a window.
         n_vocab: tokens in the vocabulary.
+        on_step: as given.
     """
 
     def __init__(
@@ -45,28 +50,31 @@ class Evaluator:
         n_ctx: int = N_CTX,
         n_threads: int | None = None,
         eval_callback: Any = None,
+        on_step: OnStep = lambda _doing: None,
     ) -> None:
-        """Load a model.
+        """Load a model into this process, which llama.cpp may crash.
 
         Args:
-            path: a .gguf file.
+            path: a .gguf file whose header was checked (edgeai.gguf_header.read_header).
             n_ctx: tokens of a window.
             n_threads: by default as many as there are free cores, followed all the time.
-            eval_callback: a `ggml_backend_sched_eval_callback` that sees every operator; see quantize.imatrix.
+            eval_callback: a `ggml_backend_sched_eval_callback` that sees every operator;
+                see quantize.isolated.collector.
+            on_step: told of every part of the loading and of every piece that is evaluated.
 
         Raises:
-            ModelError: no such file, not a model, or too large.
+            ModelError: not a model, or too large.
             QuantizeError: a window of fewer than 16 tokens.
         """
-        if n_ctx < 16:
-            raise QuantizeError(f"n_ctx = {n_ctx}: a window needs at least 16 tokens; {N_CTX} is usual")
-        self.path, self.n_ctx = Path(path), n_ctx
-        read_header(self.path)  # llama.cpp aborts on some files that this refuses
+        check_windows(n_ctx)
+        self.path, self.n_ctx, self.on_step = Path(path), n_ctx, on_step
         self._llama = bindings()
         self._thread = engine_thread()
         self._context: Any = None
         self._batch: Any = None
-        self._model: LlamaModel = self._thread.run(lambda: LlamaModel(self._llama, self.path, LoadOptions(), None))
+        self._model: LlamaModel = self._thread.run(
+            lambda: LlamaModel(self._llama, self.path, LoadOptions(), lambda _share: on_step("loading the model"))
+        )
         self.n_vocab = self._model.n_vocab
         vocab = self._llama.llama_model_get_vocab(self._model.handle)
         self._bos = self._llama.llama_vocab_bos(vocab) if self._llama.llama_vocab_get_add_bos(vocab) else None
@@ -89,6 +97,7 @@ class Evaluator:
 
     def tokenize(self, text: str) -> I32:
         """Token ids, with the model's own BOS in front where it wants one; control tokens are read as plain text."""
+        self.on_step("reading the text")
         tokens = self._model.tokenize(text.encode("utf-8", "replace"), add_special=True, parse_special=False)
         return np.array(tokens, dtype=np.int32)
 
@@ -128,6 +137,7 @@ class Evaluator:
             batch.n_seq_id[index] = 1
             batch.seq_id[index][0] = 0
             batch.logits[index] = index >= n_skipped
+        self.on_step("reading the text")
         recent_errors.clear()
         started = time.perf_counter()
         status = self._thread.run(lambda: self._llama.llama_decode(self._context, batch))
@@ -157,6 +167,18 @@ class Evaluator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_windows(n_ctx: int, n_chunks: int | None = None) -> None:
+    """Refuse windows that are too small, or none.
+
+    Raises:
+        QuantizeError: naming the number.
+    """
+    if not _LEAST_N_CTX <= n_ctx < 2**31:
+        raise QuantizeError(f"n_ctx = {n_ctx}: a window needs at least {_LEAST_N_CTX} tokens; {N_CTX} is usual")
+    if n_chunks is not None and n_chunks < 1:
+        raise QuantizeError(f"n_chunks = {n_chunks}: expected at least 1 window, or None for all")
 
 
 def windows(tokens: Sequence[int] | I32, n_ctx: int, n_chunks: int | None) -> list[I32]:

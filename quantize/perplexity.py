@@ -9,27 +9,29 @@ model wants one, and only the tokens of its second half are scored, so that ever
 llama-perplexity evaluates several windows in one batch where they fit. With windows of 512 and a multiple of 4 of them
 its figures are ours digit by digit; a last batch of 3 windows is split where ggml's kernels round some rows otherwise,
 and differs by some parts in a thousand. `llama-perplexity -b N_CTX` has one window a batch, as here.
+
+llama.cpp runs in a process of its own, in the sandbox (quantize.isolated): a file may come from anybody.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeai.errors import QuantizeError
 from quantize import scores
-from quantize.base import F32
-from quantize.evaluate import I32, N_CTX, Evaluator, windows
+from quantize.evaluate import N_CTX
+from quantize.isolated.process import Evaluation, evaluation
+from quantize.isolated.wire import Compared, Difference, Guessed
 from quantize.scores import F64, Estimate, Scores
 
 OnProgress = Callable[[int, int], None]
 """Told how many windows are done, and of how many."""
 
-_ROWS = 16  # rows scored at once: their temporaries are [_ROWS, n_vocab]
+_WORST_NLL = 700.0  # nats in the mean: exp of more is no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,14 @@ def perplexity(
         GenerationError: llama.cpp failed.
     """
     parts: list[F64] = []
-    with Evaluator(path, n_ctx=n_ctx, n_threads=n_threads) as model:
-        taken = windows(model.tokenize(text), n_ctx, n_chunks)
-        for n_done, window in enumerate(taken, start=1):
-            parts += [
-                scores.nll(logits, next_tokens)
-                for logits, next_tokens in _scored(model.logits(window, n_ctx // 2), window)
-            ]
-            _report(on_progress, n_done, len(taken))
-        values = np.concatenate(parts)
-        _check_finite(model, values)
-    return Perplexity(scores.perplexity(values), n_ctx, len(taken), len(values))
+    with evaluation("guess", [path], text, n_ctx=n_ctx, n_chunks=n_chunks, n_threads=n_threads) as running:
+        n_windows = running.n_windows()
+        for n_done in range(1, n_windows + 1):
+            parts.append(running.window_scores(running.next(Guessed).nll))
+            _report(on_progress, n_done, n_windows)
+    values = np.concatenate(parts)
+    _check(path, values)
+    return Perplexity(scores.perplexity(values), n_ctx, n_windows, len(values))
 
 
 def divergence(
@@ -169,24 +168,31 @@ def divergences(
     Raises:
         ModelError, QuantizeError, GenerationError: as `divergence`.
     """
-    with contextlib.ExitStack() as stack:
-        reference, *candidates = [
-            stack.enter_context(Evaluator(path, n_ctx=n_ctx, n_threads=n_threads))
-            for path in (reference_path, *candidate_paths)
-        ]
-        texts = [_common_tokens(candidate, reference, text) for candidate in candidates]
-        taken = windows(texts[0], n_ctx, n_chunks)
-        parts: list[list[Scores]] = [[] for _ in candidates]
-        for n_done, window in enumerate(taken, start=1):
-            for compared in _compare_window(candidates, reference, window):
-                for found, part in zip(parts, compared, strict=True):
-                    found.append(part)
-            _report(on_progress, n_done, len(taken))
-        joined = [Scores.joined(found) for found in parts]
-        for candidate, found_scores in zip(candidates, joined, strict=True):
-            _check_finite(reference, found_scores.reference_nll)
-            _check_finite(candidate, found_scores.nll, found_scores.kld)
-    return [_divergence(found_scores, n_ctx, len(taken)) for found_scores in joined]
+    paths = [reference_path, *candidate_paths]
+    parts: list[list[Scores]] = [[] for _ in candidate_paths]
+    with evaluation("compare", paths, text, n_ctx=n_ctx, n_chunks=n_chunks, n_threads=n_threads) as running:
+        n_windows = running.n_windows()
+        for n_done in range(1, n_windows + 1):
+            for found, difference in zip(parts, _compared(running, len(parts)), strict=True):
+                found.append(_scores(running, difference))
+            _report(on_progress, n_done, n_windows)
+    joined = [Scores.joined(found) for found in parts]
+    for path, found_scores in zip(candidate_paths, joined, strict=True):
+        _check(reference_path, found_scores.reference_nll)
+        _check(path, found_scores.nll, found_scores.kld)
+    return [_divergence(found_scores, n_ctx, n_windows) for found_scores in joined]
+
+
+def _compared(running: Evaluation, n_candidates: int) -> Sequence[Difference]:
+    candidates = running.next(Compared).candidates
+    if len(candidates) != n_candidates:
+        raise running.distrusted(f"scores of {len(candidates):,} models for {n_candidates:,}")
+    return candidates
+
+
+def _scores(running: Evaluation, difference: Difference) -> Scores:
+    nll, reference_nll, kld = map(running.window_scores, (difference.nll, difference.reference_nll, difference.kld))
+    return Scores(nll, reference_nll, kld, running.window_flags(difference.same_top))
 
 
 def _divergence(joined: Scores, n_ctx: int, n_windows: int) -> Divergence:
@@ -204,39 +210,11 @@ def _divergence(joined: Scores, n_ctx: int, n_windows: int) -> Divergence:
     )
 
 
-def _common_tokens(candidate: Evaluator, reference: Evaluator, text: str) -> I32:
-    tokens = candidate.tokenize(text)
-    if candidate.n_vocab == reference.n_vocab and np.array_equal(tokens, reference.tokenize(text)):
-        return tokens
-    raise QuantizeError(
-        f"{candidate.path} and {reference.path} read the text as different tokens (vocabularies of "
-        f"{candidate.n_vocab:,} and {reference.n_vocab:,}): compare a model with the one it was made from"
-    )
-
-
-def _compare_window(candidates: Sequence[Evaluator], reference: Evaluator, window: I32) -> Iterator[list[Scores]]:
-    """The scores of each candidate, a few rows of the window at a time."""
-    first = reference.n_ctx // 2
-    models = [_scored(model.logits(window, first), window) for model in (reference, *candidates)]
-    for (reference_logits, next_tokens), *others in zip(*models, strict=True):
-        yield [scores.compare(logits, reference_logits, next_tokens) for logits, _ in others]
-
-
-def _scored(pieces: Iterator[F32], window: I32) -> Iterator[tuple[F32, I32]]:
-    """The rows of logits that guess a token of the window, with those tokens, a few rows at a time."""
-    position = len(window) // 2
-    for piece in pieces:
-        for start in range(0, len(piece), _ROWS):
-            next_tokens = window[position + 1 : position + 1 + len(piece[start : start + _ROWS])]
-            if len(next_tokens):  # the last position guesses a token that is not in the window
-                yield piece[start : start + len(next_tokens)], next_tokens
-            position += len(piece[start : start + _ROWS])
-
-
-def _check_finite(model: Evaluator, *values: F64) -> None:
-    if not all(np.isfinite(array).all() for array in values):
+def _check(path: str | os.PathLike[str], nll: F64, *others: F64) -> None:
+    """Refuse scores that are no numbers, or that have no perplexity."""
+    if not all(np.isfinite(array).all() for array in (nll, *others)) or nll.mean() > _WORST_NLL:
         raise QuantizeError(
-            f"{model.path}: the model's logits are not numbers (NaN or Inf): its weights are damaged or overflow; "
+            f"{os.fspath(path)}: the model's logits are not numbers (NaN or Inf): its weights are damaged or overflow; "
             "quantize it again from a sound checkpoint"
         )
 

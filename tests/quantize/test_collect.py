@@ -10,9 +10,10 @@ import pytest
 
 from edgeai.errors import QuantizeError
 from edgeai.gguf_header import read_header
-from quantize.collect import _ggml, collect
+from quantize.collect import collect
 from quantize.evaluate import Evaluator, windows
 from quantize.imatrix import read_imatrix
+from quantize.isolated.collector import Collector, _ggml, read_window
 from quantize.texts import calibration_text
 from tests.quantize.imatrix_models import N_CHUNKS, N_CTX, N_EXPERTS, experts_model, squared_inputs
 from tests.quantize.make_imatrix_oracle import ORACLE
@@ -94,5 +95,9 @@ def test_weights_that_are_no_numbers_are_named(tmp_path: Path) -> None:
 
 def test_another_layout_of_tensors_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_ggml(), "ggml_nelements", lambda _address: 7)
-    with pytest.raises(QuantizeError, match="lays its tensors out in another way"):
-        collect(tiny_model(tmp_path / "a.gguf"), calibration_text(), n_ctx=64, n_chunks=2)
+    collector = Collector()
+    with (
+        Evaluator(tiny_model(tmp_path / "a.gguf"), n_ctx=64, eval_callback=collector.callback) as model,
+        pytest.raises(QuantizeError, match=r"a\.gguf: this llama.cpp lays its tensors out in another way"),
+    ):
+        read_window(model, model.tokenize(calibration_text())[:64], collector)

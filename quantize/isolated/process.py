@@ -1,0 +1,190 @@
+"""The evaluating process, seen from quantize: started, asked, watched, believed only as far as it can be checked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeai.engine.link import Link
+from edgeai.engine.process import ChildProcess
+from edgeai.engine.watchdog import Pace
+from edgeai.engine.wire import MAX_MESSAGE_BYTES, Failed
+from edgeai.errors import (
+    EdgeAIError,
+    EngineCrashedError,
+    GenerationError,
+    ModelError,
+    ModelFormatError,
+    ModelTooLargeError,
+    QuantizeError,
+)
+from edgeai.gguf_header import GGUFHeader, read_header
+from edgeai.safe_text import one_line
+from quantize.evaluate import check_windows
+from quantize.isolated.limits import policy
+from quantize.isolated.wire import Began, Job, Reply, Task, Working
+from quantize.scores import F64
+
+_START = "import sys; sys.path[:] = sys.argv[2:]; from quantize.isolated.child import main; main(int(sys.argv[1]))"
+_MOST_TEXT_BYTES = MAX_MESSAGE_BYTES - 2**20
+_MOST_TOKENS_PER_BYTE = 16  # of text: normalizing makes some characters longer
+_FEW_TOKENS = 64
+_LARGEST_SCORE = 1e39  # nats: what logits of float32 can make
+_MAX_MESSAGE_CHARS = 2000
+_KINDS = (ModelError, ModelFormatError, ModelTooLargeError, QuantizeError, GenerationError)
+
+_Reply = TypeVar("_Reply")
+
+
+class Evaluation:
+    """A job that runs in its process; `evaluation` makes one.
+
+    Attributes:
+        headers: of the models, checked.
+    """
+
+    def __init__(self, link: Link[Reply], headers: Sequence[GGUFHeader], n_ctx: int, n_text_bytes: int) -> None:
+        self.headers = headers
+        self._link = link
+        self._n_ctx = n_ctx
+        self._most_windows = (_MOST_TOKENS_PER_BYTE * n_text_bytes + _FEW_TOKENS) // n_ctx
+        self._step = Working(0, "loading the model")
+
+    @property
+    def path(self) -> Path:
+        """The model that works now."""
+        return self.headers[self._step.model].path
+
+    def n_windows(self) -> int:
+        """Wait until the models are loaded: how many windows there are."""
+        found = self.next(Began).n_windows
+        if not 0 < found <= self._most_windows:
+            raise self.distrusted(f"{found:,} windows of {self._n_ctx:,} tokens in so short a text")
+        return found
+
+    def next(self, kind: type[_Reply]) -> _Reply:
+        """Wait for the next reply that is more than a sign of life.
+
+        Raises:
+            EngineCrashedError: the process crashed, hung, or sent another.
+            EdgeAIError: the job failed.
+        """
+        while True:
+            started = time.perf_counter()
+            reply = self._link.receive(self._link.pace.limit_s(self._step.doing), self._step.doing)
+            if self._step.doing == "reading the text":
+                self._link.pace.record(self._step.doing, 1, time.perf_counter() - started)
+            if isinstance(reply, Working):
+                if reply.model >= len(self.headers):
+                    raise self.distrusted(f"model {reply.model:,} of {len(self.headers):,}")
+                self._step = reply
+            elif isinstance(reply, kind):
+                return reply
+            elif isinstance(reply, Failed):
+                raise _error(reply)
+            else:
+                raise self.distrusted(f"{type(reply).__name__} came instead of {kind.__name__}")
+
+    def window_scores(self, data: bytes) -> F64:
+        """One window's scores, one for each token that is scored. They may be no numbers: so may a model's."""
+        values: F64 = np.frombuffer(self._whole(data, 8), dtype="<f8")
+        if np.isfinite(values).all() and np.abs(values).max() > _LARGEST_SCORE:
+            raise self.distrusted("scores that no logits give")
+        return values
+
+    def window_flags(self, data: bytes) -> NDArray[np.bool_]:
+        """One window's truth values, one for each token that is scored."""
+        flags: NDArray[np.bool_] = np.frombuffer(self._whole(data, 1), dtype=np.uint8) != 0
+        return flags
+
+    def _whole(self, data: bytes, item_bytes: int) -> bytes:
+        n_scored = self._n_ctx - self._n_ctx // 2 - 1
+        if len(data) != n_scored * item_bytes:
+            raise self.distrusted(f"{len(data):,} bytes for the scores of {n_scored:,} tokens")
+        return data
+
+    def distrusted(self, what: str) -> EngineCrashedError:
+        """The process sent what it never should: it is ended. The error to raise."""
+        return self._link.distrusted(what, self._step.doing)
+
+
+@contextlib.contextmanager
+def evaluation(
+    task: Task,
+    paths: Sequence[str | os.PathLike[str]],
+    text: str,
+    *,
+    n_ctx: int,
+    n_chunks: int | None,
+    n_threads: int | None,
+    process_output: bool = False,
+    watchdog_s: float | None = None,
+) -> Iterator[Evaluation]:
+    """Let models read a text in a process of their own, which ends with the block.
+
+    Args:
+        task: what is done; see quantize.isolated.wire.Job, also for the other arguments.
+        paths: .gguf files.
+        text: at least two windows long.
+        n_ctx: tokens of a window.
+        n_chunks: windows to take at most.
+        n_threads: None follows the free cores.
+        process_output: of the task "collect".
+        watchdog_s: seconds without progress after which the process is ended; None follows the measured speed.
+    Raises:
+        ModelError: a file is no model, or no process can be started here.
+        QuantizeError: the text or the window will not do.
+        EngineCrashedError: from within the block too; it names the file.
+    """
+    check_windows(n_ctx, n_chunks)
+    data = text.encode("utf-8", "replace")
+    if len(data) > _MOST_TEXT_BYTES:
+        raise QuantizeError(
+            f"the text has {len(data):,} bytes: expected at most {_MOST_TEXT_BYTES:,}; take a shorter one"
+        )
+    process: ChildProcess[Reply] = ChildProcess(Reply, _START)  # it imports its libraries while the files are checked
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.close)
+        headers = [read_header(path) for path in paths]
+        job = Job(
+            task=task,
+            paths=tuple(str(header.path.absolute()) for header in headers),
+            text=data,
+            n_ctx=n_ctx,
+            n_chunks=n_chunks,
+            n_threads=n_threads,
+            process_output=process_output,
+            policy=policy(headers, n_ctx, n_threads, len(data)),
+        )
+        link = Link(process, Pace(sum(header.n_file_bytes for header in headers), watchdog_s))
+        stack.callback(link.close)
+        started = Evaluation(link, headers, n_ctx, len(data))
+        try:
+            with link.watched():
+                link.send(job, "starting")
+                yield started
+        except EngineCrashedError as exc:
+            raise _named(exc, started.path) from exc
+
+
+def _named(error: EngineCrashedError, path: Path) -> EngineCrashedError:
+    """The same error in words for those who have no session, with the file's name."""
+    words = f"; its last words: {error.log[-1]}" if error.log else ""
+    error.args = (
+        f"{path}: llama.cpp {error.end}: expected a sound model and enough memory; make or fetch the file again, or "
+        f"close other programs{words}",
+    )
+    return error
+
+
+def _error(failed: Failed) -> EdgeAIError:
+    """The error that a reply tells of; kinds that an evaluation has no reason for become GenerationError."""
+    kind = {kind.__name__: kind for kind in _KINDS}.get(failed.kind, GenerationError)
+    return kind(one_line(failed.message)[:_MAX_MESSAGE_CHARS])
