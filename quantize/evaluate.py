@@ -25,7 +25,7 @@ I32 = NDArray[np.int32]
 N_CTX = 512
 """Tokens of a window where nothing else is said, as in llama-perplexity and llama-imatrix."""
 
-Doing = Literal["loading the model", "reading the text"]
+Doing = Literal["loading the model", "tokenizing the text", "reading the text", "comparing what was read"]
 OnStep = Callable[[Doing], None]
 """Told of every step, before it begins: a sign of life."""
 
@@ -72,6 +72,7 @@ class Evaluator:
         self._thread = engine_thread()
         self._context: Any = None
         self._batch: Any = None
+        on_step("loading the model")
         self._model: LlamaModel = self._thread.run(
             lambda: LlamaModel(self._llama, self.path, LoadOptions(), lambda _share: on_step("loading the model"))
         )
@@ -97,7 +98,7 @@ class Evaluator:
 
     def tokenize(self, text: str) -> I32:
         """Token ids, with the model's own BOS in front where it wants one; control tokens are read as plain text."""
-        self.on_step("reading the text")
+        self.on_step("tokenizing the text")
         tokens = self._model.tokenize(text.encode("utf-8", "replace"), add_special=True, parse_special=False)
         return np.array(tokens, dtype=np.int32)
 

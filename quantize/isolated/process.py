@@ -40,7 +40,7 @@ _LARGEST_SCORE = 1e39  # nats: what logits of float32 can make
 _MAX_MESSAGE_CHARS = 2000
 _KINDS = (ModelError, ModelFormatError, ModelTooLargeError, QuantizeError, GenerationError)
 
-_Reply = TypeVar("_Reply")
+_Kind = TypeVar("_Kind")
 
 
 class Evaluation:
@@ -69,7 +69,7 @@ class Evaluation:
             raise self.distrusted(f"{found:,} windows of {self._n_ctx:,} tokens in so short a text")
         return found
 
-    def next(self, kind: type[_Reply]) -> _Reply:
+    def next(self, kind: type[_Kind]) -> _Kind:
         """Wait for the next reply that is more than a sign of life.
 
         Raises:
@@ -77,10 +77,7 @@ class Evaluation:
             EdgeAIError: the job failed.
         """
         while True:
-            started = time.perf_counter()
-            reply = self._link.receive(self._link.pace.limit_s(self._step.doing), self._step.doing)
-            if self._step.doing == "reading the text":
-                self._link.pace.record(self._step.doing, 1, time.perf_counter() - started)
+            reply = self._receive()
             if isinstance(reply, Working):
                 if reply.model >= len(self.headers):
                     raise self.distrusted(f"model {reply.model:,} of {len(self.headers):,}")
@@ -91,6 +88,15 @@ class Evaluation:
                 raise _error(reply)
             else:
                 raise self.distrusted(f"{type(reply).__name__} came instead of {kind.__name__}")
+
+    def _receive(self) -> Reply:
+        """Wait as long as such steps of this model may take here."""
+        step, pace, started = self._step, self._link.pace, time.perf_counter()
+        phase = f"{step.model} {step.doing}"
+        reply = self._link.receive(pace.limit_s(phase), step.doing)
+        if step.doing != "loading the model":  # its steps differ too much
+            pace.record(phase, 1, time.perf_counter() - started)
+        return reply
 
     def window_scores(self, data: bytes) -> F64:
         """One window's scores, one for each token that is scored. They may be no numbers: so may a model's."""
@@ -171,17 +177,17 @@ def evaluation(
                 link.send(job, "starting")
                 yield started
         except EngineCrashedError as exc:
-            raise _named(exc, started.path) from exc
+            exc.args = (_words(exc, started.path, process.last_words),)
+            raise
 
 
-def _named(error: EngineCrashedError, path: Path) -> EngineCrashedError:
-    """The same error in words for those who have no session, with the file's name."""
-    words = f"; its last words: {error.log[-1]}" if error.log else ""
-    error.args = (
+def _words(error: EngineCrashedError, path: Path, last_words: str) -> str:
+    """The error's text for those who have no session to go on with: it names the file."""
+    last = f"; its last words: {last_words}" if last_words else ""
+    return (
         f"{path}: llama.cpp {error.end}: expected a sound model and enough memory; make or fetch the file again, or "
-        f"close other programs{words}",
+        f"close other programs{last}"
     )
-    return error
 
 
 def _error(failed: Failed) -> EdgeAIError:

@@ -112,7 +112,7 @@ def _compare_window(candidates: Sequence[Evaluator], reference: Evaluator, windo
     first = reference.n_ctx // 2
     models = [_scored(model.logits(window, first), window) for model in (reference, *candidates)]
     for (reference_logits, next_tokens), *others in zip(*models, strict=True):
-        reference.on_step("reading the text")  # scoring takes time too
+        reference.on_step("comparing what was read")
         yield [scores.compare(logits, reference_logits, next_tokens) for logits, _ in others]
 
 
