@@ -1,9 +1,17 @@
-"""A tensor's bytes in the artifact, block by block, so that memory holds one tensor at most and never two."""
+"""The bytes of all tensors in the artifact, piece by piece.
+
+A piece is read, widened to float32, checked and encoded in one thread, while other threads have other pieces, of the
+next tensor too: none waits for the others at a tensor's end. Memory holds some pieces for each thread, and of tensors
+that are read as a whole one large one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +23,11 @@ from quantize.gguf_source import GGUFTensor
 from quantize.plan import Planned, is_embedding, requires_imatrix
 from quantize.safetensors import StoredTensor
 
-_BLOCK_BYTES = 2**23
+_PIECE_BYTES = 2**22  # of float32
+_LARGE_BYTES = 2**26  # of a tensor that is read as a whole, and waits until the one before it is gone
+_PIECES_A_THREAD = 2  # that wait, encoded, for one before them
+
+_Work = Callable[[], Bytes]
 
 
 def weights_of(planned: Sequence[Planned], importance: Mapping[str, F32], ftype: str) -> dict[str, F32]:
@@ -41,31 +53,48 @@ def weights_of(planned: Sequence[Planned], importance: Mapping[str, F32], ftype:
     return weights
 
 
-def encoded_blocks(item: Planned, weights: F32 | None, n_threads: int, *, check: bool) -> Iterator[Bytes]:
-    """The bytes of a tensor, piece by piece.
+def encoded(
+    planned: Sequence[Planned], weights: Mapping[str, F32], n_threads: int, *, check: bool
+) -> Generator[tuple[Planned, Bytes]]:
+    """The bytes of tensors, in order.
 
     Args:
-        item: the tensor and its type.
-        weights: the importance of its columns. float32 [n_matrices, n_cols]
-        n_threads: threads to share the rows.
-        check: refuse what is not finite or what the type cannot hold.
+        planned: the tensors and their types.
+        weights: the importance of their columns, by name. float32 [n_matrices, n_cols]
+        n_threads: threads to share the pieces.
+        check: refuse what is not finite or what a type cannot hold.
+    Yields:
+        A tensor, and the next piece of its bytes. uint8 [n_rows, row_bytes]
     Raises:
-        CheckpointError: so it is, or the tensor cannot be read.
+        CheckpointError: so it is, or a tensor cannot be read.
     """
-    n_bytes = 0
+    pending: deque[tuple[Planned, Future[Bytes]]] = deque()
+    pool = ThreadPoolExecutor(n_threads)
     try:
-        for block in _copied(item, check=check) if _is_copied(item) else _encoded(item, weights, n_threads, check):
-            n_bytes += block.nbytes
-            yield block
-    except NotFiniteError as exc:
-        advice = "fetch the checkpoint again, or let it through with --allow-nan"
-        if not check:
-            advice = f"{item.qtype} has nothing for that, choose another type for it with --tensor-type"
-        raise CheckpointError(f"{item.tensor.name}: {exc}: {advice}") from exc
-    except OutOfRangeError as exc:
-        raise CheckpointError(f"{item.tensor.name}: {exc}: choose another type for it with --tensor-type") from exc
-    if n_bytes != item.n_bytes:
-        raise CheckpointError(f"{item.tensor.name} came with {n_bytes:,} bytes, expected {item.n_bytes:,}; start again")
+        for item in planned:
+            if _is_large(item.tensor):
+                yield from _done(pending, 0, check)
+            for work in _pieces(item, weights.get(item.tensor.name), check):
+                pending.append((item, pool.submit(work)))
+                yield from _done(pending, _PIECES_A_THREAD * n_threads, check)
+        yield from _done(pending, 0, check)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _done(pending: deque[tuple[Planned, Future[Bytes]]], n_left: int, check: bool) -> Iterator[tuple[Planned, Bytes]]:
+    """The first pieces, waited for, until so many are left."""
+    while len(pending) > n_left:
+        item, piece = pending.popleft()
+        try:
+            yield item, piece.result()
+        except NotFiniteError as exc:
+            advice = "fetch the checkpoint again, or let it through with --allow-nan"
+            if not check:
+                advice = f"{item.qtype} has nothing for that, choose another type for it with --tensor-type"
+            raise CheckpointError(f"{item.tensor.name}: {exc}: {advice}") from exc
+        except OutOfRangeError as exc:
+            raise CheckpointError(f"{item.tensor.name}: {exc}: choose another type for it with --tensor-type") from exc
 
 
 def _fitting(tensor: Tensor, values: F32 | None) -> F32 | None:
@@ -88,40 +117,60 @@ def _is_copied(item: Planned) -> bool:
     return isinstance(item.tensor, GGUFTensor) and item.tensor.dtype == item.qtype
 
 
-def _copied(item: Planned, *, check: bool) -> Iterator[Bytes]:
-    tensor = item.tensor
-    assert isinstance(tensor, GGUFTensor)
-    if len(tensor.shape) < 2:
-        pieces = [(0, (tensor.shape or (1,))[0])]
+def _is_large(tensor: Tensor) -> bool:
+    return 4 * tensor.n_elements > _LARGE_BYTES and not (_row_reader(tensor) and len(tensor.shape) == 2)
+
+
+def _row_reader(tensor: Tensor) -> Callable[[int, int], F32] | None:
+    return tensor.read_rows if isinstance(tensor, GGUFTensor | StoredTensor) else None
+
+
+def _pieces(item: Planned, weights: F32 | None, check: bool) -> Iterator[_Work]:
+    """What is to be done for each piece of a tensor. What cannot be read row by row is read here."""
+    tensor, read_rows = item.tensor, _row_reader(item.tensor)
+    if _is_copied(item):
+        assert isinstance(tensor, GGUFTensor)
+        n_item_bytes = tensor_bytes(tensor.shape[1:], item.qtype) if len(tensor.shape) > 1 else 0  # one row is whole
+        for start, stop in _cut((tensor.shape or (1,))[0], n_item_bytes):
+            yield partial(_copy, tensor, start, stop, check)
+    elif read_rows and len(tensor.shape) == 2:
+        importance = None if weights is None else weights[0]
+        for start, stop in _cut(tensor.shape[0], 4 * tensor.shape[1]):
+            yield partial(_encode, partial(read_rows, start, stop), item.qtype, importance, check)
     else:
-        n_items = max(1, _BLOCK_BYTES // tensor_bytes(tensor.shape[1:], item.qtype))
-        pieces = [(start, min(start + n_items, tensor.shape[0])) for start in range(0, tensor.shape[0], n_items)]
-    for start, stop in pieces:
-        block = tensor.read_encoded(start, stop)
-        if check and not is_valid(block, item.qtype):
-            raise NotFiniteError("it holds NaN or infinity")
-        yield block
+        for index, matrix in enumerate(_matrices(tensor)):
+            importance = None if weights is None else weights[index]
+            for start, stop in _cut(len(matrix), 4 * matrix.shape[1]):
+                yield partial(_encode, partial(_rows, matrix, start, stop), item.qtype, importance, check)
 
 
-def _encoded(item: Planned, weights: F32 | None, n_threads: int, check: bool) -> Iterator[Bytes]:
-    for index, rows in _row_blocks(item.tensor):
-        yield encode(rows, item.qtype, None if weights is None else weights[index], n_threads=n_threads, check=check)
+def _cut(n_items: int, n_item_bytes: int) -> Iterator[tuple[int, int]]:
+    """From where to where the pieces go."""
+    n_taken = max(1, _PIECE_BYTES // n_item_bytes) if n_item_bytes else max(n_items, 1)
+    for start in range(0, n_items, n_taken):
+        yield start, min(start + n_taken, n_items)
 
 
-def _row_blocks(tensor: Tensor) -> Iterator[tuple[int, F32]]:
-    """A tensor's rows in order, and the number of the matrix that they belong to. float32 [n_rows, n_cols]"""
-    n_cols = (tensor.shape or (1,))[-1]
-    n_rows = max(1, _BLOCK_BYTES // (4 * max(n_cols, 1)))
-    read_rows = tensor.read_rows if isinstance(tensor, GGUFTensor | StoredTensor) else None
-    if read_rows and len(tensor.shape) == 2:
-        for start in range(0, tensor.shape[0], n_rows):
-            yield 0, read_rows(start, min(start + n_rows, tensor.shape[0]))
-        return
-    matrices: Iterator[F32]
+def _matrices(tensor: Tensor) -> Iterator[F32]:
+    """A tensor, or each of a stack. float32 [n_rows, n_cols]"""
+    read_rows, n_cols = _row_reader(tensor), (tensor.shape or (1,))[-1]
     if read_rows and len(tensor.shape) == 3:
-        matrices = (read_rows(index, index + 1)[0] for index in range(tensor.shape[0]))
+        for index in range(tensor.shape[0]):
+            yield read_rows(index, index + 1)[0]
     else:
-        matrices = iter(tensor.read().reshape(math.prod(tensor.shape[:-2]), *(tensor.shape[-2:-1] or (1,)), n_cols))
-    for index, matrix in enumerate(matrices):
-        for start in range(0, len(matrix), n_rows):
-            yield index, np.ascontiguousarray(matrix[start : start + n_rows], dtype=np.float32)
+        yield from tensor.read().reshape(math.prod(tensor.shape[:-2]), *(tensor.shape[-2:-1] or (1,)), n_cols)
+
+
+def _rows(matrix: F32, start: int, stop: int) -> F32:
+    return np.ascontiguousarray(matrix[start:stop], dtype=np.float32)
+
+
+def _encode(read: Callable[[], F32], qtype: str, importance: F32 | None, check: bool) -> Bytes:
+    return encode(read(), qtype, importance, check=check)
+
+
+def _copy(tensor: GGUFTensor, start: int, stop: int, check: bool) -> Bytes:
+    block = tensor.read_encoded(start, stop)
+    if check and not is_valid(block, tensor.dtype):
+        raise NotFiniteError("it holds NaN or infinity")
+    return block

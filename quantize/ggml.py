@@ -1,20 +1,17 @@
 """ggml's own kernels, called through ctypes in the library that llama-cpp-python ships.
 
-    encode(rows, "Q4_K", n_threads=4)   # float32 rows → the bytes of a tensor in a GGUF
-    decode(data, "Q4_K", n_cols)        # and back
+    encode(rows, "Q4_K")           # float32 rows → the bytes of a tensor in a GGUF
+    decode(data, "Q4_K", n_cols)   # and back
 
 They are the code that llama.cpp's own quantizer runs, so what they write is what it would have written. ctypes lets
-go of Python's lock for the length of a call, so that rows are spread over threads.
+go of Python's lock for the length of a call, so that several threads encode at once.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +32,6 @@ _NOT_ENCODED = ("Q8_1", "Q8_K", "I8", "I16", "I32", "I64", "F64")
 ENCODED_TYPES = tuple(name for name in TYPE_IDS if name not in _NOT_ENCODED)
 """The types that ggml_quantize_chunk writes; it ends the process when it is asked for another."""
 
-_MIN_CHUNK = 2**18  # elements; below this, handing a chunk to a thread costs more than it saves
-_CHUNKS_A_THREAD = 4  # so that a thread which other programs slow down leaves its share to the rest
 _F16_OVERFLOW = 65520.0  # the first number that rounds to infinity
 # These kernels look points up in a grid, and end the process when the sums of squares by which they search overflow.
 # The limits leave them room: they hold (256 × 8 × limit)² within float32.
@@ -84,21 +79,13 @@ def needs_imatrix(qtype: str) -> bool:
     return bool(_library().ggml_quantize_requires_imatrix(TYPE_IDS[qtype]))
 
 
-def encode(
-    rows: F32,
-    qtype: str,
-    imatrix: F32 | None = None,
-    *,
-    n_threads: int = 1,
-    check: bool = True,
-) -> Bytes:
+def encode(rows: F32, qtype: str, imatrix: F32 | None = None, *, check: bool = True) -> Bytes:
     """Encode rows as ggml_quantize_chunk does.
 
     Args:
         rows: float32 [n_rows, n_cols], contiguous.
         qtype: one of ENCODED_TYPES; n_cols is a multiple of its block.
         imatrix: importance of each column, finite and not negative. float32 [n_cols]
-        n_threads: threads to share the rows.
         check: refuse rows that are not finite, or that the type cannot hold.
     Returns:
         uint8 [n_rows, row_bytes].
@@ -109,31 +96,26 @@ def encode(
     _check_call(rows, qtype, imatrix)
     n_rows, n_cols = rows.shape
     encoded: Bytes = np.empty((n_rows, row_bytes(qtype, n_cols)), np.uint8)
+    if not encoded.size:
+        return encoded
+    if check or qtype in _GRID_TYPES:
+        heaviest = 1.0 if imatrix is None else max(float(imatrix.max()), 1.0)
+        _check_numbers(rows, qtype, heaviest)
     weights = None if imatrix is None else imatrix.ctypes.data
-    heaviest = 1.0 if imatrix is None else max(float(imatrix.max()), 1.0)
-    library, id_ = _library(), TYPE_IDS[qtype]
-
-    def encode_chunk(start: int, stop: int) -> None:
-        if check or qtype in _GRID_TYPES:
-            _check_numbers(rows[start:stop], qtype, heaviest)
-        source, target = rows[start:].ctypes.data, encoded[start:].ctypes.data
-        n_bytes = library.ggml_quantize_chunk(id_, source, target, 0, stop - start, n_cols, weights)
-        if check and not library.ggml_validate_row_data(id_, target, n_bytes):
-            raise OutOfRangeError(f"its numbers are beyond what {qtype} can hold")
-
-    if encoded.size:
-        _share_rows(encode_chunk, n_rows, n_cols, n_threads)
+    library, target = _library(), encoded.ctypes.data
+    n_bytes = library.ggml_quantize_chunk(TYPE_IDS[qtype], rows.ctypes.data, target, 0, n_rows, n_cols, weights)
+    if check and not library.ggml_validate_row_data(TYPE_IDS[qtype], target, n_bytes):
+        raise OutOfRangeError(f"its numbers are beyond what {qtype} can hold")
     return encoded
 
 
-def decode(data: Bytes, qtype: str, n_cols: int, *, n_threads: int = 1) -> F32:
+def decode(data: Bytes, qtype: str, n_cols: int) -> F32:
     """What encoded rows stand for.
 
     Args:
         data: uint8 [n_rows, row_bytes], contiguous.
         qtype: one of ENCODED_TYPES.
         n_cols: elements of a row.
-        n_threads: threads to share the rows.
     Returns:
         float32 [n_rows, n_cols].
     """
@@ -145,10 +127,7 @@ def decode(data: Bytes, qtype: str, n_cols: int, *, n_threads: int = 1) -> F32:
     rows: F32 = np.empty((data.shape[0], n_cols), np.float32)
     to_float = _library().ggml_get_type_traits(TYPE_IDS[qtype]).contents.to_float
 
-    def decode_chunk(start: int, stop: int) -> None:
-        to_float(data[start:].ctypes.data, rows[start:].ctypes.data, (stop - start) * n_cols)
-
-    _share_rows(decode_chunk, data.shape[0], n_cols, n_threads)
+    to_float(data.ctypes.data, rows.ctypes.data, rows.size)
     return rows
 
 
@@ -186,22 +165,6 @@ def _check_numbers(rows: F32, qtype: str, heaviest: float) -> None:
         limit = min(_GRID_LIMIT, _WEIGHTED_GRID_LIMIT / heaviest)
     if largest >= limit:
         raise OutOfRangeError(f"it holds {low if -low > high else high:g}, {qtype} takes less than {limit:g}")
-
-
-def _share_rows(work: Callable[[int, int], None], n_rows: int, n_cols: int, n_threads: int) -> None:
-    """Call `work(start, stop)` for all rows, in several threads where there are enough of them."""
-    n_chunks = max(1, min(n_rows, n_rows * n_cols // _MIN_CHUNK, n_threads * _CHUNKS_A_THREAD))
-    bounds = [n_rows * index // n_chunks for index in range(n_chunks + 1)]
-    if n_threads < 2 or n_chunks < 2:
-        for start, stop in itertools.pairwise(bounds):
-            work(start, stop)
-        return
-    pool = ThreadPoolExecutor(n_threads)
-    try:
-        for _ in pool.map(work, bounds, bounds[1:]):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +13,11 @@ from typing import BinaryIO
 
 from gguf import GGUFValueType
 
-from edgeai.errors import QuantizeError
+from edgeai.errors import CheckpointError, QuantizeError
 from edgeai.machine import usable_cores
 from quantize.base import F32, Meta, Tensor
 from quantize.checkpoint import Checkpoint
-from quantize.encoding import encoded_blocks, weights_of
+from quantize.encoding import encoded, weights_of
 from quantize.families import family_of
 from quantize.families.general import general_metadata
 from quantize.ftypes import FTYPES, check_ftype
@@ -221,12 +223,16 @@ def _write_tensors(
     progress: Callable[[Progress], None] | None,
 ) -> None:
     n_threads = options.n_threads or usable_cores()
+    pieces = encoded(planned, weights, n_threads, check=not options.allow_nan)
     n_done, n_total = 0, sum(item.n_bytes for item in planned)
-    for item in planned:
-        name = item.tensor.name
-        for block in encoded_blocks(item, weights.get(name), n_threads, check=not options.allow_nan):
-            file.write(block.data)
-            n_done += block.nbytes
+    for item, of_tensor in itertools.groupby(pieces, key=operator.itemgetter(0)):
+        name, n_bytes = item.tensor.name, 0
+        for _, piece in of_tensor:
+            file.write(piece.data)
+            n_bytes += piece.nbytes
+            n_done += piece.nbytes
             if progress is not None:
                 progress(Progress(name, n_done, n_total))
-        file.write(bytes(padded(item.n_bytes) - item.n_bytes))
+        if n_bytes != item.n_bytes:
+            raise CheckpointError(f"{name} came with {n_bytes:,} bytes, expected {item.n_bytes:,}; start again")
+        file.write(bytes(padded(n_bytes) - n_bytes))

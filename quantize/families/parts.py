@@ -128,6 +128,7 @@ def _arranged(tensor: Tensor, part: Part) -> Tensor:
     def read() -> F32:
         values: Values = tensor.read()
         with np.errstate(over="ignore"):
-            return change(values.astype(np.float16) if tensor.dtype == "F16" else values).astype(np.float32)
+            changed = change(values.astype(np.float16) if tensor.dtype == "F16" else values)
+            return changed.astype(np.float32, copy=False)
 
     return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, read)

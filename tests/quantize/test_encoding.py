@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from edgeai.errors import CheckpointError, QuantizeError
 from quantize import encoding
 from quantize.base import Tensor
-from quantize.encoding import encoded_blocks, weights_of
+from quantize.encoding import encoded, weights_of
 from quantize.ggml import encode
 from quantize.gguf_format import tensor_bytes
-from quantize.pipeline import Model, open_model
+from quantize.gguf_source import GGUFTensor
+from quantize.pipeline import Model, Options, open_model, quantize_model
 from quantize.plan import Planned, write_sparse_header
 from tests.quantize.float_files import float_file
 from tests.quantize.tiny_weights import F32
@@ -29,28 +31,55 @@ def planned(values: F32, qtype: str, name: str = "blk.0.ffn_up.weight") -> Plann
     return Planned(tensor, qtype, tensor_bytes(values.shape, qtype), "")
 
 
-def normal(*shape: int) -> F32:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+def normal(*shape: int, seed: int = 0) -> F32:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def joined(items: list[Planned], weights: F32 | None = None, *, n_threads: int = 2, check: bool = True) -> bytes:
+    """All bytes of the tensors."""
+    by_name = {} if weights is None else {items[0].tensor.name: weights}
+    return b"".join(piece.tobytes() for _, piece in encoded(items, by_name, n_threads, check=check))
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (9, 32), (3, 5, 32), (2, 2, 3, 64), (1, 1, 32), (0, 32), (4, 1)])
-@pytest.mark.parametrize("block_bytes", [1, 500, 2**20])
-def test_the_pieces_make_the_whole(shape: tuple[int, ...], block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_BLOCK_BYTES", block_bytes)
+@pytest.mark.parametrize("piece_bytes", [1, 500, 2**20])
+def test_the_pieces_make_the_whole(shape: tuple[int, ...], piece_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_PIECE_BYTES", piece_bytes)
     values = normal(*shape)
     qtype = "Q8_0" if shape and shape[-1] % 32 == 0 else "F16"
-    pieces = list(encoded_blocks(planned(values, qtype), None, 2, check=True))
     rows = values.reshape(-1, shape[-1] if shape else 1)
-    assert b"".join(piece.tobytes() for piece in pieces) == encode(rows, qtype).tobytes()
+    assert joined([planned(values, qtype)]) == encode(rows, qtype).tobytes()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+@pytest.mark.parametrize("large_bytes", [1, 2**20])
+def test_tensors_come_in_order_by_any_number_of_threads(
+    n_threads: int, large_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "_PIECE_BYTES", 256 * 4)
+    monkeypatch.setattr(encoding, "_LARGE_BYTES", large_bytes)
+    tensors = [normal(rows, 256, seed=rows) for rows in (1, 9, 4, 30, 2)]
+    items = [planned(values, "Q4_K", f"blk.{index}.ffn_up.weight") for index, values in enumerate(tensors)]
+    expected = b"".join(encode(values, "Q4_K").tobytes() for values in tensors)
+    assert joined(items, n_threads=n_threads) == expected
+
+
+def test_threads_end_where_nobody_wants_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_PIECE_BYTES", 1)
+    before = threading.active_count()
+    pieces = encoded([planned(normal(1000, 32), "Q8_0")], {}, 3, check=True)
+    next(pieces)
+    pieces.close()
+    assert threading.active_count() == before
 
 
 def test_each_matrix_of_a_stack_has_its_own_importance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_BLOCK_BYTES", 3 * 256 * 4)
+    monkeypatch.setattr(encoding, "_PIECE_BYTES", 3 * 256 * 4)
     values = normal(4, 5, 256)
     item = planned(values, "IQ4_XS")
     importance = np.random.default_rng(1).uniform(0.1, 9, 4 * 256).astype(np.float32)
     weights = weights_of([item], {item.tensor.name: importance}, "IQ4_XS")[item.tensor.name]
-    made = b"".join(piece.tobytes() for piece in encoded_blocks(item, weights, 1, check=True))
+    made = joined([item], weights)
     expected = [encode(values[place], "IQ4_XS", importance[place * 256 :][:256]) for place in range(4)]
     assert made == b"".join(rows.tobytes() for rows in expected)
 
@@ -66,10 +95,15 @@ def test_an_importance_matrix_of_another_model_is_refused() -> None:
             weights_of([item], {item.tensor.name: np.full(256, bad, np.float32)}, "Q4_K_M")
 
 
-def test_a_tensor_that_is_not_as_large_as_it_said_is_refused() -> None:
-    item = replace(planned(normal(4, 32), "Q8_0"), n_bytes=999)
-    with pytest.raises(CheckpointError, match="came with 136 bytes, expected 999"):
-        list(encoded_blocks(item, None, 1, check=True))
+def test_a_tensor_that_is_not_as_large_as_it_said_is_refused(tmp_path: Path) -> None:
+    model = open_model(float_file(tmp_path, "llama"))
+    last = model.tensors[-1]
+    assert isinstance(last, GGUFTensor)
+    short = replace(last, read_encoded=lambda start, stop: last.read_encoded(start, stop)[:, :-4].copy())
+    lying = Model(model.metadata, [*model.tensors[:-1], short])
+    with pytest.raises(CheckpointError, match=f"{last.name} came with .* bytes, expected .*; start again"):
+        quantize_model(lying, tmp_path / "a.gguf", Options(ftype="F32"))
+    assert not (tmp_path / "a.gguf").exists()
 
 
 @pytest.mark.parametrize(("value", "qtype", "advice"), [(np.nan, "Q4_0", "allow-nan"), (1e6, "F16", "--tensor-type")])
@@ -77,15 +111,15 @@ def test_bad_numbers_are_named_with_what_to_do(value: float, qtype: str, advice:
     values = normal(4, 32)
     values[3, 31] = value
     with pytest.raises(CheckpointError, match=rf"blk\.0\.ffn_up\.weight: it holds .*{advice}"):
-        list(encoded_blocks(planned(values, qtype), None, 1, check=True))
+        joined([planned(values, qtype)])
 
 
 def test_what_is_allowed_and_still_cannot_be_says_so() -> None:
     values = normal(4, 256)
     values[0, 0] = np.nan
-    assert len(list(encoded_blocks(planned(values, "Q4_K"), None, 1, check=False))) == 1
+    assert len(joined([planned(values, "Q4_K")], check=False)) == 4 * 144
     with pytest.raises(CheckpointError, match="IQ3_S has nothing for that, choose another type"):
-        list(encoded_blocks(planned(values, "IQ3_S"), None, 1, check=False))
+        joined([planned(values, "IQ3_S")], check=False)
 
 
 def test_memory_does_not_grow_with_a_tensor_that_is_read_by_rows(tmp_path: Path) -> None:

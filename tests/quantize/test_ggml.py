@@ -71,16 +71,6 @@ def test_the_bytes_are_those_of_gguf_py_where_it_has_a_quantizer(qtype: str) -> 
     np.testing.assert_array_equal(encode(rows, qtype), expected.reshape(len(rows), -1))
 
 
-@pytest.mark.parametrize("qtype", ["Q4_K", "Q8_0", "IQ4_NL", "IQ2_XXS", "F16"])
-def test_threads_change_nothing(qtype: str) -> None:
-    rows = rows_of(3001, 256)
-    weights = importance(qtype, 256)
-    alone = encode(rows[:: 1 if qtype != "IQ2_XXS" else 20].copy(), qtype, weights)
-    shared = encode(rows[:: 1 if qtype != "IQ2_XXS" else 20].copy(), qtype, weights, n_threads=5)
-    np.testing.assert_array_equal(alone, shared)
-    np.testing.assert_array_equal(decode(alone, qtype, 256), decode(alone, qtype, 256, n_threads=3))
-
-
 def test_an_imatrix_moves_the_error_to_where_it_matters_less() -> None:
     rows = rows_of(64)
     weights = np.where(np.arange(N_COLS) % 2, 100.0, 0.01).astype(np.float32)
@@ -194,7 +184,7 @@ def test_encoded_rows_are_validated() -> None:
 
 def test_no_rows_and_single_rows() -> None:
     assert encode(np.empty((0, 256), np.float32), "Q4_K").shape == (0, 144)
-    assert encode(rows_of(1), "Q4_K", n_threads=8).shape == (1, 288)
+    assert encode(rows_of(1), "Q4_K").shape == (1, 288)
 
 
 def test_the_table_of_types_is_the_librarys() -> None:
