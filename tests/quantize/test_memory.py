@@ -47,7 +47,6 @@ def test_a_tensor_that_is_read_by_rows_is_never_in_memory_as_a_whole(folder: Pat
     assert peak_bytes(folder) <= PROGRAM_BYTES < LARGE_EMBEDDING.largest_f32_bytes
 
 
-@pytest.mark.xfail(strict=True, reason="quantize.families.parts copies changed values once more than it needs")
 def test_a_tensor_whose_rows_are_reordered_is_in_memory_twice(folder: Path) -> None:
     big_checkpoint(folder, LARGE_QUERIES)
     assert peak_bytes(folder) <= 2 * LARGE_QUERIES.largest_f32_bytes + PROGRAM_BYTES
