@@ -23,7 +23,7 @@ from quantize.gguf_source import GGUFTensor
 from quantize.plan import Planned, is_embedding, requires_imatrix
 from quantize.safetensors import StoredTensor
 
-_PIECE_BYTES = 2**22  # of float32
+_PIECE_BYTES = 2**21  # of float32: larger ones leave threads idle at a small file's end
 _LARGE_BYTES = 2**26  # of a tensor that is read as a whole, and waits until the one before it is gone
 _PIECES_A_THREAD = 2  # that wait, encoded, for one before them
 

@@ -128,7 +128,9 @@ def _arranged(tensor: Tensor, part: Part) -> Tensor:
     def read() -> F32:
         values: Values = tensor.read()
         with np.errstate(over="ignore"):
-            changed = change(values.astype(np.float16) if tensor.dtype == "F16" else values)
-            return changed.astype(np.float32, copy=False)
+            if tensor.dtype == "F16":
+                values = values.astype(np.float16)
+            values = change(values)  # by the same name: what it was goes as soon as it can
+            return values.astype(np.float32, copy=False)
 
     return Tensor(part.name, part.new_shape or part.shape, tensor.dtype, read)
