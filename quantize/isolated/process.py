@@ -184,7 +184,7 @@ def evaluation(
 def _words(error: EngineCrashedError, path: Path, last_words: str) -> str:
     """The error's text for those who have no session to go on with: it names the file."""
     last = f"; its last words: {last_words}" if last_words else ""
-    return (
+    return one_line(
         f"{path}: llama.cpp {error.end}: expected a sound model and enough memory; make or fetch the file again, or "
         f"close other programs{last}"
     )
