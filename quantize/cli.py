@@ -115,6 +115,8 @@ def command(source: Path | None, **flags: Any) -> int:
     """
     from quantize.job import run
 
+    if source is None and flags["calibrate"] and _is_model(Path(flags["calibrate"])):
+        source, flags["calibrate"] = Path(flags["calibrate"]), ""  # `--calibrate model/` names no text
     run(_job(source, flags))
     return 0
 
@@ -194,6 +196,10 @@ def _job(source: Path | None, flags: dict[str, Any]) -> Job:
         picture=flags["picture"],
         as_json=flags["as_json"],
     )
+
+
+def _is_model(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".gguf"
 
 
 def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:

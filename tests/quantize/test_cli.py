@@ -74,6 +74,13 @@ def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture
     assert lossy["bpw"] < same["bpw"]
 
 
+def test_what_follows_calibrate_may_be_the_model(folder: Path, capsys: Capture) -> None:
+    assert main(["--json", "--dry-run", "--calibrate", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert main(["--dry-run", "--calibrate", "text.txt"]) == 2
+    assert "SOURCE" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
