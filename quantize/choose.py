@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from edgeai.errors import QuantizeError
-from quantize.report import Report, decode_rate, mean_kld, pareto
+from quantize.report import Report, decode_rate, mean_kld
 
 Preference = Literal["balance", "quality", "speed", "size"]
 PREFERENCES: tuple[Preference, ...] = get_args(Preference)
@@ -21,7 +21,7 @@ def choose(reports: Sequence[Report], prefer: Preference, max_kld: float | None 
     Args:
         reports: with `quality` and `speed`.
         prefer: what counts: the least divergence, the fastest decoding (of equally fast ones the least divergence),
-            the smallest file; or a balance, the one of the Pareto front that is nearest to the best of all three.
+            the smallest file; or a balance, the one that is nearest to the best of all three.
         max_kld: those with a larger mean KL divergence do not come into question, nats.
     Returns:
         It, and why, in words.
@@ -43,19 +43,19 @@ def choose(reports: Sequence[Report], prefer: Preference, max_kld: float | None 
         enough = (1 - _SAME_SPEED) * max(map(decode_rate, allowed))
         fast = [report for report in allowed if decode_rate(report) >= enough]
         return min(fast, key=mean_kld), "the fastest decoding"
-    return _balanced(pareto(allowed)), "nearest to the best divergence, size and speed at once"
+    return _balanced(allowed), "nearest to the best divergence, size and speed at once"
 
 
-def _balanced(front: Sequence[Report]) -> Report:
-    """The knee of the front: each cost is scaled from 0, the best there, to 1; divergence as a logarithm."""
+def _balanced(reports: Sequence[Report]) -> Report:
+    """The knee of the Pareto front: each cost is scaled from 0, the best of all, to 1; divergence as a logarithm."""
     costs: tuple[Callable[[Report], float], ...] = (
         lambda report: math.log(max(mean_kld(report), 1e-9)),
         lambda report: report.size_bytes,
         lambda report: 1 / max(decode_rate(report), 1e-9),
     )
-    scaled = [_scaled([cost(report) for report in front]) for cost in costs]
+    scaled = [_scaled([cost(report) for report in reports]) for cost in costs]
     distances = [math.hypot(*values) for values in zip(*scaled, strict=True)]
-    return front[distances.index(min(distances))]
+    return reports[distances.index(min(distances))]
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

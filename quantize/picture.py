@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".png")
 """What a picture can be written as."""
 
+_PLACES = (
+    (7, 6),
+    (7, -8),
+    (9, 0),
+    (-7, 6),
+    (-7, -8),
+    (-9, 0),
+    (7, 17),
+    (7, -19),
+    (-7, 17),
+    (-7, -19),
+    (7, 28),
+    (7, -30),
+)
+"""Where a point's name may stand beside it, points; the first that is free."""
+
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
     "svg.hashsalt": "edgeai",  # the same picture is the same file
@@ -57,9 +73,12 @@ def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: 
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (label, x_of) in zip(axes, panels, strict=True):
             _draw_panel(axis, measured, label, x_of)
-        axes[0].set_ylabel("KL divergence from the reference, nats (lower is better)")
+        axes[0].set_ylabel("KL divergence, nats (lower is better)")
         if title:
             figure.suptitle(title.replace("$", r"\$"))
+        figure.draw_without_rendering()  # now it is known where everything stands
+        for axis in axes:
+            _part_names(axis)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=out_path.suffix[1:].lower(), dpi=150, metadata=_undated(out_path))
     _write(out_path, buffer.getvalue())
@@ -83,16 +102,27 @@ def _panels(reports: Sequence[Report]) -> list[tuple[str, Callable[[Report], flo
 def _draw_panel(axis: Axes, reports: Sequence[Report], label: str, x_of: Callable[[Report], float | None]) -> None:
     best = pareto(reports)
     points = [(x, y, report) for report, y in zip(reports, drawn_klds(reports), strict=True) if (x := x_of(report))]
-    for index, (x, y, report) in enumerate(sorted(points, key=lambda point: point[0])):
+    for x, y, report in sorted(points, key=lambda point: point[0]):
         face = "tab:blue" if report in best else "white"
         axis.plot(x, y, marker="o", markersize=8, markeredgecolor="tab:blue", markerfacecolor=face, linestyle="none")
         name = report.file_type.replace("$", r"\$")
-        offset = (6, 5) if index % 2 == 0 else (6, -12)  # neighbours' names stay apart
-        axis.annotate(name, (x, y), xytext=offset, textcoords="offset points", fontsize=9)
+        axis.annotate(name, (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=9, va="center")
     axis.set_yscale("log")
     axis.set_xlabel(label)
     axis.margins(x=0.15, y=0.12)
     axis.grid(alpha=0.25)
+
+
+def _part_names(axis: Axes) -> None:
+    """Move names that lie on another name or on a point."""
+    taken: list[Any] = [line.get_window_extent().padded(-2) for line in axis.lines]
+    for name in [child for child in axis.texts if child.get_text()]:
+        for x, y in _PLACES:
+            name.set(position=(x, y), horizontalalignment="left" if x > 0 else "right")
+            box = name.get_window_extent()
+            if not box.count_overlaps(taken):
+                break
+        taken.append(box)
 
 
 def _undated(path: Path) -> dict[str, None]:

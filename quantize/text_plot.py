@@ -45,10 +45,14 @@ def _grid(points: Sequence[Point], width: int, height: int) -> list[str]:
     low_x, high_x = _range([x for x, *_ in points])
     low_y, high_y = _range([y for _, y, *_ in points])
     cells = [[" "] * width for _ in range(height)]
+    places = []
     for x, y, mark, name in sorted(points, reverse=True):
         column = round((x - low_x) / (high_x - low_x) * (width - 1))
         row = round((high_y - y) / (high_y - low_y) * (height - 1))
-        _put(cells, row, column, mark, name)
+        cells[row][column] = mark
+        places.append((row, column, name))
+    for row, column, name in places:
+        _put_name(cells, row, column, name)
     lines = []
     for index, row_cells in enumerate(cells):
         value = 10 ** (high_y - (high_y - low_y) * index / (height - 1))
@@ -58,10 +62,9 @@ def _grid(points: Sequence[Point], width: int, height: int) -> list[str]:
     return [*lines, " " * (_MARGIN - 1) + "└" + "─" * width, " " * _MARGIN + axis]
 
 
-def _put(cells: list[list[str]], row: int, column: int, mark: str, name: str) -> None:
-    """Draw a point; its name goes right of it, or left where there is no room, on the nearest line that is free."""
+def _put_name(cells: list[list[str]], row: int, column: int, name: str) -> None:
+    """A point's name goes right of it, or left where there is no room, on the nearest line that is free."""
     width, text = len(cells[0]), f" {name} "
-    cells[row][column] = mark
     for near in sorted(range(len(cells)), key=lambda index: abs(index - row))[:3]:
         for start in (column + 1, column - len(text)):
             place = slice(start, start + len(text))

@@ -40,5 +40,16 @@ def test_one_that_another_beats_is_never_the_balance() -> None:
     assert choose([*ALL, beaten], "balance")[0] is MIDDLE
 
 
+def test_a_front_of_two_is_balanced_by_all() -> None:
+    """What a checkpoint that was Q4_1 once gave here: that one beats all but the fastest, and loses next to nothing."""
+    almost_exact = made_up("Q4_1", megabytes=98, kld=0.0043, decode_tokens_per_s=97)
+    fastest = made_up("IQ4_XS", megabytes=91, kld=0.23, decode_tokens_per_s=124)
+    others = [
+        made_up("Q8_0", megabytes=145, kld=0.0064, decode_tokens_per_s=76),
+        made_up("Q4_0", megabytes=92, kld=0.36, decode_tokens_per_s=106),
+    ]
+    assert choose([*others, fastest, almost_exact], "balance")[0] is almost_exact
+
+
 def test_one_alone_is_the_best() -> None:
     assert choose([FAST], "balance")[0] is FAST
