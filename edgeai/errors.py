@@ -13,6 +13,7 @@
     ├─ GenerationError (RuntimeError)
     │  ├─ EngineCrashedError
     │  └─ SessionClosedError
+    ├─ DocumentError (ValueError)
     ├─ HistoryError (OSError)
     ├─ PullError (OSError)
     ├─ OfflineError (OSError)
@@ -128,6 +129,10 @@ class EngineCrashedError(GenerationError):
 
 class SessionClosedError(GenerationError):
     """The session was closed and cannot be used any more."""
+
+
+class DocumentError(EdgeAIError, ValueError):
+    """A document cannot be read: missing, encrypted, damaged, of an unknown kind, or too large."""
 
 
 class HistoryError(EdgeAIError, OSError):

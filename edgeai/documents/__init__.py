@@ -1,0 +1,1 @@
+"""Documents: read, cut into passages, searched, cited."""

@@ -1,0 +1,53 @@
+"""What a document is once it has been read: text in blocks that know their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+BlockKind = Literal["text", "heading", "table", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, a heading, a table or a piece of code.
+
+    Attributes:
+        text: as it reads; a table as Markdown, a row a line.
+        kind: what it is.
+        page: of a PDF, a slide of a presentation, a sheet of a workbook, from 1; None where there are none.
+        line: of a text file, where it begins, from 1; None where there are none.
+        headings: those that it stands under, the outermost first, without its own.
+    """
+
+    text: str
+    kind: BlockKind = "text"
+    page: int | None = None
+    line: int | None = None
+    headings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that has been read.
+
+    Attributes:
+        path: the file.
+        kind: what it was read as: "pdf", "docx", "markdown", "text" …
+        title: its own, or the file's name; hostile text, as all of it.
+        sha256: of the file's bytes as they were read.
+        blocks: its text, in order.
+        n_pages: pages, slides or sheets; None where there are none.
+        pages_without_text: pages that hold pictures alone (scans).
+        n_bytes: the file's.
+    """
+
+    path: Path
+    kind: str
+    title: str
+    sha256: str
+    blocks: tuple[Block, ...]
+    n_pages: int | None = None
+    pages_without_text: tuple[int, ...] = ()
+    n_bytes: int = 0
