@@ -89,7 +89,7 @@ class Answer:
                 show = job.tools is None or not text.lstrip().startswith(_CALL_STARTS)
                 self._response._push(text[n_shown:] if show else "", n_before + event.n_tokens)
                 n_shown = len(text) if show else n_shown
-            else:
+            elif isinstance(event, Finished):
                 return self._finish(event, text, n_shown)
         raise GenerationError("the engine ended without an answer")
 
@@ -112,6 +112,7 @@ class Answer:
             grammar=job.output.grammar if job.output else None,
             checkpoint_at=(self._prompt.n_system,) if self._prompt.n_system else (),
             show_special=job.tools is not None,
+            keep_at=self._prompt.keep_at,
         )
 
     def _next_prompt(self, messages: Sequence[Message]) -> Prompt:

@@ -25,11 +25,13 @@ class Prompt:
         tokens: its ids.
         dropped: the messages that were left out.
         n_system: its tokens up to the end of the system message, which come again in the next conversation.
+        keep_at: lengths of prefixes whose state is worth a file: the end of each document.
     """
 
     tokens: Sequence[int]
     dropped: tuple[Message, ...] = ()
     n_system: int = 0
+    keep_at: tuple[int, ...] = ()
 
 
 class ContextWindow:

@@ -44,6 +44,7 @@ class LoadOptions:
         watchdog_s: seconds without a token, or a piece of the prompt, after which the engine is ended; "auto" follows
             the measured speed. Only with isolation = "process".
         retry_crashed: load a model that has crashed or hung the engine twice while it was loaded.
+        keep_states: keep the evaluated state of documents on the disk, so that they are not evaluated again.
     """
 
     n_ctx: int | Auto = "auto"
@@ -60,6 +61,7 @@ class LoadOptions:
     isolation: Isolation = "process"
     watchdog_s: float | Auto = "auto"
     retry_crashed: bool = False
+    keep_states: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_ctx", "n_threads"):
@@ -75,7 +77,7 @@ class LoadOptions:
         for name in ("type_k", "type_v"):
             if getattr(self, name) not in KV_TYPES:
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected one of {', '.join(KV_TYPES)}")
-        for name in ("use_mmap", "use_mlock", "swa_full", "retry_crashed"):
+        for name in ("use_mmap", "use_mlock", "swa_full", "retry_crashed", "keep_states"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected True or False")
         if self.isolation not in get_args(Isolation):

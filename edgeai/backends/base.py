@@ -50,6 +50,21 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StateFile:
+    """The evaluated state of a prompt's beginning, in a file of the backend's folder for them.
+
+    Attributes:
+        name: of the file.
+        n_tokens: whose state it holds.
+        n_same: of them, those that the prompt begins with.
+    """
+
+    name: str
+    n_tokens: int
+    n_same: int
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One prompt to continue.
 
@@ -60,6 +75,10 @@ class GenerateRequest:
         checkpoint_at: lengths of prefixes that will come again (the end of the system prompt), where a model whose
             memory cannot be cut back keeps a copy of its state.
         show_special: write control tokens out as text (some models mark tool calls with them).
+        keep_at: lengths of prefixes that will come again in other processes (the end of a document). A piece of the
+            prompt ends there, whether it is evaluated or not, so that what follows is evaluated in the same pieces.
+        restore: a state to begin with, where it has more of the prompt than what stands in the KV cache.
+        save_as: files for the states of the prefixes `keep_at`, where they are evaluated now.
     """
 
     tokens: Sequence[int]
@@ -67,6 +86,9 @@ class GenerateRequest:
     grammar: str | None = None
     checkpoint_at: tuple[int, ...] = ()
     show_special: bool = False
+    keep_at: tuple[int, ...] = ()
+    restore: StateFile | None = None
+    save_as: tuple[StateFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class StateSaved:
+    """A state of `save_as` is in its file."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of every generation; `tokens` are the ids generated, without the one that ended it."""
 
@@ -96,7 +125,7 @@ class Finished:
     tokens: tuple[int, ...] = ()
 
 
-Event = PrefillProgress | Piece | Finished
+Event = PrefillProgress | Piece | StateSaved | Finished
 
 
 class Backend(Protocol):

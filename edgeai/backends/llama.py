@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
+from edgeai.backends.base import (
+    Event,
+    Finished,
+    GenerateRequest,
+    ModelInfo,
+    Piece,
+    PrefillProgress,
+    StateSaved,
+)
 from edgeai.backends.llama_cache import LlamaCache
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import AbortSwitch, bindings, last_error
@@ -35,6 +43,7 @@ class LlamaBackend:
         *,
         n_ctx: int,
         max_threads: int,
+        states_dir: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load a model. The file's header has been checked before (edgeai.gguf_header).
@@ -44,12 +53,14 @@ class LlamaBackend:
             options: how to load it.
             n_ctx: tokens of the context window.
             max_threads: threads; with n_threads="auto" fewer are used while fewer are faster.
+            states_dir: where states are read and written; None for nowhere.
             on_progress: told the share that is loaded, 0..1.
 
         Raises:
             ModelFormatError: llama.cpp refuses the file.
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
+        self._states_dir = states_dir
         self._llama = bindings()
         self._abort = AbortSwitch(self._llama)
         self._lock = threading.Lock()
@@ -119,24 +130,34 @@ class LlamaBackend:
             if self._tuner is not None:
                 self._tuner.resume()
                 self._set_threads(self._tuner)
-            n_cached = self._cache.reuse(request.tokens)
-            run.n_cached = n_cached
+            n_cached = run.n_cached = self._reuse(request)
             reason = yield from self._prefill(request, n_cached)
             if reason is None:
                 run.prefilled()
                 reason = yield from self._decode(request, run)
             yield run.finished(reason)
 
+    def _reuse(self, request: GenerateRequest) -> int:
+        """The tokens of the prompt that need not be evaluated: those in the KV cache, or in a file."""
+        file, tokens = request.restore, request.tokens
+        n_cached = self._cache.reuse(tokens)
+        if file is None or self._states_dir is None or min(file.n_same, len(tokens) - 1) <= n_cached:
+            return n_cached
+        return self._cache.load(self._states_dir / file.name, tokens, file.n_tokens, file.n_same)
+
     def _prefill(self, request: GenerateRequest, n_cached: int) -> Generator[Event, None, FinishReason | None]:
         tokens, n_total = request.tokens, len(request.tokens)
         yield PrefillProgress(n_cached, n_total, n_cached)
-        boundaries = self._cache.boundaries(request.checkpoint_at, n_total)
-        for start, end in self._cache.pieces(n_cached, n_total, boundaries):
+        boundaries = self._cache.boundaries((*request.checkpoint_at, *request.keep_at), n_total)
+        files = {file.n_tokens: file.name for file in request.save_as}
+        for start, end in self._cache.pieces(n_cached, n_total, boundaries.union(request.keep_at)):
             if not self._evaluate(tokens[start:end]):
                 return "cancelled"
             if end in boundaries:
                 self._cache.checkpoint()
             yield PrefillProgress(end, n_total, n_cached)
+            if end in files and self._states_dir is not None and self._cache.save(self._states_dir / files[end]):
+                yield StateSaved(files[end])
         return None
 
     def _decode(self, request: GenerateRequest, run: _Run) -> Generator[Event, None, FinishReason]:

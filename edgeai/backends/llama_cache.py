@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from edgeai.backends.llama_native import engine_thread, last_error
@@ -130,6 +131,39 @@ class LlamaCache:
         state = (ctypes.c_uint8 * size)()
         if self._llama.llama_state_seq_get_data_ext(self._context, state, size, 0, self._flags) == size:
             self._checkpoints[n_tokens] = state
+
+    def save(self, path: Path) -> bool:
+        """Write the state of all that stands evaluated; whether that went well."""
+        n_tokens = len(self.tokens)
+        ids = (ctypes.c_int32 * n_tokens)(*self.tokens)
+        if self._llama.llama_state_seq_save_file(self._context, bytes(path), 0, ids, n_tokens):
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    def load(self, path: Path, prompt: Sequence[int], n_tokens: int, n_same: int) -> int:
+        """Put a file's state in the place of what stands evaluated. Its bytes have been verified.
+
+        Args:
+            path: the file.
+            prompt: tokens that are to be evaluated.
+            n_tokens: whose state the file holds.
+            n_same: of them, those that the prompt begins with.
+        Returns:
+            The tokens that are there now, and that the prompt begins with; 0 where the file is of no use.
+        """
+        self.clear()
+        ids, n_read = (ctypes.c_int32 * n_tokens)(), ctypes.c_size_t()
+        read = self._llama.llama_state_seq_load_file(self._context, bytes(path), 0, ids, n_tokens, ctypes.byref(n_read))
+        if not read or n_read.value != n_tokens or list(ids[:n_same]) != list(prompt[:n_same]):
+            self.clear()
+            return 0
+        self.tokens = list(ids)
+        n_keep = min(n_same, len(prompt) - 1)
+        if n_keep < n_tokens:  # in the middle of it: only whole pieces are as they would be evaluated anew
+            return self.cut_back(n_keep // self._n_batch * self._n_batch)
+        self.checkpoint()
+        return n_tokens
 
     def clear(self) -> None:
         """Forget everything."""

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgeai.backends.base import Backend, Event, Piece, PrefillProgress
+from edgeai.backends.base import Backend, Event, Piece, PrefillProgress, StateSaved
 from edgeai.backends.llama import LlamaBackend
 from edgeai.backends.llama_native import bindings
 from edgeai.engine.parent import parents_pipe
@@ -30,6 +30,7 @@ from edgeai.engine.wire import (
     Read,
     Reply,
     Request,
+    Saved,
     Text,
     Tokenize,
     Tokens,
@@ -62,7 +63,12 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
 
     with engine.failures_told():
         backend = LlamaBackend(
-            Path(load.path), load.options, n_ctx=load.n_ctx, max_threads=load.max_threads, on_progress=_Steps(report)
+            Path(load.path),
+            load.options,
+            n_ctx=load.n_ctx,
+            max_threads=load.max_threads,
+            states_dir=Path(load.states_dir) if load.states_dir else None,
+            on_progress=_Steps(report),
         )
         engine.backend = backend
         pipe.send(Loaded(backend.info, sandbox))
@@ -140,6 +146,8 @@ class _Engine:
             return Read(event.n_done, event.n_total, event.n_cached)
         if isinstance(event, Piece):
             return Written(event.text, event.n_tokens)
+        if isinstance(event, StateSaved):
+            return Saved(event.name)
         return Ended(event.reason, event.usage, event.timings, event.tokens, self.backend.n_evaluated)
 
     @contextlib.contextmanager

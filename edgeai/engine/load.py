@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
 import time
@@ -18,8 +19,10 @@ from edgeai.options import LoadOptions
 if TYPE_CHECKING:
     from edgeai.engine.process import EngineProcess
     from edgeai.gguf_header import GGUFHeader
+    from edgeai.kv_store.store import StateStore
     from edgeai.sandbox import Policy
 
+_log = logging.getLogger(__name__)
 _HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
 _THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
 
@@ -77,7 +80,16 @@ def _load_here(path: Path, options: LoadOptions, on_progress: Callable[[float], 
 
     _import_templates()
     header, n_ctx, max_threads = _examine(path, options)
-    return LlamaBackend(header.path, options, n_ctx=n_ctx, max_threads=max_threads, on_progress=on_progress)
+    store = _store(path, options, n_ctx)
+    backend = LlamaBackend(
+        header.path,
+        options,
+        n_ctx=n_ctx,
+        max_threads=max_threads,
+        states_dir=store.engine_dir if store else None,
+        on_progress=on_progress,
+    )
+    return _storing(backend, store)
 
 
 def _load_in_process(
@@ -111,14 +123,41 @@ def _open(
     header, n_ctx, max_threads = _examine(path, options)
     _import_templates()
     size_bytes = path.stat().st_size
-    policy = _policy(header, options, n_ctx, max_threads, size_bytes)
-    return ProcessBackend(
+    store = _store(path, options, n_ctx)
+    states_dir = str(store.engine_dir.absolute()) if store else None
+    policy = _policy(header, options, n_ctx, max_threads, size_bytes, states_dir)
+    backend = ProcessBackend(
         process,
-        Load(str(path.absolute()), options, n_ctx, max_threads, policy),
+        Load(str(path.absolute()), options, n_ctx, max_threads, policy, states_dir),
         size_bytes=size_bytes,
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,
     )
+    return _storing(backend, store)
+
+
+def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
+    """Where the states of this model are kept; None where they are not to be, or cannot."""
+    if not options.keep_states:
+        return None
+    from edgeai.kv_store.key import state_key
+    from edgeai.kv_store.room import states_dir
+    from edgeai.kv_store.store import StateStore
+
+    root = states_dir()
+    try:
+        return StateStore(root, state_key(path, options, n_ctx, root))
+    except OSError as exc:
+        _log.warning("%s: no evaluated states are kept (%s)", root, exc.strerror or exc)
+        return None
+
+
+def _storing(backend: Backend, store: StateStore | None) -> Backend:
+    if store is None:
+        return backend
+    from edgeai.kv_store.backend import StoringBackend
+
+    return StoringBackend(backend, store)
 
 
 def _examine(path: Path, options: LoadOptions) -> tuple[GGUFHeader, int, int]:
@@ -137,8 +176,11 @@ def _import_templates() -> None:
     threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
 
 
-def _policy(header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, size_bytes: int) -> Policy:
-    """What the engine may do: read its model, and take the memory that it was estimated to need, with headroom.
+def _policy(
+    header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, size_bytes: int, states_dir: str | None
+) -> Policy:
+    """What the engine may do: read its model, keep states in one folder, and take the memory that it was estimated to
+    need, with headroom.
 
     A GPU's driver opens devices and reserves address space as it likes: there, neither is bounded.
     """
@@ -150,5 +192,7 @@ def _policy(header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: i
     need = estimate_for(ModelShape.from_header(header), options, n_ctx)
     return Policy(
         readable=(str(header.path.resolve()),),
+        writable=(states_dir,) if states_dir else (),
+        file_bytes=2 * need.kv_bytes + _HEADROOM_BYTES if states_dir else 0,
         memory_bytes=size_bytes + 2 * need.total_bytes + max_threads * _THREAD_BYTES + _HEADROOM_BYTES,
     )

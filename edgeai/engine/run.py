@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
+from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress, StateSaved
 from edgeai.engine.watchdog import Pace
-from edgeai.engine.wire import Ended, Read, Reply, Written, check_ended
+from edgeai.engine.wire import Ended, Read, Reply, Saved, Written, check_ended
 from edgeai.response import Timings, Usage
 
 _MAX_TEXT_CHARS = 64 * 2**20
@@ -28,6 +28,7 @@ class Run:
         self.n_evaluated = 0
         self._pace = pace
         self._n_prompt = len(request.tokens)
+        self._unsaved = {file.name for file in request.save_as}
         self._n_events = self._n_read = self._n_cached = self._n_written = self._n_chars = 0
         self._phase = "start"
         self._at = time.perf_counter()
@@ -58,6 +59,12 @@ class Run:
             return self._read(reply)
         if isinstance(reply, Written):
             return self._written(reply, info.n_ctx)
+        if isinstance(reply, Saved):
+            if reply.name not in self._unsaved:
+                raise ValueError(f"a state {reply.name[:40]!r} that was not to be saved")
+            self._unsaved.remove(reply.name)
+            self._at = time.perf_counter()  # which was no reading
+            return StateSaved(reply.name)
         if isinstance(reply, Ended):
             check_ended(reply)
             if len(reply.tokens) > info.n_ctx or any(token >= info.n_vocab for token in reply.tokens):

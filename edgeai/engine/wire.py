@@ -32,6 +32,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     n_ctx: int
     max_threads: int
     policy: Policy
+    states_dir: str | None = None
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag=True):
@@ -104,6 +105,12 @@ class Written(msgspec.Struct, frozen=True, tag=True):
     n_tokens: Count
 
 
+class Saved(msgspec.Struct, frozen=True, tag=True):
+    """StateSaved."""
+
+    name: str
+
+
 class Ended(msgspec.Struct, frozen=True, tag=True):
     """Finished, and how many tokens stand in the KV cache."""
 
@@ -121,7 +128,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Reply = Union[Loading, Loaded, Tokens, Text, Read, Written, Ended, Failed]  # noqa: UP007
+Reply = Union[Loading, Loaded, Tokens, Text, Read, Written, Saved, Ended, Failed]  # noqa: UP007
 
 Incoming = TypeVar("Incoming")
 """What a pipe's end receives: a union of tagged structs."""

@@ -1,0 +1,102 @@
+"""A backend that begins with kept states, and keeps new ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, ModelInfo, StateFile, StateSaved
+from edgeai.kv_store.store import StateStore
+
+MIN_TOKENS = 64
+"""States of less are not worth a file: they are evaluated in the time that one is written in."""
+
+_log = logging.getLogger(__name__)
+
+
+class StoringBackend:
+    """A backend and the states of its model; see `edgeai.backends.base.Backend`.
+
+    Where a state cannot be read or written, the prompt is evaluated as if there were none.
+    """
+
+    def __init__(self, backend: Backend, store: StateStore) -> None:
+        """`backend` reads and writes states in `store.engine_dir`."""
+        self._backend = backend
+        self._store = store
+        self._tokens: list[int] = []  # that stand in the KV cache, as far as can be seen from here
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return self._backend.info
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that computes."""
+        pid: int = getattr(self._backend, "pid", os.getpid())
+        return pid
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens that stand in the KV cache."""
+        return self._backend.n_evaluated
+
+    def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
+        """Token ids of a text; see Backend."""
+        return self._backend.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        return self._backend.detokenize(tokens)
+
+    def generate(self, request: GenerateRequest) -> Iterator[Event]:
+        """Continue a prompt; see Backend."""
+        files = self._files(request)
+        lengths = {file.name: file.n_tokens for file in files}
+        request = replace(request, restore=self._kept(request.tokens), save_as=files)
+        for event in self._backend.generate(request):
+            if isinstance(event, StateSaved):
+                self._add(event.name, request.tokens[: lengths[event.name]])
+                continue
+            if isinstance(event, Finished):
+                self._tokens = [*request.tokens, *event.tokens][: self._backend.n_evaluated]
+            yield event
+
+    def cancel(self) -> None:
+        """End the generation that is running; see Backend."""
+        self._backend.cancel()
+
+    def close(self) -> None:
+        """Free native memory. May be called twice."""
+        self._backend.close()
+
+    def _kept(self, tokens: Sequence[int]) -> StateFile | None:
+        """The state that has the most of a prompt, unless what stands in the KV cache has as much, and all of it."""
+        found = self._store.find(tokens)
+        if found is None or found.n_same < MIN_TOKENS:
+            return None
+        present = self._tokens[: self._backend.n_evaluated]
+        if len(present) >= found.n_same and present == list(tokens[: len(present)]):
+            return None
+        return StateFile(_name(found.id), found.n_tokens, found.n_same) if self._store.verify(found.id) else None
+
+    def _files(self, request: GenerateRequest) -> tuple[StateFile, ...]:
+        """Where the states go that are not kept yet."""
+        lengths = [n for n in request.keep_at if MIN_TOKENS <= n <= len(request.tokens)]
+        return tuple(
+            StateFile(_name(self._store.new_id()), n, n) for n in lengths if not self._store.has(request.tokens[:n])
+        )
+
+    def _add(self, name: str, tokens: Sequence[int]) -> None:
+        if not self._store.add(name.removesuffix(_SUFFIX), tokens):
+            _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))
+
+
+_SUFFIX = ".state"
+
+
+def _name(id_: str) -> str:
+    return id_ + _SUFFIX

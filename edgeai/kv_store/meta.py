@@ -1,0 +1,57 @@
+"""What is known of a kept state without opening it: a small file beside it, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from edgeai.files import STAGING_PREFIX, sync_dir
+
+_MAX_META_BYTES = 2**26
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What a state is of.
+
+    Attributes:
+        tokens: int32, little-endian.
+        sha256: of the state's file.
+        n_bytes: its size.
+    """
+
+    tokens: bytes
+    sha256: str
+    n_bytes: int
+
+
+def read_meta(path: Path) -> Meta | None:
+    """What stands in a file; None where that is not what we write, or there is none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_META_BYTES + 1)
+        meta = msgspec.msgpack.decode(data, type=Meta)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return meta if len(data) <= _MAX_META_BYTES and len(meta.tokens) % 4 == 0 and meta.tokens else None
+
+
+def write_meta(path: Path, meta: Meta) -> None:
+    """Write it durably, for its owner alone.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    data = msgspec.msgpack.encode(meta)
+    temporary = path.with_name(f"{STAGING_PREFIX}{path.name}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_dir(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

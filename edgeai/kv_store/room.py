@@ -1,0 +1,85 @@
+"""All states that are kept, of all models: what they take, and what goes where room is short."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeai.files import free_bytes
+from edgeai.kv_store.meta import read_meta
+from edgeai.paths import cache_dir
+
+_SHARE_OF_FREE = 0.1  # of the disk, where no limit is set
+_MOST_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A state, for lists.
+
+    Attributes:
+        key: of the model and its settings.
+        id: its name.
+        n_tokens: tokens whose state it holds.
+        n_bytes: on the disk.
+        used: when it was last loaded or written, seconds since 1970.
+    """
+
+    key: str
+    id: str
+    n_tokens: int
+    n_bytes: int
+    used: float
+
+
+def states_dir() -> Path:
+    """Where all states are kept."""
+    return cache_dir() / "states"
+
+
+def default_limit_bytes(root: Path) -> int:
+    """What all states may take where nothing is set: a tenth of the disk's room, 8 GiB at most."""
+    held = sum(kept.n_bytes for kept in kept_states(root))
+    return min(int(_SHARE_OF_FREE * (free_bytes(root) + held)), _MOST_BYTES)
+
+
+def kept_states(root: Path) -> list[Kept]:
+    """All states, those that were used last first."""
+    found = []
+    for path in root.glob("*/*.meta"):
+        meta = read_meta(path)
+        with contextlib.suppress(OSError):
+            used = path.stat().st_mtime
+            if meta is not None:
+                found.append(Kept(path.parent.name, path.stem, len(meta.tokens) // 4, meta.n_bytes, used))
+    return sorted(found, key=lambda kept: -kept.used)
+
+
+def clear_states(root: Path) -> int:
+    """Remove all states; the bytes that they took."""
+    n_bytes = sum(kept.n_bytes for kept in kept_states(root))
+    for path in root.glob("*/*.meta"):  # first: without them nothing is loaded
+        path.unlink(missing_ok=True)
+    for folder in root.glob("*/"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return n_bytes
+
+
+def shrink(root: Path, n_bytes: int) -> bool:
+    """Remove the states that were not used for longest until all take so much at most; whether they do."""
+    kept = kept_states(root)
+    held = sum(item.n_bytes for item in kept)
+    while kept and held > n_bytes:
+        oldest = kept.pop()
+        remove(root / oldest.key / f"{oldest.id}.meta", root / oldest.key / "engine" / f"{oldest.id}.state")
+        held -= oldest.n_bytes
+    return held <= n_bytes
+
+
+def remove(*paths: Path) -> None:
+    """Remove files that may be gone already."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
