@@ -94,9 +94,11 @@ def step_progress() -> Iterator[Callable[[str, int, int], None]]:
 @contextlib.contextmanager
 def line_progress(who: str) -> Iterator[Callable[[str], None]]:
     """The last line that another program wrote. On a terminal only."""
+    from rich.text import Text
+
     out = console(stderr=True)
     if not sys.stderr.isatty():
         yield lambda _line: None
         return
-    with out.status(f"{who} …") as status:
-        yield lambda line: status.update(one_line(f"{who}: {line}")[: max(out.width - 4, 20)])
+    with out.status(f"{who} …") as status:  # a spinner reads strings as markup, whatever its console does
+        yield lambda line: status.update(Text(one_line(f"{who}: {line}")[: max(out.width - 4, 20)]))
