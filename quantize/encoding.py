@@ -76,6 +76,7 @@ def encoded(
                 yield from _done(pending, 0, check)
             for work in _pieces(item, weights.get(item.tensor.name), check):
                 pending.append((item, pool.submit(work)))
+                del work  # it may hold all of a tensor, which is to be gone when the next one is read
                 yield from _done(pending, _PIECES_A_THREAD * n_threads, check)
         yield from _done(pending, 0, check)
     finally:

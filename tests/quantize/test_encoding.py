@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,24 @@ def test_threads_end_where_nobody_wants_the_rest(monkeypatch: pytest.MonkeyPatch
     next(pieces)
     pieces.close()
     assert threading.active_count() == before
+
+
+def test_a_large_tensor_is_gone_when_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_LARGE_BYTES", 1)
+    read: list[weakref.ref[F32]] = []
+
+    def large(name: str) -> Planned:
+        def values() -> F32:
+            assert not any(ref() is not None for ref in read)
+            array = normal(64, 256)
+            read.append(weakref.ref(array))
+            return array
+
+        item = planned(np.empty((64, 256), np.float32), "Q8_0", name)
+        return replace(item, tensor=replace(item.tensor, read=values))
+
+    joined([large("blk.0.attn_q.weight"), large("blk.0.attn_k.weight"), large("blk.1.attn_q.weight")])
+    assert len(read) == 3
 
 
 def test_each_matrix_of_a_stack_has_its_own_importance(monkeypatch: pytest.MonkeyPatch) -> None:
