@@ -84,7 +84,7 @@ def print_choice(choice: Choice, *, as_json: bool) -> None:
         return
     out, best = console(), choice.best
     marks = {
-        report.path: "★" if report is best else "●" if report in choice.front else "○" for report in choice.reports
+        report.file_type: "★" if report is best else "●" if report in choice.front else "○" for report in choice.reports
     }
     out.print(_comparison(choice.reports, marks))
     out.print("★ kept   ● no other is better in size, divergence and decoding at once   ○ another is", soft_wrap=True)
@@ -111,13 +111,13 @@ def print_reports(reports: Sequence[Report]) -> None:
         out.print(f"  {label:<28} {one_line(value)}", soft_wrap=True)
 
 
-def _comparison(reports: Sequence[Report], marks: Mapping[Path, str]) -> Table:
-    """A row for each, the largest file first, with its mark."""
+def _comparison(reports: Sequence[Report], marks: Mapping[str, str]) -> Table:
+    """A row for each, the largest file first, with the mark of its file type."""
     from quantize.report import COLUMNS, LEGEND
 
     table = _table(("", *COLUMNS), left=("", "file type"))
     for report in sorted(reports, key=lambda item: -item.size_bytes):
-        mark = marks.get(report.path, "")
+        mark = marks.get(report.file_type, "")
         table.add_row(mark, *map(one_line, report.cells()), style="bold" if mark == "★" else "")
     table.caption = LEGEND
     return table

@@ -142,6 +142,14 @@ def test_the_command_shows_all_and_what_is_kept(folder: Path, tmp_path: Path, ca
 
 
 @pytest.mark.usefixtures("short_text", "few")
+def test_one_is_marked_where_all_would_have_the_same_name(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["--auto", "--prefer", "quality", "-o", str(tmp_path / "a.gguf"), str(folder)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("★ ")]
+    assert rows[0].split()[1] == "Q8_0"
+    assert len(rows) == 2  # the other is the legend
+
+
+@pytest.mark.usefixtures("short_text", "few")
 def test_the_command_tells_programs(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["--auto", "--layers", "1", "--json", "-o", str(tmp_path / "a.gguf"), str(folder)]) == 0
     facts = json.loads(capsys.readouterr().out)
