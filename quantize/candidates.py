@@ -55,10 +55,7 @@ def fitting(model: Model, options: Options, max_size_bytes: int | None = None) -
         QuantizeError: none fits; with the smallest, and what there is.
     """
     room = _Room(model, options, max_size_bytes)
-    found = _distinct(item for item in room.planned(options, USUAL) if room.refuses(item) is None)
-    found = (
-        found or _distinct(item for item in room.planned(options, SMALLER) if room.refuses(item) is None)[:_N_SMALLER]
-    )
+    found = room.fitting(options, USUAL) or room.fitting(options, SMALLER)[:_N_SMALLER]
     if not found:
         (smallest,) = room.planned(options, SMALLER[-1:])
         raise QuantizeError(f"no mix fits: even {smallest.ftype} {room.refuses(smallest)}; take a smaller model")
@@ -75,6 +72,9 @@ class _Room:
         head = encode_header(metadata, [(item.name, item.shape, "F32") for item in model.tensors])
         self._n_head_bytes = len(head)  # of any types
         self._shape = _shape(model)
+
+    def fitting(self, options: Options, ftypes: Sequence[str]) -> list[Candidate]:
+        return _distinct(item for item in self.planned(options, ftypes) if self.refuses(item) is None)
 
     def planned(self, options: Options, ftypes: Sequence[str]) -> Iterator[Candidate]:
         for ftype in ftypes:
@@ -102,5 +102,7 @@ def _shape(model: Model) -> ModelShape:
 
 def _distinct(candidates: Iterator[Candidate]) -> list[Candidate]:
     """Those that differ in a tensor's type, the first of each kind."""
-    found = {tuple(item.qtype for item in candidate.planned): candidate for candidate in reversed(list(candidates))}
-    return list(reversed(found.values()))
+    found: dict[tuple[str, ...], Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(tuple(item.qtype for item in candidate.planned), candidate)
+    return list(found.values())

@@ -126,7 +126,6 @@ def decode(data: Bytes, qtype: str, n_cols: int) -> F32:
         return data.view(np.float32)
     rows: F32 = np.empty((data.shape[0], n_cols), np.float32)
     to_float = _library().ggml_get_type_traits(TYPE_IDS[qtype]).contents.to_float
-
     to_float(data.ctypes.data, rows.ctypes.data, rows.size)
     return rows
 

@@ -12,16 +12,12 @@ import json
 import logging
 import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeai.errors import CheckpointError
 from quantize.checkpoint import CONFIG, INDEX, WEIGHTS, Checkpoint
-
-if sys.platform != "win32":
-    pass
 
 _log = logging.getLogger(__name__)
 
