@@ -293,6 +293,7 @@ def test_a_file_that_changed_is_not_loaded_again_unseen(tmp_path: Path) -> None:
         "loaded(); tokenized(); asked(); pipe.send(Ended('stop', Usage(), Timings(), (100,), 1))",
         "loaded(); tokenized(); asked(); pipe.send(Ended('stop', Usage(-3), Timings(), (), 1))",
         "loaded(); tokenized(); asked(); pipe.send(Tokens([1]))",
+        "loaded(); tokenized(); asked(); pipe.send(Saved('x.state'))",
         "loaded(); tokenized(); asked()\nwhile True: pipe.send(Read(1, 3, 0))",
         "loaded(); tokenized(); asked(); pipe.send(Read(3, 3, 0))\nwhile True: pipe.send(Written('', 1))",
         "loaded(); pipe.receive(); pipe.send(Text('not tokens'))",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeai.backends.base import GenerateRequest, ModelInfo
+from edgeai.backends.base import GenerateRequest, ModelInfo, StateFile
 from edgeai.engine.wire import (
     MAX_MESSAGE_BYTES,
     Cancel,
@@ -27,6 +27,7 @@ from edgeai.engine.wire import (
     Read,
     Reply,
     Request,
+    Saved,
     Text,
     Tokenize,
     Tokens,
@@ -47,6 +48,9 @@ REQUESTS: list[Any] = [
     Tokenize("日本語".encode(), True, False),
     Detokenize([1, 2, 3]),
     Generate(1, GenerateRequest([1, 2], SAMPLING, grammar="{}", checkpoint_at=(1,))),
+    Generate(
+        2, GenerateRequest([1], keep_at=(1,), restore=StateFile("a", 9, 1), save_as=(StateFile("b.state", 1, 1),))
+    ),
     Cancel(1),
 ]
 ENDED = Ended("stop", Usage(3, 2, 1), Timings(decode_ms=1.5), (5, 6), 9)
@@ -57,6 +61,7 @@ REPLIES: list[Any] = [
     Text("日本語\0"),
     Read(1, 2, 0),
     Written("", 1),
+    Saved("a.state"),
     ENDED,
     Failed("SchemaError", "no"),
 ]
