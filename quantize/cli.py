@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeai import EdgeAIError, QuantizeError, __version__
+from edgeai import EdgeAIError, OptionError, QuantizeError, __version__
+from edgeai.sizes import parse_size
 from quantize.ftypes import FTYPES, check_ftype, ftype_of_bits
 from quantize.terminal import error
 
@@ -21,9 +21,22 @@ if TYPE_CHECKING:
     from quantize.recipe import Recipe
 
 _PREFERENCES = ("balance", "quality", "speed", "size")  # quantize.choose has them too, and loads numpy
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmg]i?)?b?", re.IGNORECASE | re.ASCII)
-_PATH = click.Path(path_type=Path)
+_MOST_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
+
+
+class _Path(click.ParamType[Path]):
+    """A path. "~" is the home folder also where no shell reads it: "--out=~/models"."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            self.fail(f"{str(value)[:80]!r}: there is no such user; check the path", param, ctx)
+
+
+_PATH = _Path()
 
 
 class _Size(click.ParamType[int]):
@@ -32,11 +45,11 @@ class _Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = _SIZE.fullmatch(str(value))
-        n_bytes = int(float(found[1]) * _UNITS[(found[2] or "").lower()]) if found else 0
-        if not n_bytes:
-            self.fail(f"{str(value)[:40]!r}: expected a size, such as 2GB or 500MB", param, ctx)
-        return n_bytes
+        try:
+            n_bytes = parse_size(str(value))
+        except OptionError as exc:
+            self.fail(str(exc), param, ctx)
+        return n_bytes or self.fail("0: expected a size, such as 2GB or 500MB", param, ctx)
 
 
 class _Chosen(click.ParamType[Any]):
@@ -98,7 +111,7 @@ _TYPE = _Chosen("type", "check_type")
 @click.option("--dry-run", is_flag=True, help="Print the plan: each tensor's type, and why; write nothing.")
 @click.option("--report", "with_report", is_flag=True, help="Measure what was lost, and how fast it runs here.")
 @click.option("--picture", type=_PATH, help="With --report or --auto: an SVG or PNG of it.")
-@click.option("--threads", type=click.IntRange(1), help="Threads; by default the cores.")
+@click.option("--threads", type=click.IntRange(1, _MOST_THREADS), help="Threads; by default the cores.")
 @click.option("--allow-requantize", is_flag=True, help="Take a GGUF that is quantized already.")
 @click.option("--allow-nan", is_flag=True, help="Let NaN and infinity through.")
 @click.option("--force", is_flag=True, help="Replace an artifact that exists.")
@@ -115,8 +128,11 @@ def command(source: Path | None, **flags: Any) -> int:
     """
     from quantize.job import run
 
-    if source is None and flags["calibrate"] and _is_model(Path(flags["calibrate"])):
-        source, flags["calibrate"] = Path(flags["calibrate"]), ""  # `--calibrate model/` names no text
+    text = _PATH(flags["calibrate"]) if flags["calibrate"] else None
+    if source is None and text is not None and _is_model(text):
+        source, text = text, None  # `--calibrate model/` names no text
+    if flags["calibrate"] is not None:
+        flags["calibrate"] = str(text or "")
     run(_job(source, flags))
     return 0
 
@@ -125,7 +141,7 @@ def command(source: Path | None, **flags: Any) -> int:
 @click.argument("artifacts", nargs=-1, required=True, type=_PATH)
 @click.option("--reference", type=_PATH, help="What they are measured by, usually F16.")
 @click.option("--picture", type=_PATH, help="An SVG or PNG of quality against size and speed.")
-@click.option("--threads", type=click.IntRange(1), help="Threads; by default the cores.")
+@click.option("--threads", type=click.IntRange(1, _MOST_THREADS), help="Threads; by default the cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def report_command(
     artifacts: tuple[Path, ...], reference: Path | None, picture: Path | None, threads: int | None, as_json: bool
@@ -205,7 +221,7 @@ def _is_model(path: Path) -> bool:
 def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:
     """Refuse flags that do not go together."""
     for one, other in (("bits", "ftype"), ("imatrix", "calibrate"), ("auto", "bits"), ("auto", "ftype")):
-        if flags[one] not in (None, False) and flags[other] is not None:
+        if flags[one] is not None and flags[one] is not False and flags[other] is not None:
             raise click.UsageError(f"Give --{one} or --{other}, not both.")
     for name in ("prefer", "max_size", "max_kld", "layers"):
         if flags[name] is not None and not flags["auto"]:

@@ -25,6 +25,7 @@ COMMANDS = {
     "chat": ("tui.commands.chat", "Talk with a model, in a window of the terminal."),
     "models": ("tui.commands.models", "List, fetch, add, check and remove models."),
     "history": ("tui.commands.history", "List, search, show, export and delete conversations."),
+    "cache": ("tui.commands.cache", "List, bound and clear the evaluated documents that are kept."),
     "doctor": ("tui.commands.doctor", "Show what this machine has and which models fit it."),
     "bench": ("tui.commands.bench", "Measure how fast a model runs here."),
 }

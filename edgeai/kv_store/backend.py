@@ -91,7 +91,7 @@ class StoringBackend:
         )
 
     def _add(self, name: str, tokens: Sequence[int]) -> None:
-        if not self._store.add(name.removesuffix(_SUFFIX), tokens):
+        if not self._store.add(name.removesuffix(_SUFFIX), tokens, self.info.name):
             _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))
 
 

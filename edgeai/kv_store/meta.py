@@ -19,11 +19,13 @@ class Meta(msgspec.Struct, frozen=True):
         tokens: int32, little-endian.
         sha256: of the state's file.
         n_bytes: its size.
+        model: the model's name, for lists; hostile text.
     """
 
     tokens: bytes
     sha256: str
     n_bytes: int
+    model: str = ""
 
 
 def read_meta(path: Path) -> Meta | None:

@@ -7,10 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeai.config import config_text
 from edgeai.files import free_bytes
 from edgeai.kv_store.meta import read_meta
 from edgeai.paths import cache_dir
+from edgeai.sizes import parse_size
 
+LIMIT_KEY = "cache_limit"  # in config.toml
 _SHARE_OF_FREE = 0.1  # of the disk, where no limit is set
 _MOST_BYTES = 8 * 2**30
 
@@ -25,6 +28,7 @@ class Kept:
         n_tokens: tokens whose state it holds.
         n_bytes: on the disk.
         used: when it was last loaded or written, seconds since 1970.
+        model: the model's name; hostile text.
     """
 
     key: str
@@ -32,6 +36,7 @@ class Kept:
     n_tokens: int
     n_bytes: int
     used: float
+    model: str
 
 
 def states_dir() -> Path:
@@ -39,8 +44,14 @@ def states_dir() -> Path:
     return cache_dir() / "states"
 
 
-def default_limit_bytes(root: Path) -> int:
-    """What all states may take where nothing is set: a tenth of the disk's room, 8 GiB at most."""
+def limit_bytes(root: Path) -> int:
+    """What all states may take: what the user has set, else a tenth of the disk's room, 8 GiB at most.
+
+    Raises:
+        OptionError: config.toml has no size there.
+    """
+    if (size := config_text(LIMIT_KEY)) is not None:
+        return parse_size(size)
     held = sum(kept.n_bytes for kept in kept_states(root))
     return min(int(_SHARE_OF_FREE * (free_bytes(root) + held)), _MOST_BYTES)
 
@@ -53,7 +64,7 @@ def kept_states(root: Path) -> list[Kept]:
         with contextlib.suppress(OSError):
             used = path.stat().st_mtime
             if meta is not None:
-                found.append(Kept(path.parent.name, path.stem, len(meta.tokens) // 4, meta.n_bytes, used))
+                found.append(Kept(path.parent.name, path.stem, len(meta.tokens) // 4, meta.n_bytes, used, meta.model))
     return sorted(found, key=lambda kept: -kept.used)
 
 

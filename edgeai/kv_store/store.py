@@ -23,7 +23,7 @@ from pathlib import Path
 
 from edgeai.files import chunks
 from edgeai.kv_store.meta import Meta, read_meta, write_meta
-from edgeai.kv_store.room import default_limit_bytes, remove, shrink
+from edgeai.kv_store.room import limit_bytes, remove, shrink
 
 _STALE_S = 3600  # a state that is still being written is younger
 
@@ -73,7 +73,7 @@ class StateStore:
     @property
     def limit_bytes(self) -> int:
         """What all states together may take."""
-        return default_limit_bytes(self._root) if self._limit_bytes is None else self._limit_bytes
+        return limit_bytes(self._root) if self._limit_bytes is None else self._limit_bytes
 
     def new_id(self) -> str:
         """A name for a state that is going to be written."""
@@ -109,8 +109,13 @@ class StateStore:
             os.utime(self._meta_path(id_))
         return True
 
-    def add(self, id_: str, tokens: Sequence[int]) -> bool:
+    def add(self, id_: str, tokens: Sequence[int], model: str = "") -> bool:
         """Take a state that the engine has written; those that were not used for longest make room for it.
+
+        Args:
+            id_: its name.
+            tokens: whose state it holds.
+            model: the model's name, for lists.
 
         Returns:
             Whether it is kept. Where anything goes wrong it is gone.
@@ -120,7 +125,7 @@ class StateStore:
             n_bytes, digest = _durable(path)
             if not self._make_room(n_bytes):
                 raise OSError("larger than all states may be")
-            write_meta(self._meta_path(id_), Meta(_encoded(tokens), digest, n_bytes))
+            write_meta(self._meta_path(id_), Meta(_encoded(tokens), digest, n_bytes, model))
         except OSError:
             self.drop(id_)
             return False
@@ -142,8 +147,8 @@ class StateStore:
         return self._metas[id_]
 
     def _make_room(self, n_bytes: int) -> bool:
-        limit_bytes = self.limit_bytes
-        return n_bytes <= limit_bytes and shrink(self._root, limit_bytes - n_bytes)
+        limit = self.limit_bytes
+        return n_bytes <= limit and shrink(self._root, limit - n_bytes)
 
     def _clear_left_over(self) -> None:
         """What killed processes left: states that nothing tells of."""
