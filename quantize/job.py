@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeai.errors import UnsupportedArchitectureError
+from edgeai.errors import QuantizeError, UnsupportedArchitectureError
 from quantize import printing, terminal
 from quantize.auto import Wishes, auto
 from quantize.candidates import fitting
 from quantize.checkpoint import Checkpoint
 from quantize.naming import artifact_path
+from quantize.picture import check_picture, draw
 from quantize.pipeline import Artifact, Model, Options, check_target, open_model, plan_model, quantize_model
 from quantize.recipe import Recipe, check_architecture
 from quantize.report import Report, reports
@@ -76,6 +77,7 @@ def run(job: Job) -> None:
         EdgeAIError: see `quantize.quantize`, `quantize.auto`, `quantize.report` and `quantize.converter`.
     """
     started = time.perf_counter()
+    _check(job)
     with ExitStack() as stack:
         if job.recipe is not None and job.source.is_dir():
             check_architecture(job.recipe, Checkpoint.open(job.source).config)
@@ -101,12 +103,22 @@ def measure(
     Raises:
         EdgeAIError: see `quantize.report`.
     """
+    if picture is not None:
+        check_picture(picture)
     measured = _reports(artifacts, reference, n_threads)
     _draw(measured, picture)
     if as_json:
         terminal.print_json([report.as_dict() for report in measured])
     else:
         printing.print_reports(measured)
+
+
+def _check(job: Job) -> None:
+    """Refuse now what would be refused after all the work."""
+    if job.picture is not None:
+        check_picture(job.picture)
+    if job.calibrate and (Path(job.calibrate).is_dir() or not Path(job.calibrate).exists()):
+        raise QuantizeError(f"{job.calibrate}: no such file, expected a text to calibrate on; check --calibrate")
 
 
 def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
@@ -125,8 +137,7 @@ def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
 
 
 def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
-    target = job.target(model, job.options.ftype).expanduser().absolute()
-    check_target(target, job.source, force=job.options.force)
+    target = _free_target(job, model, job.options.ftype)
     float_path = None
     if job.calibrate is not None or job.with_report:
         float_path = _float_file(job, model, stack)
@@ -144,8 +155,8 @@ def _choose(job: Job, model: Model, stack: ExitStack) -> None:
     assert job.wishes is not None
     options = job.options
     if job.calibrate is not None:
-        float_path = _float_file(job, model, stack)
-        options = _calibrated(float_path, job.target(model, "auto").absolute(), job.calibrate, options)
+        target = _free_target(job, model, "auto")
+        options = _calibrated(_float_file(job, model, stack), target, job.calibrate, options)
     with terminal.step_progress() as progress:
         choice = auto(
             job.source,
@@ -164,6 +175,19 @@ def _print_plan(job: Job, model: Model) -> None:
         printing.print_plan(plan_model(model, job.options), job.options.ftype, as_json=job.as_json)
     else:
         printing.print_candidates(fitting(model, job.options, job.wishes.max_size_bytes), as_json=job.as_json)
+
+
+def _free_target(job: Job, model: Model, ftype: str) -> Path:
+    """The artifact's file, where nothing stands that is to stay; nor where its importance matrix would be kept."""
+    target = job.target(model, ftype).absolute()
+    check_target(target, job.source, force=job.options.force)
+    if job.calibrate is not None:
+        check_target(_imatrix_path(target), job.source, force=job.options.force)
+    return target
+
+
+def _imatrix_path(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.imatrix.gguf")
 
 
 def _written(model: Model, target: Path, options: Options) -> Artifact:
@@ -196,7 +220,7 @@ def _calibrated(float_path: Path, target: Path, text_name: str, options: Options
             n_threads=options.n_threads,
             on_progress=lambda n_done, n_total: progress("calibrating", n_done, n_total),
         )
-    path = target.with_name(f"{target.stem}.imatrix.gguf")
+    path = _imatrix_path(target)
     write_imatrix(imatrix, path)
     return replace(options, imatrix=path)
 
@@ -208,6 +232,4 @@ def _reports(paths: Sequence[Path], reference: Path | None, n_threads: int | Non
 
 def _draw(measured: Sequence[Report], picture: Path | None) -> None:
     if picture is not None:
-        from quantize.picture import draw
-
         draw(measured, picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -42,6 +43,18 @@ _STYLE: Any = {
 }
 
 
+def check_picture(out_path: Path) -> None:
+    """Refuse what cannot be drawn, before anything is measured for it.
+
+    Raises:
+        QuantizeError: the suffix is another, or matplotlib is missing.
+    """
+    if out_path.suffix.lower() not in SUFFIXES:
+        raise QuantizeError(f"{out_path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
+    if not importlib.util.find_spec("matplotlib"):
+        raise QuantizeError("a picture needs matplotlib: pip install 'edgeai[plot]'")
+
+
 def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: str = "") -> Path:
     """Draw artifacts: divergence against size, and against speed where it was measured.
 
@@ -57,16 +70,13 @@ def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: 
         QuantizeError: matplotlib is missing, the suffix is another, or nothing can be drawn.
     """
     out_path = Path(out_path)
-    if out_path.suffix.lower() not in SUFFIXES:
-        raise QuantizeError(f"{out_path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
+    check_picture(out_path)
     measured = [report for report in reports if report.quality is not None]
     if not measured:
         raise QuantizeError("no report has a divergence to draw: measure with a reference first")
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise QuantizeError("a picture needs matplotlib: pip install 'edgeai[plot]'") from exc
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     panels = _panels(measured)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.5 * len(panels), 4.2), layout="constrained")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,29 @@ def test_what_follows_calibrate_may_be_the_model(folder: Path, capsys: Capture) 
     assert "SOURCE" in capsys.readouterr().err
 
 
+def test_an_importance_matrix_that_exists_is_kept(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    mine = tmp_path / "a.imatrix.gguf"
+    mine.write_bytes(b"mine")
+    for flags in ([], ["--auto"]):
+        assert main([*flags, "--calibrate", "-o", str(tmp_path / "a.gguf"), str(folder)]) == 1
+        assert "a.imatrix.gguf exists" in capsys.readouterr().err
+    assert mine.read_bytes() == b"mine"
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == [mine]
+
+
+def test_a_tilde_is_the_home_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    here.mkdir()
+    monkeypatch.setenv("HOME" if os.name != "nt" else "USERPROFILE", str(home))
+    monkeypatch.chdir(here)
+    shutil.copytree(folder, home / "model")
+    assert main(["--bits", "8", "--report", "--out=~/a.gguf", "~/model"]) == 0
+    assert main(["--bits", "8", "~/model"]) == 0
+    assert sorted(path.name for path in home.iterdir()) == ["a.gguf", "model"]
+    assert len(list((home / "model").glob("*.gguf"))) == 1
+    assert not list(here.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -93,6 +118,11 @@ def test_what_follows_calibrate_may_be_the_model(folder: Path, capsys: Capture) 
         (["--imatrix", "/no/such.gguf"], 1, "/no/such.gguf"),
         (["--ftype", "IQ2_XXS"], 1, "importance matrix"),
         (["--threads", "0"], 2, "threads"),
+        (["--threads", "513"], 2, "1<=x<=512"),
+        (["--bits", "0", "--ftype", "Q8_0"], 2, "not both"),
+        (["--report", "--picture", "a.jpg"], 1, "a picture is a .svg or .png file"),
+        (["--calibrate", "/no/such.txt"], 1, "/no/such.txt: no such file"),
+        (["--out=~nobody-of-this-name/a.gguf"], 2, "there is no such user"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(
