@@ -116,6 +116,7 @@ def auto(
         QuantizeError: no mix fits the wishes or the machine, or as `quantize.quantize`; nothing is left behind.
     """
     options, wishes, source = options or Options(), wishes or Wishes(), Path(source).expanduser()
+    out = out.expanduser() if out is not None else None
     tell = on_progress or (lambda _what, _n_done, _n_total: None)
     model = open_model(source, allow_requantize=options.allow_requantize)
     candidates = fitting(model, options, wishes.max_size_bytes)
@@ -167,14 +168,15 @@ def _measured(
     tell: OnProgress,
 ) -> tuple[list[Report], dict[str, Artifact]]:
     """Build all candidates of these layers in `work`, and measure them against F16."""
-    part = sampled(model, layers)
-    if options.imatrix is not None:
+    part, is_cut = sampled(model, layers), len(layers) < n_layers(model)
+    if options.imatrix is not None and is_cut:
         imatrix = work / "part.imatrix.gguf"
         write_imatrix(sampled_imatrix(read_imatrix(options.imatrix), layers), imatrix)
-        options = replace(options, imatrix=imatrix) if len(layers) < n_layers(model) else options
+        options = replace(options, imatrix=imatrix)
     plain = Options(ftype="F16", n_threads=options.n_threads, allow_nan=options.allow_nan)
     n_f16_bytes = 2 * sum(tensor.n_elements for tensor in part.tensors)
-    check_room(work / "all", n_f16_bytes + len(candidates) * n_f16_bytes // 2)
+    n_bytes_after = max(item.n_file_bytes for item in candidates) if is_cut else 0  # the whole model's file
+    check_room(work / "all", n_f16_bytes + len(candidates) * n_f16_bytes // 2 + n_bytes_after)
     reference = quantize_model(part, work / _name("F16"), plain, _bytes_told(tell, "F16"))
     built = {
         item.ftype: quantize_model(
