@@ -1,0 +1,129 @@
+"""Files to documents: `read_document` for one, `find_documents` for what folders and globs hold."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from edgeai.documents.reading.finding import find_documents
+from edgeai.documents.reading.kinds import KINDS, expected_kind, is_readable
+from edgeai.documents.types import Document
+from edgeai.errors import DocumentError
+from edgeai.safe_text import one_line
+
+if TYPE_CHECKING:
+    from edgeai.documents.reading.process import Content
+
+__all__ = ["KINDS", "find_documents", "is_readable", "read_document"]
+
+_PIECE_BYTES = 2**20
+
+
+def read_document(
+    path: str | os.PathLike[str],
+    *,
+    password: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Document:
+    """Read a file in a sandboxed process.
+
+    Args:
+        path: a file of one of the kinds of `KINDS`. Its content decides what it is; its name only where that is text.
+        password: of an encrypted PDF.
+        on_progress: gets what is done and what there is, in pages, slides, sheets, or bytes.
+    Returns:
+        The document; what it says is hostile text, without control characters.
+    Raises:
+        DocumentError: it cannot be read. One line that names the file, what was expected and what to do.
+    """
+    try:
+        return _read(Path(path), password, on_progress)
+    except DocumentError as exc:
+        raise DocumentError(f"{one_line(os.fspath(path))}: {exc}") from exc.__cause__
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
+        raise DocumentError(f"{one_line(os.fspath(path))}: {_os_words(exc)}") from exc
+
+
+def _read(path: Path, password: str | None, on_progress: Callable[[int, int], None] | None) -> Document:
+    with _opened(path) as (file, before):
+        content, sha256 = _content(file, path, before.st_size, password, on_progress)
+        if _state(os.fstat(file.fileno())) != _state(before):
+            raise _changed()
+    return Document(
+        path=path,
+        kind=content.kind,
+        title=content.title or one_line(path.name),
+        sha256=sha256,
+        blocks=content.blocks,
+        n_pages=content.n_pages,
+        pages_without_text=content.pages_without_text,
+        n_bytes=before.st_size,
+    )
+
+
+def _content(
+    file: BinaryIO, path: Path, n_bytes: int, password: str | None, on_progress: Callable[[int, int], None] | None
+) -> tuple[Content, str]:
+    """What the file holds, and its SHA-256: the process gets the very bytes that are hashed here."""
+    from edgeai.documents.reading.process import reading
+
+    suffix = path.suffix.lower()[:16].encode("ascii", "replace").decode()
+    digest, n_read = hashlib.sha256(), 0
+    with reading(n_bytes, expected=expected_kind(path), suffix=suffix, password=password) as process:
+        while piece := file.read(_PIECE_BYTES):
+            n_read += len(piece)
+            if n_read > n_bytes:
+                break
+            digest.update(piece)
+            process.feed(piece)
+        if n_read != n_bytes:
+            raise _changed()
+        return process.content(on_progress), digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+    """Open a regular file; nothing else is opened, as opening a pipe waits and opening a device may do things."""
+    _check(path.stat())
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        found = os.fstat(file.fileno())
+        _check(found)  # it may be another by now
+        yield file, found
+
+
+def _check(found: os.stat_result) -> None:
+    from edgeai.documents.reading.limits import MAX_FILE_BYTES
+
+    if stat.S_ISDIR(found.st_mode):
+        raise DocumentError("it is a folder: expected a file; name a file in it, or add the folder as a whole")
+    if not stat.S_ISREG(found.st_mode):
+        raise DocumentError("it is a pipe, socket or device: expected a regular file; save its content to a file")
+    if found.st_size == 0:
+        raise DocumentError("it is empty (0 bytes): expected a document; fetch or save it again")
+    if found.st_size > MAX_FILE_BYTES:
+        raise DocumentError(
+            f"it has {found.st_size:,} bytes: expected at most {MAX_FILE_BYTES:,}; split it into smaller files"
+        )
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+def _changed() -> DocumentError:
+    return DocumentError("it changed while it was read: expected a file that stays as it is; read it again")
+
+
+def _os_words(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file: expected a document; check the path"
+    if isinstance(error, PermissionError):
+        return "no permission to read it: expected a file that you may read; change its permissions (chmod u+r)"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be opened ({one_line(reason)}): expected a file that can be read; check the path and the disk"

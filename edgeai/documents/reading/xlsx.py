@@ -1,0 +1,70 @@
+"""Workbooks: each sheet is a page; its tables, which blank rows separate, are Markdown."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from collections.abc import Iterable, Iterator
+
+from edgeai.documents.reading.output import Output
+from edgeai.documents.reading.package import office
+from edgeai.documents.reading.sniff import Hints
+
+_TELL_ROWS = 200
+
+
+def read(data: bytes, out: Output, hints: Hints) -> None:
+    """The values that the cells showed when the file was saved, formulas by their last result."""
+    import openpyxl
+
+    warnings.simplefilter("ignore")  # of what openpyxl cannot keep, which nobody here will write
+    book = openpyxl.load_workbook(office(data), read_only=True, data_only=True, keep_links=False)
+    out.title = book.properties.title or ""
+    sheets = book.worksheets
+    out.n_pages = len(sheets)
+    for number, sheet in enumerate(sheets, 1):
+        out.page = number
+        out.heading(1, sheet.title)
+        sheet.reset_dimensions()  # what a file says of its size need not be true
+        is_empty = True
+        for table in _tables(sheet.iter_rows(values_only=True), out, number - 1):
+            is_empty = False
+            out.table(table)
+        if is_empty and _has_drawing(sheet):
+            out.pages_without_text.append(number)
+        out.progress(number, len(sheets))
+
+
+def _tables(rows: Iterable[tuple[object, ...]], out: Output, n_done: int) -> Iterator[list[list[str]]]:
+    """Runs of rows that hold something, in pieces."""
+    table: list[list[str]] = []
+    head: list[str] | None = None
+    for number, row in enumerate(rows):
+        if number % _TELL_ROWS == 0:
+            out.progress(n_done, out.n_pages or 1)
+        cells = [_words(value) for value in row]
+        if any(cells):
+            table.append(cells)
+            head = head or cells
+            if len(table) > _TELL_ROWS:
+                yield table
+                table = [head]
+        elif table:
+            yield from [table] if len(table) > 1 or table[0] is head else []
+            table, head = [], None
+    if table and (len(table) > 1 or head is not None):
+        yield table
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ").removesuffix(" 00:00:00")
+    return str(value).strip()
+
+
+def _has_drawing(sheet: object) -> bool:
+    return bool(getattr(sheet, "_drawing", None))
