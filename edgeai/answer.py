@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from edgeai.backends.base import Backend, Finished, GenerateRequest, Piece, PrefillProgress
 from edgeai.context_window import ContextWindow, Prompt
+from edgeai.documents.types import Document
 from edgeai.errors import GenerationError
 from edgeai.messages import Message, ToolCall
 from edgeai.options import Overflow, SamplingOptions
@@ -26,6 +27,7 @@ class Job:
     Attributes:
         messages: the conversation to answer; empty for raw text.
         keep: the session's own conversation goes on with the answer.
+        documents: what stands before the conversation.
     """
 
     options: SamplingOptions
@@ -37,6 +39,7 @@ class Job:
     run_tools: bool = False
     on_progress: ProgressCallback | None = None
     keep: bool = False
+    documents: tuple[Document, ...] = ()
 
 
 class Answer:
@@ -123,6 +126,7 @@ class Answer:
             tools=self._job.tools.schemas,
             overflow=self._job.overflow,
             max_tokens=self._job.options.max_tokens,
+            documents=self._job.documents,
         )
 
     def _count(self, event: Finished) -> None:

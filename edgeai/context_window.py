@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeai.backends.base import Backend
-from edgeai.errors import ContextOverflowError
+from edgeai.backends.base import Backend, ModelInfo
+from edgeai.documents.prompt_text import with_documents
+from edgeai.documents.types import Document
+from edgeai.errors import ChatTemplateError, ContextOverflowError
 from edgeai.messages import Message
 from edgeai.options import Overflow
 from edgeai.prompt import ChatTemplate
@@ -47,6 +49,7 @@ class ContextWindow:
         self._n_dropped = 0
         self._system: Message | None = None
         self._system_tokens: list[int] = []
+        self._ends: dict[tuple[str, tuple[str, ...]], Sequence[int]] = {}
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -60,11 +63,13 @@ class ContextWindow:
         tools: Sequence[Mapping[str, Any]] | None = None,
         overflow: Overflow = "error",
         max_tokens: int | None = None,
+        documents: Sequence[Document] = (),
     ) -> Prompt:
         """The prompt of a conversation.
 
         Args:
             messages: the conversation; at least one message.
+            documents: what stands before it, whole.
             tools: schemas of functions, for the template.
             overflow: "trim" drops the oldest whole turns (a user's message and all up to the next one's) until the
                 rest leaves room for an answer. The system message and the last turn stay. Once dropped, a turn stays
@@ -77,6 +82,9 @@ class ContextWindow:
         """
         if self._default_system and messages and messages[0].role != "system":
             messages = [Message("system", self._default_system), *messages]
+        system, own = _system_and_rest(messages)
+        if documents:
+            messages = [Message("system", with_documents(system, documents)), *own]
         text = self._render(messages, tools)
         dropped: tuple[Message, ...] = ()
         room = self._info.n_ctx - min(max_tokens or ANSWER_RESERVE, self._info.n_ctx // 4)
@@ -84,7 +92,7 @@ class ContextWindow:
             kept, dropped = self._trim(messages, tools, room)
             text = self._render(kept, tools)
         tokens = self.checked(self._transcript.tokens(text))
-        return Prompt(tokens, dropped, self._n_system(messages, tokens))
+        return Prompt(tokens, dropped, self._n_system(messages, tokens), self._document_ends(system, documents, tokens))
 
     def checked(self, tokens: Sequence[int]) -> Sequence[int]:
         """The same tokens, when they fit and leave room for at least one more.
@@ -137,5 +145,59 @@ class ContextWindow:
             self._system = messages[0]
             other = self._render([messages[0], Message("user", "\ufdd1")], None)
             self._system_tokens = self._transcript.tokenize(other)
-        pairs = enumerate(zip(tokens, self._system_tokens, strict=False))
-        return next((index for index, (ours, theirs) in pairs if ours != theirs), 0)
+        return _n_same(tokens, self._system_tokens)
+
+    def _document_ends(self, system: str, documents: Sequence[Document], tokens: Sequence[int]) -> tuple[int, ...]:
+        """Tokens up to the end of each document: with which the prompt begins whatever follows it."""
+        ends = (self._end(system, tuple(documents[: index + 1])) for index in range(len(documents)))
+        return tuple(_n_same(tokens, end) or len(end) for end in ends)
+
+    def _end(self, system: str, documents: tuple[Document, ...]) -> Sequence[int]:
+        """The tokens that are the same whether another document or the conversation follows these."""
+        key = (system, tuple(document.sha256 for document in documents))
+        if key not in self._ends:
+            text, user = with_documents(system, documents), Message("user", "\ufdd1")
+            last, not_last = (
+                self._transcript.tokenize(self._render([Message("system", each), user], None))
+                for each in (text, f"{text}\n\n\ufdd1")
+            )
+            self._ends[key] = last[: _n_same(last, not_last)]
+        return self._ends[key]
+
+
+def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTemplate:
+    """The template of a model.
+
+    Args:
+        info: the model.
+        source: Jinja that the user has given instead of the model's own; "plain" for the simple one.
+        model_name: for the error.
+    Raises:
+        ChatTemplateError: the model has none, and none was given.
+    """
+    source = source or info.chat_template
+    tokens: dict[str, Any] = {
+        "bos_token": info.bos_token,
+        "eos_token": info.eos_token,
+        "special_tokens": info.special_tokens,
+    }
+    if source == "plain":
+        return ChatTemplate.plain(**tokens)
+    if source is None:
+        raise ChatTemplateError(
+            f'{model_name} has no chat template: pass one as chat_template=…, or chat_template="plain" for a simple '
+            "one, or use complete()"
+        )
+    return ChatTemplate(source, **tokens)
+
+
+def _system_and_rest(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+    if messages and messages[0].role == "system":
+        return messages[0].content, messages[1:]
+    return "", messages
+
+
+def _n_same(ours: Sequence[int], theirs: Sequence[int]) -> int:
+    """Tokens with which both begin; 0 where one begins with all of the other, as no two prompts do."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), 0)

@@ -13,10 +13,10 @@ from typing import Any, get_args
 
 from edgeai.answer import Answer, Job, ProgressCallback
 from edgeai.backends.base import Backend, ModelInfo
-from edgeai.context_window import ContextWindow, Prompt
+from edgeai.context_window import ContextWindow, Prompt, template_of
+from edgeai.documents.types import Document
 from edgeai.engine.load import Loaded, load
 from edgeai.errors import (
-    ChatTemplateError,
     ContextOverflowError,
     EdgeAIError,
     GenerationError,
@@ -26,7 +26,6 @@ from edgeai.errors import (
 )
 from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
-from edgeai.prompt import ChatTemplate
 from edgeai.response import Outcome, Response
 from edgeai.structured import OutputFormat
 from edgeai.tools import ToolBox
@@ -128,6 +127,29 @@ class Session:
     def reset(self) -> None:
         """Start anew, with the system message of the beginning."""
         self._messages = [] if self._system is None else [Message("system", self._system)]
+        self._documents: tuple[Document, ...] = ()
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """What stands whole before the conversation; assign to replace it."""
+        return self._documents
+
+    @documents.setter
+    def documents(self, documents: Iterable[Document]) -> None:
+        self._documents = tuple(documents)
+
+    def load_document(self, path: str | os.PathLike[str], *, password: str | None = None) -> Document:
+        """Read a file, in a sandboxed process of its own: PDF, Word, web page, text … Give it to `chat` then.
+
+        Args:
+            path: the file.
+            password: of an encrypted PDF.
+        Raises:
+            DocumentError: it cannot be read.
+        """
+        from edgeai.documents.read import read_document
+
+        return read_document(path, password=password)
 
     def chat(
         self,
@@ -138,6 +160,7 @@ class Session:
         response_format: Any = None,
         tools: Sequence[Callable[..., Any]] | None = None,
         run_tools: bool = False,
+        documents: Iterable[Document] | None = None,
         on_progress: ProgressCallback | None = None,
         **sampling: Any,
     ) -> Response:
@@ -152,6 +175,8 @@ class Session:
             tools: functions the model may ask for; their schemas come from their signatures and docstrings.
             run_tools: run the calls and let the model go on with the results, at most MAX_TOOL_ROUNDS times;
                 otherwise they are returned in `response.tool_calls`.
+            documents: what the conversation is about from now on; whole, before it. With keep_states=True they are
+                evaluated once on this machine, however often they are opened.
             on_progress: told how far the prompt is evaluated, in the thread that makes the answer.
             sampling: fields of SamplingOptions: temperature, max_tokens, stop, seed, …
 
@@ -174,6 +199,7 @@ class Session:
             run_tools=run_tools,
             on_progress=on_progress,
             keep=messages is None,
+            documents=self._documents if documents is None else tuple(documents),
         )
 
         def prepare() -> None:
@@ -186,7 +212,10 @@ class Session:
                 tools=job.tools.schemas if job.tools else None,
                 overflow=job.overflow,
                 max_tokens=job.options.max_tokens,
+                documents=job.documents,
             )
+            if job.keep:
+                self._documents = job.documents
 
         return self._start(job, prepare)
 
@@ -247,28 +276,11 @@ class Session:
 
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:
-            self._template = self._make_template()
+            self._template = template_of(self.info, self._template_source, self.model_name)
             self._window = ContextWindow(self._backend, self._template, self._default_system)
         if with_tools and not self._template.supports_tools:
             raise UnsupportedModalityError(f"{self.model_name}: its chat template has no place for tools")
         return self._window
-
-    def _make_template(self) -> ChatTemplate:
-        info = self._backend.info
-        source = self._template_source or info.chat_template
-        tokens: dict[str, Any] = {
-            "bos_token": info.bos_token,
-            "eos_token": info.eos_token,
-            "special_tokens": info.special_tokens,
-        }
-        if source == "plain":
-            return ChatTemplate.plain(**tokens)
-        if source is None:
-            raise ChatTemplateError(
-                f'{self.model_name} has no chat template: pass one as chat_template=…, or chat_template="plain" for '
-                "a simple one, or use complete()"
-            )
-        return ChatTemplate(source, **tokens)
 
     def _start(self, job: Job, prepare: Callable[[], None]) -> Response:
         """Prepare a prompt, raising what is wrong with it, and let a thread make the answer."""
