@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TypeGuard
 
 import numpy as np
 from gguf import GGUFValueType, GGUFWriter
@@ -128,8 +128,8 @@ def _read_gguf(file: BinaryIO, path: Path, n_file_bytes: int) -> Imatrix:
     datasets, n_chunks, chunk_size = (
         metadata.get(f"imatrix.{key}") for key in ("datasets", "chunk_count", "chunk_size")
     )
-    if not isinstance(n_chunks, int) or not isinstance(chunk_size, int) or datasets is None:
-        _fail(path, "a GGUF file without the keys imatrix.datasets, .chunk_count and .chunk_size")
+    if not _is_u32(n_chunks) or not _is_u32(chunk_size) or datasets is None:
+        _fail(path, "a GGUF file without the keys imatrix.datasets, .chunk_count and .chunk_size of 32 bits")
     names = sorted(
         {name.removesuffix(suffix) for name in tensors for suffix in (_SUMS, _COUNTS) if name.endswith(suffix)}
     )
@@ -140,6 +140,10 @@ def _read_gguf(file: BinaryIO, path: Path, n_file_bytes: int) -> Imatrix:
             _fail(path, f"{name + _COUNTS} is not a count")
         entries[name] = _entry(path, name, sums, np.rint(counts).astype(np.int64))
     return _checked(path, Imatrix(entries, _texts(datasets), n_chunks, chunk_size))
+
+
+def _is_u32(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value < 2**32
 
 
 def _texts(datasets: object) -> tuple[str, ...]:

@@ -123,6 +123,15 @@ def test_a_model_is_no_importance_matrix(tmp_path: Path) -> None:
         read_imatrix(tmp_path / "a.gguf")
 
 
+@pytest.mark.parametrize("key", [b"imatrix.chunk_count", b"imatrix.chunk_size"])
+def test_a_count_that_could_not_be_written_again_is_refused(key: bytes, tmp_path: Path) -> None:
+    data = (ORACLE / "imatrix-llama.imatrix").read_bytes()
+    place = data.index(key) + len(key)
+    (tmp_path / "a.gguf").write_bytes(data[:place] + struct.pack("<Ii", 5, -1) + data[place + 8 :])  # an int32
+    with pytest.raises(QuantizeError, match=r"\.chunk_count and \.chunk_size of 32 bits"):
+        read_imatrix(tmp_path / "a.gguf")
+
+
 def test_sums_without_counts_are_refused(tmp_path: Path) -> None:
     data = (ORACLE / "imatrix-llama.imatrix").read_bytes()
     (tmp_path / "a.gguf").write_bytes(data.replace(b"blk.0.attn_k.weight.counts", b"blk.0.attn_k.weight.kounts"))
