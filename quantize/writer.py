@@ -85,12 +85,10 @@ def work_dir(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left_over_dirs(folder)
-        outer = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
-        lock = _open(outer / _LOCK, os.O_CREAT)
+        outer, lock = _locked_dir(folder)
     except OSError as exc:
         raise _error(folder, exc) from exc
     try:
-        _lock(lock)
         work = outer / _WORK
         work.mkdir()
         yield work
@@ -166,6 +164,16 @@ def _remove_left_over(folder: Path) -> None:
         with contextlib.suppress(OSError), _open(path) as file:
             if _lock(file):
                 path.unlink(missing_ok=True)
+
+
+def _locked_dir(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new folder, and its lock, which is held."""
+    while True:
+        outer = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
+        lock = _open(outer / _LOCK, os.O_CREAT)
+        if _lock(lock) is not False and (outer / _LOCK).exists():
+            return outer, lock
+        _close(lock)  # another process cleared it away between our making and locking it
 
 
 def _remove_left_over_dirs(folder: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -176,6 +177,25 @@ def test_work_that_goes_on_is_not_taken_for_left_over(tmp_path: Path) -> None:
         with work_dir(tmp_path) as second:
             assert first != second
         assert (first / "file").exists()
+    assert not list(tmp_path.iterdir())
+
+
+@posix
+def test_work_that_another_process_took_for_left_over_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = writer._lock, list[Path]()
+
+    def late(file: BinaryIO) -> bool | None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            writer._remove_left_over_dirs(tmp_path)  # what the other process does
+        return lock(file)
+
+    monkeypatch.setattr(writer, "_lock", late)
+    with work_dir(tmp_path) as work:
+        assert work.is_dir()
+        assert [work.parent] == list(tmp_path.iterdir()) != taken
     assert not list(tmp_path.iterdir())
 
 
