@@ -19,7 +19,7 @@ from quantize.pipeline import Model, Options, final_metadata, plan_model
 from quantize.plan import Planned, write_sparse_header
 
 USUAL = ("Q8_0", "Q6_K", "Q5_K_M", "Q5_0", "Q4_K_M", "Q4_K_S", "IQ4_NL", "IQ4_XS", "Q4_1", "Q4_0")
-"""Mixes of 4 bits and more, by falling size."""
+"""Mixes of 4 bits and more."""
 
 SMALLER = ("Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K")
 """What is tried where none of the usual ones fits: much is lost with them."""
