@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from quantize.pipeline import Progress
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console; text is printed as it is, never read as markup."""
@@ -27,8 +30,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print one JSON document. What UTF-8 does not have, as in names of files that are not UTF-8, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def error(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -23,3 +24,11 @@ def test_nothing_of_it_goes_into_a_file(capsys: Capture) -> None:
     with terminal.line_progress("the converter") as on_line:
         on_line("Writing")
     assert capsys.readouterr().err == ""
+
+
+def test_json_has_names_that_are_not_utf_8(capsys: Capture) -> None:
+    value = {"path": "\udcff.gguf", "text": "日本"}
+    terminal.print_json(value)
+    told = capsys.readouterr().out
+    assert "日本" in told
+    assert json.loads(told) == value
