@@ -22,7 +22,11 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x0b\x1b\x08")) + b"\x7f"
 _MAX_CONTROLS = 0.01  # of the bytes of a text
 _ISO_2022 = re.compile(rb"\x1b\$[@B]|\x1b\$\([DOPQ]|\x1b\([IJ]")
 _MAX_TORN = 0.02  # of the characters beyond ASCII
-_WIDE_LIMIT = 0.5
+_FEW_KANJI = 12
+_OTHERS = (
+    *("gb18030", "big5", "cp949", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
+    *("koi8_r", "koi8_u", "cp866", "cp874", "iso8859_2", "iso8859_5", "iso8859_7", "mac_roman"),
+)
 _GOOD_ENOUGH = 0.35
 
 
@@ -113,19 +117,27 @@ def _wide(data: bytes) -> str | None:
         n_good = sum(1 for char in text if _is_common_wide(char))
         scores.append(_Candidate(n_good / len(text), encoding))
     best, other = sorted(scores, reverse=True)
-    has_ascii = b"\0" in sample  # what else: Japanese without one line break is not told from eight bits
-    if has_ascii and best.score > 0.9 and other.score < _WIDE_LIMIT and _is_valid(data, best.encoding):
+    is_likely = b"\0" in sample or (_has_kana(sample.decode(best.encoding, "replace")) and not _is_valid(data, "utf-8"))
+    if is_likely and best.score > max(0.9, other.score) and _is_valid(data, best.encoding):
         return best.encoding
     return None
 
 
+def _has_kana(text: str) -> bool:
+    """Whether a fifth of it is: Japanese, which need not hold one NUL in UTF-16."""
+    return 5 * sum(1 for char in text if "\u3041" <= char <= "\u30fe") >= len(text)
+
+
 def _is_common_wide(char: str) -> bool:
     code = ord(char)
+    if not code & 0xFF:  # ASCII in the other order
+        return False
     return (
         (0x20 <= code < 0x7F or char in "\t\n\r")
         or 0xA0 <= code < 0x600
-        or 0x2010 <= code < 0x2040
-        or 0x3000 <= code < 0x3100
+        or 0x2010 <= code < 0x2300
+        or 0x2460 <= code < 0x2500
+        or 0x3000 <= code < 0x3400
         or 0x4E00 <= code < 0xA000
         or 0xAC00 <= code < 0xD7A4
         or 0xFF00 < code < 0xFFF0
@@ -141,9 +153,16 @@ def _old(data: bytes) -> str:
         if _is_valid(data, encoding)
     ]
     best = max(candidates, key=lambda candidate: candidate.score, default=_Candidate(0, ""))
-    if best.score >= _GOOD_ENOUGH:
+    if best.score >= _GOOD_ENOUGH and not (best.encoding.startswith("euc_") and _lacks_kana(sample, best.encoding)):
         return best.encoding
     return _by_statistics(sample) or best.encoding or "cp1252"
+
+
+def _lacks_kana(sample: bytes, encoding: str) -> bool:
+    """Whether it is all kanji, and many: GB 2312 and EUC-KR are laid out like EUC-JP."""
+    text = sample.decode(encoding, "replace")
+    n_kanji = sum(1 for char in text if "\u4e00" <= char <= "\u9fff")
+    return n_kanji >= _FEW_KANJI and not any("\u3041" <= char <= "\u30fe" for char in text)
 
 
 def _by_statistics(sample: bytes) -> str | None:
@@ -151,7 +170,7 @@ def _by_statistics(sample: bytes) -> str | None:
         import charset_normalizer
     except ImportError:
         return None
-    found = charset_normalizer.from_bytes(sample).best()
+    found = charset_normalizer.from_bytes(sample, cp_isolation=list(_OTHERS)).best()
     return found.encoding if found else None
 
 
@@ -189,7 +208,7 @@ def _latin(before: str, char: str, after: str) -> float:
         return -1.0
     if before.isascii() and after.isascii():
         return 1.0 if before.isalpha() or after.isalpha() else 0.0
-    return -0.3  # two in a row
+    return 0.5 if before.isascii() != after.isascii() and (before + after).isalpha() else -0.3  # two in a row
 
 
 def _japanese(before: str, char: str, after: str) -> float:
