@@ -135,18 +135,19 @@ def reports(
         GenerationError: llama.cpp failed.
     """
     headers = [read_header(path) for path in candidate_paths]
+    reference = None if reference_path is None else read_header(reference_path)
     tell = on_progress or (lambda _what, _n_done, _n_total: None)
     speeds: Sequence[Speed | None] = [None] * len(headers)
     if with_speed:
         speeds = measure_speeds(candidate_paths, n_threads=n_threads, on_progress=partial(tell, "speed"))
     qualities: list[Divergence | None] = [None] * len(headers)
-    if reference_path is not None:
+    if reference is not None:
         text = evaluation_text() if text is None else text
         qualities = []
-        for group in _groups(headers, reference_path):
+        for group in _groups(headers, reference):
             qualities += divergences(
                 [header.path for header in group],
-                reference_path,
+                reference.path,
                 text,
                 n_ctx=n_ctx,
                 n_chunks=n_chunks,
@@ -156,9 +157,9 @@ def reports(
     return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
 
 
-def _groups(headers: Sequence[GGUFHeader], reference_path: str | os.PathLike[str]) -> list[list[GGUFHeader]]:
+def _groups(headers: Sequence[GGUFHeader], reference: GGUFHeader) -> list[list[GGUFHeader]]:
     """Candidates that fit into memory together, beside their reference; in order."""
-    room = available_memory_bytes() // 2 - read_header(reference_path).n_file_bytes
+    room = available_memory_bytes() // 2 - reference.n_file_bytes
     groups: list[list[GGUFHeader]] = []
     taken = 0
     for header in headers:

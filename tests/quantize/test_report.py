@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgeai.errors import ModelNotFoundError
-from quantize.report import COLUMNS, drawn_klds, pareto, reports
+from quantize.report import COLUMNS, Report, drawn_klds, pareto, reports
 from tests.quantize.perplexity_models import quantized
 from tests.quantize.reports import made_up
 from tests.tiny import tiny_model
@@ -43,6 +43,35 @@ def test_without_reference_and_speed_only_the_size_is_told(tmp_path: Path) -> No
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         reports([tmp_path / "none.gguf"], None)
+
+
+def test_a_reference_that_is_not_there_is_known_before_anything_is_measured(tmp_path: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(ModelNotFoundError, match=r"none\.gguf"):
+        reports(
+            [tiny_model(tmp_path / "a.gguf")],
+            tmp_path / "none.gguf",
+            on_progress=lambda what, *_: told.append(what),
+        )
+    assert not told
+
+
+def test_candidates_take_turns_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = tiny_model(tmp_path / "f32.gguf")
+    paths = [quantized(reference, tmp_path / f"{ftype}.gguf", ftype) for ftype in ("Q8_0", "F16")]
+    told: list[str] = []
+
+    def measure() -> list[Report]:
+        told.clear()
+        return reports(
+            paths, reference, n_ctx=64, n_chunks=2, with_speed=False, on_progress=lambda what, *_: told.append(what)
+        )
+
+    together = measure()
+    assert told == ["divergence of Q8_0, F16"] * 2
+    monkeypatch.setattr("quantize.report.available_memory_bytes", lambda: 0)
+    assert measure() == together
+    assert told == ["divergence of Q8_0"] * 2 + ["divergence of F16"] * 2
 
 
 def test_a_row_of_a_table() -> None:
