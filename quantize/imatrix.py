@@ -26,6 +26,7 @@ from edgeai.errors import ModelFormatError, QuantizeError
 from edgeai.gguf_reader import HeaderReader, read_alignment, read_counts, read_metadata, read_tensors
 from edgeai.gguf_types import TensorInfo
 from quantize.base import F32, Meta
+from quantize.writer import move, work_dir
 
 I64 = NDArray[np.int64]
 
@@ -221,18 +222,20 @@ class _DatReader:
 def write_imatrix(imatrix: Imatrix, path: str | os.PathLike[str]) -> None:
     """Write an importance matrix as llama-imatrix does: GGUF, whole or not at all.
 
+    Args:
+        imatrix: what to write.
+        path: replaced if it exists; its folder is made where it is not there.
     Raises:
         QuantizeError: it cannot be written there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _write_gguf(imatrix, temporary)
-        temporary.replace(path)
-    except OSError as exc:
-        raise QuantizeError(f"{path}: the importance matrix cannot be written: {exc.strerror}") from exc
-    finally:
-        temporary.unlink(missing_ok=True)
+    with work_dir(path.parent) as work:
+        made = work / "imatrix.gguf"
+        try:
+            _write_gguf(imatrix, made)
+        except OSError as exc:
+            raise QuantizeError(f"{path}: the importance matrix cannot be written: {exc.strerror}") from exc
+        move(made, path, replace=True)
 
 
 def _write_gguf(imatrix: Imatrix, path: Path) -> None:

@@ -16,6 +16,7 @@ from quantize.ftypes import FTYPES, usual_type
 from quantize.ggml import ENCODED_TYPES
 from quantize.naming import artifact_name
 from quantize.pipeline import open_model
+from tests.quantize.float_files import float_file
 from tests.quantize.tiny_checkpoints import case_checkpoint
 
 Capture = pytest.CaptureFixture[str]
@@ -74,6 +75,12 @@ def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture
     lossy, same = json.loads(capsys.readouterr().out)
     assert lossy["size_bytes"] < same["size_bytes"]
     assert lossy["bpw"] < same["bpw"]
+
+
+def test_what_is_calibrated_may_go_into_a_new_folder(tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "new" / "a.gguf"
+    assert main(["--calibrate", "-o", str(out), str(float_file(tmp_path, "llama"))]) == 0, capsys.readouterr().err
+    assert sorted(path.name for path in out.parent.iterdir()) == ["a.gguf", "a.imatrix.gguf"]
 
 
 def test_what_follows_calibrate_may_be_the_model(folder: Path, capsys: Capture) -> None:
