@@ -37,6 +37,19 @@ def test_loading_the_bindings_leaves_a_whole_llama_cpp_to_others() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_threads_may_load_the_bindings_at_once() -> None:
+    code = (
+        "import sys, threading; from edgeai.backends.llama_native import bindings\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "begin, loaded = threading.Barrier(8), []\n"
+        "threads = [threading.Thread(target=lambda: (begin.wait(), loaded.append(bindings()))) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "assert len(loaded) == 8 and len(set(loaded)) == 1"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_all_is_exact() -> None:
     public = {
         name

@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from edgeai.lasting_thread import LastingThread
 
 logger = logging.getLogger(__name__)
 
+_importing = threading.Lock()  # sessions may be opened in several threads at once
 _WARNING, _ERROR = 3, 4  # of ggml_log_level in ggml.h; an error's lines also become the text of an exception
 
 recent_errors: collections.deque[str] = collections.deque(maxlen=4)
@@ -32,7 +34,8 @@ def bindings() -> Any:
     Raises:
         ModelError: llama-cpp-python is missing or its library cannot be loaded.
     """
-    llama_cpp = _initialized()
+    with _importing:
+        llama_cpp = _initialized()
     llama_cpp.llama_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
     return llama_cpp
 
