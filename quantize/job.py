@@ -172,7 +172,8 @@ def _choose(job: Job, model: Model, stack: ExitStack) -> None:
 
 def _print_plan(job: Job, model: Model) -> None:
     if job.wishes is None:
-        printing.print_plan(plan_model(model, job.options), job.options.ftype, as_json=job.as_json)
+        planned = plan_model(model, job.options, will_calibrate=job.calibrate is not None)
+        printing.print_plan(planned, job.options.ftype, as_json=job.as_json)
     else:
         printing.print_candidates(fitting(model, job.options, job.wishes.max_size_bytes), as_json=job.as_json)
 

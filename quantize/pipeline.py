@@ -172,8 +172,8 @@ def quantize_model(
     return Artifact(target, check_ftype(options.ftype), n_bytes, n_params, seconds, planned)
 
 
-def plan_model(model: Model, options: Options) -> list[Planned]:
-    """The types of a model's tensors."""
+def plan_model(model: Model, options: Options, *, will_calibrate: bool = False) -> list[Planned]:
+    """The types of a model's tensors. `will_calibrate`: there will be an importance matrix, which changes some."""
     return plan(
         model.metadata,
         model.tensors,
@@ -182,7 +182,7 @@ def plan_model(model: Model, options: Options) -> list[Planned]:
             output=options.output_type,
             token_embd=options.token_embd_type,
             by_pattern=options.tensor_types,
-            has_imatrix=options.imatrix is not None,
+            has_imatrix=options.imatrix is not None or will_calibrate,
         ),
     )
 

@@ -60,6 +60,15 @@ def test_a_dry_run_writes_nothing_and_says_why(folder: Path, capsys: Capture) ->
     assert sorted(folder.iterdir()) == before
 
 
+def test_a_dry_run_plans_with_what_will_be_calibrated(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    mix = ["--ftype", "IQ3_XXS", "--calibrate"]  # of the mixes that are others with an importance matrix
+    out = tmp_path / "a.gguf"
+    assert main([*mix, "--dry-run", "--json", str(folder)]) == 0
+    planned = {item["name"]: item["type"] for item in json.loads(capsys.readouterr().out)}
+    assert main([*mix, "-o", str(out), str(folder)]) == 0
+    assert planned == {tensor.name: tensor.tensor_type.name for tensor in GGUFReader(out).tensors}
+
+
 def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     text = tmp_path / "text.txt"
     text.write_text("The sea is wide and the wind is strong. " * 200, encoding="utf-8")
