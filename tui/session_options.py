@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -45,6 +46,17 @@ overflow_option = click.option(
     show_default=True,
     help="What to do when the context window is full: stop, or leave the oldest turns out and say so.",
 )
+
+document_option = click.option(
+    "-d",
+    "--doc",
+    "doc_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="A document, a folder of them, or a glob; may be repeated.",
+)
+password_option = click.option("--password", metavar="TEXT", help="The password of an encrypted PDF.")
 
 
 def load_options(function: _Function) -> _Function:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,20 @@ from tui.answer_stream import print_answer
 from tui.output import message
 from tui.piped_text import read_stdin
 from tui.progress_line import ProgressLine
-from tui.session_options import given, load_options, overflow_option, sampling_options, stop_option, take_sampling
+from tui.session_options import (
+    document_option,
+    given,
+    load_options,
+    overflow_option,
+    password_option,
+    sampling_options,
+    stop_option,
+    take_sampling,
+)
+
+if TYPE_CHECKING:
+    from edgeai.documents.types import Document
+    from edgeai.session import Session
 
 
 @click.command()
@@ -26,6 +40,8 @@ from tui.session_options import given, load_options, overflow_option, sampling_o
 @sampling_options
 @stop_option
 @overflow_option
+@document_option
+@password_option
 @click.option(
     "--json-schema", type=click.Path(dir_okay=False, path_type=Path), help="A JSON Schema the answer must follow."
 )
@@ -35,6 +51,8 @@ def command(
     model: str | None,
     system: str | None,
     overflow: Overflow,
+    doc_paths: tuple[Path, ...],
+    password: str | None,
     json_schema: Path | None,
     stats: bool,
     **options: Any,
@@ -43,25 +61,52 @@ def command(
 
     What is piped in is read as context for it; without a QUESTION, or with - for it, it is the question itself.
 
+    \b
       cat error.log | edgeai ask "What failed?"
+      edgeai ask --doc manual.pdf "How do I reset it?"
+
+    What a document says is evaluated once and kept (`edgeai cache`): the next question about it is answered at once.
     """
     prompt = _prompt(question)
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
+    asking = {"response_format": schema, "overflow": overflow, **sampling}
     with ProgressLine() as line:
+        documents, n_failed = _documents(doc_paths, password, line)
+        if doc_paths and not documents:
+            return 1
         loading = {"system": system, "on_load_progress": line.loading, **options}
-        with session_options.open_session(model, **given(loading)) as session:
+        with _opened(model, given(loading), documents) as session:
             line.start()
             try:
-                response = session.chat(
-                    prompt, response_format=schema, overflow=overflow, on_progress=line.reading, **sampling
-                )
+                response = session.chat(prompt, documents=documents, on_progress=line.reading, **asking)
             except SchemaError as exc:
                 raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
             is_whole = print_answer(response, line)
     if stats:
         click.echo(json.dumps(_stats(response)), err=True)
-    return _tell_end(response, is_whole, schema is not None)
+    return _tell_end(response, is_whole, schema is not None) or int(n_failed > 0)
+
+
+def _documents(paths: tuple[Path, ...], password: str | None, line: ProgressLine) -> tuple[Sequence[Document], int]:
+    if not paths:
+        return (), 0
+    from tui.documents import read_documents
+
+    return read_documents(paths, password, line)
+
+
+def _opened(model: str | None, loading: dict[str, Any], documents: Sequence[Document]) -> Session:
+    """A session whose window holds the documents, where that can be."""
+    if not documents:
+        return session_options.open_session(model, **loading)
+    from edgeai.catalog import Catalog
+    from edgeai.gguf_header import read_header
+    from tui.documents import n_ctx_for
+
+    trained = read_header(Catalog.load().resolve(model).path)["context_length"]
+    loading = {"n_ctx": n_ctx_for(documents, trained), "keep_states": True, **loading}
+    return session_options.open_session(model, **given(loading))
 
 
 def _prompt(words: tuple[str, ...]) -> str:

@@ -1,0 +1,71 @@
+"""Documents for a command: read, with a line for each that cannot be, and a context window that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeai.documents.read import find_documents, read_document
+from edgeai.errors import DocumentError
+from edgeai.fit import AUTO_N_CTX
+from edgeai.safe_text import one_line
+from tui.output import message
+from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from edgeai.documents.types import Document
+
+_CHARS_A_TOKEN = 3  # English has four or five, numbers and code fewer
+_ROOM = 512  # tokens, for the question and the answer
+
+
+def read_documents(paths: Sequence[Path], password: str | None, line: ProgressLine) -> tuple[list[Document], int]:
+    """The documents that paths stand for, and how many could not be read: a line on stderr tells of each."""
+    documents: list[Document] = []
+    n_failed = 0
+    for found in find_documents(paths):
+        try:
+            if isinstance(found, DocumentError):
+                raise found
+            line.start()
+            document = read_document(found, password=password, on_progress=_shown(line, found))
+        except DocumentError as exc:
+            n_failed += 1
+            line.clear()
+            message("error", str(exc), "red")
+            continue
+        documents.append(document)
+        if document.pages_without_text:
+            line.clear()
+            message("note", _scanned(document), "yellow")
+    return documents, n_failed
+
+
+def n_ctx_for(documents: Sequence[Document], n_ctx_train: int | None) -> int | None:
+    """A context window that holds documents and a question about them; None where the usual one does.
+
+    Windows double from the usual one on: the same document then finds the same window, and what was evaluated for it.
+    """
+    n_chars = sum(len(block.text) for document in documents for block in document.blocks)
+    return window_of(n_chars // _CHARS_A_TOKEN, n_ctx_train)
+
+
+def window_of(n_tokens: int, n_ctx_train: int | None) -> int | None:
+    """A window for so many tokens and an answer; None where the usual one is enough."""
+    n_ctx = AUTO_N_CTX
+    while n_ctx < n_tokens + _ROOM:
+        n_ctx *= 2
+    n_ctx = min(n_ctx, n_ctx_train or n_ctx)
+    return n_ctx if n_ctx > AUTO_N_CTX else None
+
+
+def _shown(line: ProgressLine, path: Path) -> Callable[[int, int], None]:
+    name = one_line(path.name)
+    return lambda n_done, n_total: line.show(f"reading {name}: {n_done:,} of {n_total:,}")
+
+
+def _scanned(document: Document) -> str:
+    pages = document.pages_without_text
+    some = ", ".join(map(str, pages[:5])) + (" …" if len(pages) > 5 else "")
+    return f"{document.path}: {len(pages)} of {document.n_pages} pages are pictures without text (p. {some})"
