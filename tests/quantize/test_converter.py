@@ -161,7 +161,7 @@ def test_links_out_of_the_folder_are_refused(name: str, tmp_path: Path, python: 
     (source / name).symlink_to(tmp_path / "secret")
     with pytest.raises(CheckpointError, match="expected a file inside the folder"):
         float_gguf(source, checkout(tmp_path / "llama.cpp"), tmp_path / "a.gguf", python=python)
-    assert not list(tmp_path.glob(".edgeai*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_checkpoint_of_pickles_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_is_there_is_kept(tmp_path: Path, python: Path) -> None:
     with pytest.raises(QuantizeError, match="meanwhile"):
         float_gguf(source, tmp_path / "llama.cpp", tmp_path / "b.gguf", python=python, on_line=appear)
     assert [(tmp_path / name).read_text() for name in ("a.gguf", "b.gguf")] == ["mine", "another's"]
-    assert not list(tmp_path.glob(".edgeai*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_room_is_looked_for_before(tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,4 +299,4 @@ def test_deep_json_is_refused(depth: int, tmp_path: Path, python: Path) -> None:
     (source / "config.json").write_text(f'{text[:-1]}, "x": {"[" * depth}{"]" * depth}}}')
     with pytest.raises(CheckpointError, match=r"config\.json"):
         float_gguf(source, checkout(tmp_path / "llama.cpp"), tmp_path / "a.gguf", python=python)
-    assert not list(tmp_path.glob(".edgeai*"))
+    assert not list(tmp_path.glob(".*"))
