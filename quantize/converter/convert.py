@@ -10,12 +10,11 @@ from pathlib import Path
 
 import edgeai
 from edgeai.errors import CheckpointError, QuantizeError, UnsupportedArchitectureError
-from edgeai.files import sync_dir
 from quantize.checkpoint import Checkpoint
 from quantize.converter.process import Ended, clean_environment, run
 from quantize.converter.pythons import CHILD, find_python, find_script, named_python, what_to_install
 from quantize.converter.staging import Staged, stage
-from quantize.writer import check_room, work_dir
+from quantize.writer import check_room, move, work_dir
 
 _WEIGHT_BYTES = 4
 _WORDS = 300  # characters of what the converter said
@@ -135,7 +134,4 @@ def _last_words(ended: Ended) -> str:
 def _put(made: Path, target: Path) -> None:
     with made.open("rb+") as file:
         os.fsync(file.fileno())
-    if os.path.lexists(target):
-        raise QuantizeError(f"{target} has come into being meanwhile: choose another name for the converted model")
-    made.replace(target)
-    sync_dir(target.parent)
+    move(made, target, replace=False)
