@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edgeai.catalog import Catalog
 from edgeai.documents.read import find_documents, read_document
 from edgeai.errors import DocumentError
 from edgeai.fit import AUTO_N_CTX
+from edgeai.gguf_header import read_header
 from edgeai.safe_text import one_line
+from tui import session_options
 from tui.output import message
 from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from edgeai.documents.types import Document
+    from edgeai.session import Session
 
 _CHARS_A_TOKEN = 3  # English has four or five, numbers and code fewer
 _ROOM = 512  # tokens, for the question and the answer
@@ -40,6 +44,24 @@ def read_documents(paths: Sequence[Path], password: str | None, line: ProgressLi
             line.clear()
             message("note", _scanned(document), "yellow")
     return documents, n_failed
+
+
+def open_session_with(documents: Sequence[Document], model: str | None, **options: Any) -> Session:
+    """A session that has read documents, whose window holds them where that can be, and whose states are kept.
+
+    Args:
+        documents: may be none; then it is a session like any other.
+        model: as for `edgeai.Session`.
+        options: the same; what is given there counts.
+    """
+    if not documents:
+        return session_options.open_session(model, **options)
+    trained = read_header(Catalog.load().resolve(model).path)["context_length"]
+    if (n_ctx := n_ctx_for(documents, trained)) is not None:
+        options.setdefault("n_ctx", n_ctx)
+    session = session_options.open_session(model, **{"keep_states": True, **options})
+    session.documents = documents
+    return session
 
 
 def n_ctx_for(documents: Sequence[Document], n_ctx_train: int | None) -> int | None:

@@ -78,3 +78,17 @@ def test_a_folder_stands_for_what_is_in_it(ask: list[str], tmp_path: Path, manua
 )
 def test_windows_double(n_tokens: int, n_ctx_train: int, n_ctx: int | None) -> None:
     assert window_of(n_tokens, n_ctx_train) == n_ctx
+
+
+def test_a_conversation_is_about_documents_too(
+    ask: list[str], manual: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    chat = ["chat", "--plain", *ask[1:], "--doc", str(manual)]
+    for _ in range(2):
+        pipe_in(monkeypatch, b"How?\nAnd then?\n")
+        assert main(chat) == 0
+    assert capsys.readouterr().out
+    assert main(["cache", "list", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["states"]) == 1
+    pipe_in(monkeypatch, b"How?\n")
+    assert main(["chat", "--plain", *ask[1:], "--doc", "/no/such.pdf"]) == 1

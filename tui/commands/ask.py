@@ -79,7 +79,7 @@ def command(
         with _opened(model, given(loading), documents) as session:
             line.start()
             try:
-                response = session.chat(prompt, documents=documents, on_progress=line.reading, **asking)
+                response = session.chat(prompt, on_progress=line.reading, **asking)
             except SchemaError as exc:
                 raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
             is_whole = print_answer(response, line)
@@ -97,16 +97,11 @@ def _documents(paths: tuple[Path, ...], password: str | None, line: ProgressLine
 
 
 def _opened(model: str | None, loading: dict[str, Any], documents: Sequence[Document]) -> Session:
-    """A session whose window holds the documents, where that can be."""
     if not documents:
         return session_options.open_session(model, **loading)
-    from edgeai.catalog import Catalog
-    from edgeai.gguf_header import read_header
-    from tui.documents import n_ctx_for
+    from tui.documents import open_session_with
 
-    trained = read_header(Catalog.load().resolve(model).path)["context_length"]
-    loading = {"n_ctx": n_ctx_for(documents, trained), "keep_states": True, **loading}
-    return session_options.open_session(model, **given(loading))
+    return open_session_with(documents, model, **loading)
 
 
 def _prompt(words: tuple[str, ...]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +21,19 @@ from edgeai.safe_text import one_line
 from tui import session_options
 from tui.output import message
 from tui.progress_line import ProgressLine
-from tui.session_options import given, load_options, overflow_option, sampling_options, take_sampling
+from tui.session_options import (
+    document_option,
+    given,
+    load_options,
+    overflow_option,
+    password_option,
+    sampling_options,
+    take_sampling,
+)
 from tui.settings import ConversationSettings
+
+if TYPE_CHECKING:
+    from edgeai.session import Session
 
 
 @click.command()
@@ -28,6 +41,8 @@ from tui.settings import ConversationSettings
 @click.option("-s", "--system", metavar="TEXT", help="A system prompt.")
 @sampling_options
 @overflow_option
+@document_option
+@password_option
 @click.option("--plain", is_flag=True, help="Line by line, as it also is where there is no terminal.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
 @click.option("--conversation", metavar="ID", help="Go on with this conversation (see `edgeai history list`).")
@@ -36,6 +51,8 @@ def command(
     model: str | None,
     system: str | None,
     overflow: Overflow,
+    doc_paths: tuple[Path, ...],
+    password: str | None,
     plain: bool,
     go_on: bool,
     conversation: str | None,
@@ -46,6 +63,9 @@ def command(
     if no_history and (go_on or conversation):
         raise click.UsageError("--no-history has no conversation to go on with.")
     asked = given({"system": system, **take_sampling(options)})
+    open_session = _opener(doc_paths, password, given(options))
+    if open_session is None:
+        return 1
     with History(":memory:" if no_history else None) as history:
         stored = _stored(history, go_on, conversation)
         model = model or _model_of(stored)
@@ -54,8 +74,19 @@ def command(
             history.update(stored.id, settings=own.to_json())
         conversation_id = stored.id if stored else None
         if plain or not _has_terminal():
-            return _plain(history, conversation_id, ConversationSettings(**asked), model, given(options), overflow)
-        return _window(history, conversation_id, ConversationSettings(**asked), model, given(options))
+            return _plain(history, conversation_id, ConversationSettings(**asked), model, open_session, overflow)
+        return _window(history, conversation_id, ConversationSettings(**asked), model, open_session)
+
+
+def _opener(doc_paths: Sequence[Path], password: str | None, options: dict[str, Any]) -> Callable[..., Session] | None:
+    """What opens a model, after the documents that every conversation is about have been read; None where none can."""
+    if not doc_paths:
+        return functools.partial(session_options.open_session, **options)
+    from tui.documents import open_session_with, read_documents
+
+    with ProgressLine() as line:
+        documents, _ = read_documents(doc_paths, password, line)
+    return functools.partial(open_session_with, documents, **options) if documents else None
 
 
 def _stored(history: History, go_on: bool, conversation_id: str | None) -> Conversation | None:
@@ -90,11 +121,10 @@ def _window(
     conversation_id: str | None,
     settings: ConversationSettings,
     model: str | None,
-    load_options: dict[str, Any],
+    open_session: Callable[..., Session],
 ) -> int:
     from tui.app import EdgeAIApp
 
-    open_session = functools.partial(session_options.open_session, **load_options)
     theme = config_text("theme")
     app = EdgeAIApp(open_session, history, model, settings, theme=theme, conversation_id=conversation_id)
     app.run()
@@ -106,7 +136,7 @@ def _plain(
     conversation_id: str | None,
     settings: ConversationSettings,
     model: str | None,
-    load_options: dict[str, Any],
+    open_session: Callable[..., Session],
     overflow: Overflow,
 ) -> int:
     from tui.plain import LineChat, converse
@@ -114,7 +144,7 @@ def _plain(
     for lost in history.recover():
         message("note", f"an answer in {lost.conversation_id} was interrupted; what there is of it was kept", "yellow")
     with ProgressLine() as line:
-        session = session_options.open_session(model, on_load_progress=line.loading, **load_options)
+        session = open_session(model, on_load_progress=line.loading)
     with session:
         if sys.stderr.isatty():
             about = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
