@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from quantize.pipeline import Options
     from quantize.recipe import Recipe
 
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # which older versions of click do not have as a generic
+
 _PREFERENCES = ("balance", "quality", "speed", "size")  # quantize.choose has them too, and loads numpy
 _MOST_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
 
 
-class _Path(click.ParamType[Path]):
+class _Path(_ParamType):
     """A path. "~" is the home folder also where no shell reads it: "--out=~/models"."""
 
     name = "path"
@@ -39,7 +43,7 @@ class _Path(click.ParamType[Path]):
 _PATH = _Path()
 
 
-class _Size(click.ParamType[int]):
+class _Size(_ParamType):
     """A number of bytes: 2GB, 500MB, 1.5GiB, 1000000."""
 
     name = "size"
@@ -52,7 +56,7 @@ class _Size(click.ParamType[int]):
         return n_bytes or self.fail("0: expected a size, such as 2GB or 500MB", param, ctx)
 
 
-class _Chosen(click.ParamType[Any]):
+class _Chosen(_ParamType):
     """What a function of quantize.choices makes of a word."""
 
     def __init__(self, name: str, function: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,12 @@ def test_what_is_no_checkpoint(tmp_path: Path, capsys: Capture) -> None:
     for path in (tmp_path / "nothing", tmp_path):
         assert main([str(path)]) == 1
         assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_it_does_with_a_click_whose_types_are_not_generic() -> None:
+    """As those of 8.1 to 8.3 are not."""
+    code = "import click\nclass Plain(click.ParamType): pass\nclick.ParamType = Plain\nimport quantize.cli, tui.cli"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_names_cannot_lead_elsewhere(folder: Path) -> None:
