@@ -91,6 +91,34 @@ def test_what_stands_in_the_cache_is_not_loaded_again(tmp_path: Path, monkeypatc
     assert not verified
 
 
+@pytest.mark.parametrize("isolation", ["none", "process"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_conversation_goes_on_where_it_was_left(kind: Kind, isolation: Isolation, tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "a.gguf", kind)
+    one, other = DOCUMENT + QUESTION * 3, [token + 1 for token in DOCUMENT] + OTHER * 3
+    with opened(path, isolation) as backend:
+        first, _ = answer(backend, one)
+        answer(backend, other)  # leaves the first
+        going_on = answer(backend, [*one, *first, *QUESTION])
+    assert going_on[1] >= len(one) + len(first) - 1
+    with opened(path, isolation) as backend:  # leaves were kept at the end too
+        assert answer(backend, [*one, *first, *QUESTION])[0] == going_on[0]
+    assert 2 <= len(kept_states(states_dir())) <= 3
+
+
+def test_a_longer_conversation_takes_the_place_of_its_beginning(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "a.gguf", n_ctx_train=1024)
+    tokens, lengths = DOCUMENT + QUESTION * 3, []
+    for more in ([], OTHER, OTHER * 9):  # so few new tokens are not worth another file; so many are
+        with opened(path, n_ctx=1024) as backend:
+            new, n_cached = answer(backend, tokens := tokens + more)
+            assert n_cached == (lengths[-1] if lengths else 0)
+            tokens = tokens + new
+        (kept,) = kept_states(states_dir())
+        lengths.append(kept.n_tokens)
+    assert lengths[0] == lengths[1] < lengths[2] == len(tokens) - 1
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"n_ctx": 256}, {"n_batch": 32}, {"n_ubatch": 32}, {"type_k": "q8_0"}, {"flash_attn": True}, {"swa_full": True}],

@@ -250,6 +250,13 @@ class LlamaBackend:
                 self._running = False
                 self._abort.clear()
 
+    def save_state(self, name: str) -> int:
+        """Write the state of all that stands in the KV cache; the tokens that the file holds, 0 for no file."""
+        with self._run():
+            if self._states_dir is None or not self._cache.tokens or not self._cache.save(self._states_dir / name):
+                return 0
+            return len(self._cache.tokens)
+
     def cancel(self) -> None:
         """End the generation that is running; see Backend."""
         with self._lock:

@@ -25,6 +25,8 @@ from edgeai.engine.wire import (
     Loading,
     Reply,
     Request,
+    Save,
+    Saved,
     Text,
     Tokenize,
     Tokens,
@@ -35,6 +37,7 @@ from edgeai.safe_text import one_line
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
+_SAVING = "keeping the state of the conversation"
 _MAX_MESSAGE_CHARS = 2000
 _MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
 
@@ -173,6 +176,15 @@ class ProcessBackend:
             self._link.cancel(self._number)
             while not isinstance(self._link.receive(self._link.pace.polite_s, run.doing), (Ended, Failed)):
                 pass
+
+    def save_state(self, name: str) -> int:
+        """Write the state of all that stands in the KV cache; the tokens that the file holds, 0 for no file."""
+        if not self._n_evaluated or not self._link.process.is_alive:
+            return 0
+        reply = self._ask(Save(name), Saved, _SAVING)
+        if reply.name != name or reply.n_tokens > self._info.n_ctx:
+            raise self._link.distrusted(f"a state {reply.name[:40]!r} of {reply.n_tokens:,} tokens", _SAVING)
+        return reply.n_tokens
 
     def cancel(self) -> None:
         """End the generation that is running; see Backend. Where it does not end at once, its process does."""

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgeai.backends.base import Backend, Event, Piece, PrefillProgress, StateSaved
+from edgeai.backends.base import Event, Piece, PrefillProgress, StateSaved
 from edgeai.backends.llama import LlamaBackend
 from edgeai.backends.llama_native import bindings
 from edgeai.engine.parent import parents_pipe
@@ -30,6 +30,7 @@ from edgeai.engine.wire import (
     Read,
     Reply,
     Request,
+    Save,
     Saved,
     Text,
     Tokenize,
@@ -92,7 +93,7 @@ class _Steps:
 class _Engine:
     """The loop of requests and replies."""
 
-    backend: Backend
+    backend: LlamaBackend
 
     def __init__(self, pipe: Pipe[Request]) -> None:
         self._pipe = pipe
@@ -130,6 +131,8 @@ class _Engine:
                     self._pipe.send(Text(self.backend.detokenize(request.tokens)))
                 elif isinstance(request, Generate):
                     self._generate(request)
+                elif isinstance(request, Save):
+                    self._pipe.send(Saved(request.name, self.backend.save_state(request.name)))
 
     def _generate(self, request: Generate) -> None:
         self._generating = request.number

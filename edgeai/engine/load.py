@@ -17,6 +17,8 @@ from edgeai.errors import EngineCrashedError
 from edgeai.options import LoadOptions
 
 if TYPE_CHECKING:
+    from edgeai.backends.llama import LlamaBackend
+    from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.process import EngineProcess
     from edgeai.gguf_header import GGUFHeader
     from edgeai.kv_store.store import StateStore
@@ -152,7 +154,7 @@ def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
         return None
 
 
-def _storing(backend: Backend, store: StateStore | None) -> Backend:
+def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None) -> Backend:
     if store is None:
         return backend
     from edgeai.kv_store.backend import StoringBackend

@@ -62,7 +62,13 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
-Request = Union[Load, Tokenize, Detokenize, Generate, Cancel]  # noqa: UP007 - msgspec reads it at run time
+class Save(msgspec.Struct, frozen=True, tag=True):
+    """Write the state of all that stands in the KV cache into a file of the folder for states."""
+
+    name: str
+
+
+Request = Union[Load, Tokenize, Detokenize, Generate, Cancel, Save]  # noqa: UP007 - msgspec reads it at run time
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):
@@ -106,9 +112,10 @@ class Written(msgspec.Struct, frozen=True, tag=True):
 
 
 class Saved(msgspec.Struct, frozen=True, tag=True):
-    """StateSaved."""
+    """StateSaved; or answers Save, with the tokens whose state the file holds, 0 for no file."""
 
     name: str
+    n_tokens: Count = 0
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):

@@ -6,23 +6,36 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, ModelInfo, StateFile, StateSaved
+from edgeai.errors import EdgeAIError
 from edgeai.kv_store.store import StateStore
 
 MIN_TOKENS = 64
 """States of less are not worth a file: they are evaluated in the time that one is written in."""
+MIN_NEW_TOKENS = 256
+"""A conversation is kept when it is left, where so much of it is in no file yet."""
 
 _log = logging.getLogger(__name__)
+
+
+class SavingBackend(Backend, Protocol):
+    """A backend that can write all that stands in its KV cache."""
+
+    def save_state(self, name: str) -> int:
+        """Write it into a file of the folder for states; the tokens that the file holds, 0 for no file."""
+        ...
 
 
 class StoringBackend:
     """A backend and the states of its model; see `edgeai.backends.base.Backend`.
 
-    Where a state cannot be read or written, the prompt is evaluated as if there were none.
+    What another prompt would throw away, and what stands there at the end, is kept too: a conversation goes on where
+    it was left. Where a state cannot be read or written, the prompt is evaluated as if there were none.
     """
 
-    def __init__(self, backend: Backend, store: StateStore) -> None:
+    def __init__(self, backend: SavingBackend, store: StateStore) -> None:
         """`backend` reads and writes states in `store.engine_dir`."""
         self._backend = backend
         self._store = store
@@ -54,6 +67,7 @@ class StoringBackend:
 
     def generate(self, request: GenerateRequest) -> Iterator[Event]:
         """Continue a prompt; see Backend."""
+        self._keep_present(request.tokens)
         files = self._files(request)
         lengths = {file.name: file.n_tokens for file in files}
         request = replace(request, restore=self._kept(request.tokens), save_as=files)
@@ -71,7 +85,28 @@ class StoringBackend:
 
     def close(self) -> None:
         """Free native memory. May be called twice."""
+        self._keep_present(())
+        self._tokens = []
         self._backend.close()
+
+    def _keep_present(self, prompt: Sequence[int]) -> None:
+        """Keep what stands in the KV cache, where the prompt is of something else."""
+        present = self._tokens[: self._backend.n_evaluated]
+        n_both = min(len(present), len(prompt))
+        n_same = next((index for index in range(n_both) if present[index] != prompt[index]), n_both)
+        if len(present) - n_same < MIN_NEW_TOKENS:
+            return
+        found = self._store.find(present)
+        if found is not None and len(present) - found.n_same < MIN_NEW_TOKENS:
+            return
+        name = _name(self._store.new_id())
+        try:
+            n_tokens = self._backend.save_state(name)
+        except EdgeAIError as exc:
+            _log.warning("the conversation's state is not kept: %s", exc)
+            return
+        if n_tokens:
+            self._add(name, present[:n_tokens], is_conversation=True)
 
     def _kept(self, tokens: Sequence[int]) -> StateFile | None:
         """The state that has the most of a prompt, unless what stands in the KV cache has as much, and all of it."""
@@ -90,8 +125,9 @@ class StoringBackend:
             StateFile(_name(self._store.new_id()), n, n) for n in lengths if not self._store.has(request.tokens[:n])
         )
 
-    def _add(self, name: str, tokens: Sequence[int]) -> None:
-        if not self._store.add(name.removesuffix(_SUFFIX), tokens, self.info.name):
+    def _add(self, name: str, tokens: Sequence[int], *, is_conversation: bool = False) -> None:
+        id_ = name.removesuffix(_SUFFIX)
+        if not self._store.add(id_, tokens, self.info.name, is_conversation=is_conversation):
             _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))
 
 

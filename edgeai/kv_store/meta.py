@@ -20,12 +20,14 @@ class Meta(msgspec.Struct, frozen=True):
         sha256: of the state's file.
         n_bytes: its size.
         model: the model's name, for lists; hostile text.
+        is_conversation: it is all that stood evaluated, and goes where a longer one of the same beginning comes.
     """
 
     tokens: bytes
     sha256: str
     n_bytes: int
     model: str = ""
+    is_conversation: bool = False
 
 
 def read_meta(path: Path) -> Meta | None:

@@ -109,13 +109,14 @@ class StateStore:
             os.utime(self._meta_path(id_))
         return True
 
-    def add(self, id_: str, tokens: Sequence[int], model: str = "") -> bool:
+    def add(self, id_: str, tokens: Sequence[int], model: str = "", *, is_conversation: bool = False) -> bool:
         """Take a state that the engine has written; those that were not used for longest make room for it.
 
         Args:
             id_: its name.
             tokens: whose state it holds.
             model: the model's name, for lists.
+            is_conversation: those of which it is the continuation go.
 
         Returns:
             Whether it is kept. Where anything goes wrong it is gone.
@@ -125,12 +126,20 @@ class StateStore:
             n_bytes, digest = _durable(path)
             if not self._make_room(n_bytes):
                 raise OSError("larger than all states may be")
-            write_meta(self._meta_path(id_), Meta(_encoded(tokens), digest, n_bytes, model))
+            write_meta(self._meta_path(id_), Meta(_encoded(tokens), digest, n_bytes, model, is_conversation))
         except OSError:
             self.drop(id_)
             return False
         self._verified.add(id_)
+        if is_conversation:
+            self._drop_continued(id_, _encoded(tokens))
         return True
+
+    def _drop_continued(self, by: str, tokens: bytes) -> None:
+        for path in list(self._folder.glob("*.meta")):
+            meta = self._meta(path.stem)
+            if meta and meta.is_conversation and path.stem != by and tokens.startswith(meta.tokens):
+                self.drop(path.stem)
 
     def drop(self, id_: str) -> None:
         """Forget a state; what tells of it goes first."""

@@ -27,6 +27,7 @@ from edgeai.engine.wire import (
     Read,
     Reply,
     Request,
+    Save,
     Saved,
     Text,
     Tokenize,
@@ -52,6 +53,7 @@ REQUESTS: list[Any] = [
         2, GenerateRequest([1], keep_at=(1,), restore=StateFile("a", 9, 1), save_as=(StateFile("b.state", 1, 1),))
     ),
     Cancel(1),
+    Save("a.state"),
 ]
 ENDED = Ended("stop", Usage(3, 2, 1), Timings(decode_ms=1.5), (5, 6), 9)
 REPLIES: list[Any] = [
