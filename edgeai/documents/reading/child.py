@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import mimetypes
 import os
 import threading
 
@@ -40,6 +41,7 @@ def main(parent_pid: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         job = pipe.receive()
         assert isinstance(job, Job)
+        mimetypes.knownfiles.clear()  # openpyxl asks for the types of suffixes, which would be looked up in /etc
         enter(job.policy)
         _answer(job, pipe)
     os._exit(0)  # native libraries would take their time
@@ -69,23 +71,23 @@ def read_bytes(data: bytes, hints: Hints, out: Output) -> None:
     Raises:
         DocumentError: it cannot be read; without the file's name.
     """
-    kind = kind_of(data, hints)
-    out.kind = kind
+    out.kind = hints.expected or "document"
     try:
-        importlib.import_module(f"edgeai.documents.reading.{_FORMATS[kind]}").read(data, out, hints)
+        out.kind = kind_of(data, hints)
+        importlib.import_module(f"edgeai.documents.reading.{_FORMATS[out.kind]}").read(data, out, hints)
         out.finish()
     except (DocumentError, MemoryError, EOFError, BrokenPipeError):
         raise
     except ImportError as exc:
         name = (exc.name or "a library").partition(".")[0]
         raise DocumentError(
-            f"reading {kind} needs {name}, which is not installed: pip install 'edgeai[documents]'"
+            f"reading {out.kind} needs {name}, which is not installed: pip install 'edgeai[documents]'"
         ) from exc
     except Exception as exc:
         reason = f"{type(exc).__name__}: {exc}"[:200]
         raise DocumentError(
-            f"damaged or cut short ({reason}): expected a whole {kind} file; fetch it again, or save it anew in its "
-            "program"
+            f"damaged or cut short ({reason}): expected a whole file ({out.kind}); fetch it again, or save it anew in "
+            "its program"
         ) from exc
 
 

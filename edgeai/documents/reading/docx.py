@@ -28,14 +28,14 @@ def read(data: bytes, out: Output, hints: Hints) -> None:
 
     document = docx.Document(office(data))
     out.title = document.core_properties.title or ""
-    levels = _levels(document)
+    levels, lists = _levels(document), _list_styles(document)
     body = document.element.body
     n_total = max(len(body), 1)
     for number, element in enumerate(_unwrapped(body)):
         if element.tag == f"{_W}tbl":
             _table(element, out)
         elif element.tag == f"{_W}p":
-            _paragraph(element, levels, out)
+            _paragraph(element, levels, lists, out)
         if number % _TELL == 0:
             out.progress(min(number, n_total), n_total)
     _notes(document, out)
@@ -79,27 +79,37 @@ def _levels(document: Any) -> dict[str, int]:
     return {identity: level for identity, level in own.items() if level <= 9}
 
 
+def _list_styles(document: Any) -> set[str]:
+    """Styles whose paragraphs are items of a list."""
+    return {
+        style.get(f"{_W}styleId") or ""
+        for style in document.styles.element
+        if style.find(f"{_W}pPr/{_W}numPr") is not None
+    }
+
+
 def _number(element: Any) -> int:
     value = element.get(f"{_W}val") or ""
     return int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 9
 
 
-def _paragraph(element: Any, levels: dict[str, int], out: Output) -> None:
+def _paragraph(element: Any, levels: dict[str, int], lists: set[str], out: Output) -> None:
     text = _text(element)
     if not text.strip():
         return
     properties = element.find(f"{_W}pPr")
     style = properties.find(f"{_W}pStyle") if properties is not None else None
     outline = properties.find(f"{_W}outlineLvl") if properties is not None else None
-    level = levels.get(style.get(f"{_W}val") or "", 0) if style is not None else 0
+    style_name = (style.get(f"{_W}val") or "") if style is not None else ""
+    level = levels.get(style_name, 0)
     if outline is not None and _number(outline) < 9:
         level = _number(outline) + 1
     if level:
         out.heading(level, text)
         return
     numbered = properties.find(f"{_W}numPr") if properties is not None else None
-    if numbered is not None:
-        depth = numbered.find(f"{_W}ilvl")
+    if numbered is not None or style_name in lists:
+        depth = numbered.find(f"{_W}ilvl") if numbered is not None else None
         indent = min(_number(depth), 8) if depth is not None else 0
         text = "  " * indent + "- " + text
     out.text(text)

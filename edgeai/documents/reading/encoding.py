@@ -67,10 +67,9 @@ def is_binary(data: bytes) -> bool:
     if data.startswith(tuple(bom for bom, _ in _BOMS)):
         return False
     sample = data[:_SAMPLE_BYTES]
-    if b"\0" in data[: 2**20]:
-        return _wide(data) is None
     n_controls = len(sample) - len(sample.translate(None, _CONTROLS))
-    return n_controls > _MAX_CONTROLS * len(sample)
+    is_odd = b"\0" in data[: 2**20] or n_controls > _MAX_CONTROLS * len(sample)
+    return is_odd and _wide(data) is None
 
 
 def _decoded(data: bytes, declared: str | None) -> str:

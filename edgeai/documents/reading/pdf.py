@@ -15,6 +15,7 @@ from edgeai.errors import DocumentError
 
 _MAX_OUTLINE = 20_000
 _MAX_PAGE_CHARS = 5_000_000
+_MAX_PAGE_HEADINGS = 200
 _PARAGRAPH_GAP = 1.45  # of the usual distance of lines
 _MAX_PREFIX = 12  # characters of a heading's number that its outline entry lacks
 _HYPHENS = re.compile("(?:\ufffe|\x02)\r?\n?")  # where PDFium found a word broken at a line's end
@@ -111,12 +112,12 @@ def _bottom(text_page: Any, index: int, n_chars: int) -> float | None:
 
 def _blocks(lines: list[tuple[str, float | None]], headings: list[tuple[int, str]], out: Output) -> None:
     """Hand over a page: an entry of the outline where its line stands, before the first line where none is found."""
-    places = _places(lines, headings)
-    for level, title in places.pop(-1, []):
+    places, elsewhere = _places(lines, headings)
+    for level, title in elsewhere:
         out.heading(level, title)
     paragraph: list[str] = []
     gaps = list(_gaps(lines))
-    usual = sorted(gap for gap in gaps if gap)[len([gap for gap in gaps if gap]) // 2] if any(gaps) else 0.0
+    usual = _median([gap for gap in gaps if gap])
     skip = 0
     for number, (line, _) in enumerate(lines):
         if skip:
@@ -126,26 +127,30 @@ def _blocks(lines: list[tuple[str, float | None]], headings: list[tuple[int, str
             out.text(_joined(paragraph))
             paragraph = []
         if number in places:
-            for level, title in places[number]:
-                out.heading(level, title)
-            skip = _n_lines(lines, number, places[number][0][1]) - 1
+            level, title = places[number]
+            n_lines = _n_lines(lines, number, title)
+            out.heading(level, " ".join(words for words, _ in lines[number : number + n_lines]))
+            skip = n_lines - 1
         else:
             paragraph.append(line)
     out.text(_joined(paragraph))
 
 
-def _places(lines: list[tuple[str, float | None]], headings: list[tuple[int, str]]) -> dict[int, list[tuple[int, str]]]:
-    """By line: the headings that it is, in order; those that no line is, by -1."""
-    found: dict[int, list[tuple[int, str]]] = {}
+def _places(
+    lines: list[tuple[str, float | None]], headings: list[tuple[int, str]]
+) -> tuple[dict[int, tuple[int, str]], list[tuple[int, str]]]:
+    """By line, the heading that begins there; and the headings that no line is."""
+    found: dict[int, tuple[int, str]] = {}
+    elsewhere: list[tuple[int, str]] = []
     at = 0
-    for level, title in headings:
-        place = next((n for n in range(at, len(lines)) if _n_lines(lines, n, title)), -1) if _bare(title) else -1
-        if place >= 0 and place not in found:
-            at = place + 1
-            found[place] = [(level, title)]
+    for level, title in headings[:_MAX_PAGE_HEADINGS]:
+        place = next((n for n in range(at, len(lines)) if _n_lines(lines, n, title)), None) if _bare(title) else None
+        if place is None:
+            elsewhere.append((level, title))
         else:
-            found.setdefault(place if place >= 0 else -1, []).append((level, title))
-    return found
+            found[place] = (level, title)
+            at = place + _n_lines(lines, place, title)
+    return found, elsewhere
 
 
 def _n_lines(lines: list[tuple[str, float | None]], number: int, title: str) -> int:
@@ -158,6 +163,10 @@ def _n_lines(lines: list[tuple[str, float | None]], number: int, title: str) -> 
         if have.endswith(wanted) and len(have) <= len(wanted) + _MAX_PREFIX:
             return n_lines
     return 0
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2] if values else 0.0
 
 
 def _bare(text: str) -> str:

@@ -28,29 +28,36 @@ def read(data: bytes, out: Output, hints: Hints) -> None:
 
 
 def _slide(slide: Any, out: Output) -> bool:
-    """Hand over a slide; whether it has text, or is just blank."""
+    """Hand over a slide; False if it holds shapes and none has text."""
     title = slide.shapes.title
-    has_text = title is not None and bool(title.text_frame.text.strip())
-    out.heading(1, title.text_frame.text if has_text else f"Slide {out.page}")
-    n_shapes = 0
-    for shape in _shapes(slide.shapes):
-        n_shapes += 1
-        if title is not None and shape.shape_id == title.shape_id:
-            continue
-        if getattr(shape, "has_table", False):
-            out.table([[cell.text for cell in row.cells] for row in shape.table.rows])
-            has_text = True
-        elif getattr(shape, "has_text_frame", False):
-            text = _paragraphs(shape.text_frame.paragraphs)
-            out.text(text)
-            has_text = has_text or bool(text)
-    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        notes = slide.notes_slide.notes_text_frame.text
-        if notes.strip():
-            out.heading(2, "Notes")
-            out.text(notes)
-            has_text = True
-    return has_text or not n_shapes
+    words = title.text_frame.text.strip() if title is not None else ""
+    shapes = [shape for shape in _shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id]
+    contents = [content for content in map(_content, shapes) if content]
+    notes = _notes(slide)
+    if words or contents or notes:
+        out.heading(1, words or f"Slide {out.page}")  # else it would stand under the heading of the slide before
+    for content in contents:
+        if isinstance(content, str):
+            out.text(content)
+        else:
+            out.table(content)
+    if notes:
+        out.heading(2, "Notes")
+        out.text(notes)
+    return bool(words or contents or notes or not shapes)
+
+
+def _content(shape: Any) -> str | list[list[str]]:
+    """A shape's text, or its table."""
+    if getattr(shape, "has_table", False):
+        return [[cell.text for cell in row.cells] for row in shape.table.rows]
+    return _paragraphs(shape.text_frame.paragraphs) if getattr(shape, "has_text_frame", False) else ""
+
+
+def _notes(slide: Any) -> str:
+    if not slide.has_notes_slide or slide.notes_slide.notes_text_frame is None:
+        return ""
+    return str(slide.notes_slide.notes_text_frame.text).strip()
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:

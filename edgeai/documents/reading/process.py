@@ -98,13 +98,12 @@ class Reading:
 
     def _receive(self, n_pages: int | None) -> Reply:
         most_s = limits.total_s(self._n_bytes, n_pages)
-        left_s = most_s - (time.monotonic() - self._started)
-        if left_s <= 0:
+        if time.monotonic() - self._started > most_s:
             raise DocumentError(
                 f"it took more than {most_s:,.0f} s to read {self._n_bytes:,} bytes: expected a file that is read in "
                 "that time; save it again in its program, or split it"
             )
-        reply = self._link.receive(min(limits.STALL_S, left_s), _DOING)
+        reply = self._link.receive(limits.STALL_S, _DOING)
         if isinstance(reply, Refused):
             raise DocumentError(one_line(reply.words)[:_MAX_WORDS])
         return reply
@@ -168,8 +167,8 @@ def reading(n_bytes: int, *, expected: str | None, suffix: str, password: str | 
         process: ChildProcess[Reply] = ChildProcess(Reply, _START)
     except ModelError as exc:
         raise DocumentError(
-            f"no process can be started to read it in: {exc.__cause__ or 'this program has no Python of its own'}; "
-            "free memory and processes, or run edgeai from an ordinary Python"
+            f"no process can be started to read it in ({exc.__cause__ or 'this program has no Python of its own'}): "
+            "expected an ordinary Python and free memory; close other programs, or run edgeai from one"
         ) from exc
     with contextlib.ExitStack() as stack:
         stack.callback(process.close)
