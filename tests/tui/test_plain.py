@@ -227,7 +227,7 @@ def test_the_window_gets_what_was_asked_for(models: FakeModels, monkeypatch: pyt
     assert app._conversation_id == conversation.id
     assert json.loads(conversation.settings) == {"temperature": 0}
     app.engine._open_session("some", on_load_progress=print).close()
-    assert models.opened[-1] == ("some", {"n_ctx": 512, "on_load_progress": print})
+    assert models.opened[-1] == ("some", {"keep_states": True, "n_ctx": 512, "on_load_progress": print})
 
 
 def test_an_interrupted_answer_is_told_of(

@@ -81,7 +81,7 @@ def command(
 def _opener(doc_paths: Sequence[Path], password: str | None, options: dict[str, Any]) -> Callable[..., Session] | None:
     """What opens a model, after the documents that every conversation is about have been read; None where none can."""
     if not doc_paths:
-        return functools.partial(session_options.open_session, **options)
+        return functools.partial(session_options.open_session, **{"keep_states": True, **options})
     from tui.documents import open_session_with, read_documents
 
     with ProgressLine() as line:
