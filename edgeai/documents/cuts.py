@@ -1,4 +1,4 @@
-"""Where a long block can be cut: at sentence ends, between rows, at blank lines; anywhere if there is nothing better."""
+"""Where a long block can be cut: at sentence ends, between rows, at blank lines; else between words, or anywhere."""
 
 from __future__ import annotations
 

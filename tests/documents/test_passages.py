@@ -74,7 +74,7 @@ def test_code_is_cut_at_blank_lines_and_keeps_its_indentation() -> None:
 
 
 def test_a_heading_goes_with_what_follows_and_passages_stop_at_the_outermost_one() -> None:
-    blocks = []
+    blocks: list[Block] = []
     for chapter in ("Safety", "Operation", "Repair"):
         blocks.append(Block(chapter, kind="heading", page=len(blocks) + 1))
         blocks.append(Block(f"About {chapter}. " + "x " * 100, headings=(chapter,), page=len(blocks) + 1))

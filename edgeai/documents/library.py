@@ -1,0 +1,242 @@
+"""Documents in a folder, searchable by words and by meaning, for as many questions as there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeai.documents import library_update
+from edgeai.documents.index_keeper import BATCH_CHARS, IndexKeeper
+from edgeai.documents.library_db import LibraryDatabase
+from edgeai.documents.library_rows import (
+    Prepared,
+    delete,
+    insert,
+    passages_by_number,
+    path_key,
+    prepared,
+    stored_documents,
+)
+from edgeai.documents.library_types import Hit, LibraryStats, Progress, StoredDocument, UpdateReport
+from edgeai.documents.passages import index_text
+from edgeai.documents.search import fuse
+from edgeai.documents.types import Document
+from edgeai.documents.word_index import WordIndex
+
+if TYPE_CHECKING:
+    from edgeai.documents.vectors import Embedder, Vectors
+
+N_CANDIDATES = 50
+"""How many of each ranking are fused."""
+
+
+class Library:
+    """One folder of documents' texts and their index. Threads may share it; other processes may read it meanwhile.
+
+    SQLite holds the truth, the index is made again from it. Whoever writes holds a lock while it does so.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the library of this folder; made, where there is none.
+
+        Raises:
+            DocumentError: it cannot be opened or is damaged; one line that says what to do.
+        """
+        self.folder = folder
+        self._db = LibraryDatabase(folder / "library.sqlite")
+        try:
+            self._keeper = IndexKeeper(folder, self._db)
+        except BaseException:
+            self._db.close()
+            raise
+        self._vectors: dict[str, Vectors] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> Library:
+        """The library of this folder; made, where there is none."""
+        return cls(folder)
+
+    def close(self) -> None:
+        """Close the files. May be called twice."""
+        self._db.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def add(self, *documents: Document) -> None:
+        """Store documents, each instead of what its path held, and make them searchable; durable on return."""
+        self.add_prepared(prepared(document, library_update.stat(document.path)) for document in documents)
+
+    def remove(self, path: Path) -> bool:
+        """Take out a document; False where there is none of this path."""
+        return self.remove_paths([path]) > 0
+
+    def has(self, path: Path, sha256: str | None = None) -> bool:
+        """Whether a document of this path is held, and its file had this content when it was read."""
+        rows = self._db.read("SELECT sha256 FROM documents WHERE path = ?", path_key(path))
+        return bool(rows) and sha256 in (None, rows[0][0])
+
+    def update(
+        self,
+        paths: Iterable[Path] = (),
+        *,
+        read: Callable[[Path], Document],
+        on_progress: Progress | None = None,
+    ) -> UpdateReport:
+        """Read what is new or changed among these files and all that the library holds; take out what is gone.
+
+        A file of the same size and time of change is taken for unchanged, one of the same SHA-256 too. What cannot be
+        read is reported, and what was held of it stays.
+
+        Args:
+            paths: files that may be new.
+            read: reads one; a DocumentError of it fails that file alone.
+            on_progress: told the number of files that are done and of those that must be read.
+        """
+        return library_update.update(self, paths, read, on_progress)
+
+    def documents(self) -> list[StoredDocument]:
+        """All documents, by path."""
+        return stored_documents(self._db)
+
+    def stats(self) -> LibraryStats:
+        """How large the library is."""
+        n_documents, n_passages, n_chars = self._db.read(
+            "SELECT count(*), coalesce(sum(n_passages), 0), coalesce(sum(n_chars), 0) FROM documents"
+        )[0]
+        embedded = self._db.read(
+            "SELECT name, count(vectors.id) FROM embedders LEFT JOIN vectors ON embedder = embedders.id GROUP BY name"
+        )
+        database, index = (_bytes_of(self.folder.glob(pattern)) for pattern in ("library.sqlite*", "index/*"))
+        return LibraryStats(n_documents, n_passages, n_chars, dict(embedded), database, index)
+
+    def search(self, query: str, k: int = 10, *, embedder: Embedder | None = None, n_new_vectors: int = 8) -> list[Hit]:
+        """The best passages for a question.
+
+        Args:
+            query: what a person typed; nothing in it is an operator.
+            k: how many passages at most.
+            embedder: searches by meaning too, among the passages that have vectors, and fuses both rankings.
+            n_new_vectors: so many of the best passages by words get their vectors first, where they have none; this
+                is what makes a first question slow.
+        Returns:
+            Hits, best first.
+        """
+        by_words = self._keeper.search(query, k if embedder is None else max(k, N_CANDIDATES))
+        if embedder is None:
+            ranked = [(number, score, {"words": rank}) for rank, (number, score) in enumerate(by_words, 1)]
+            return self._hits(ranked, {}, k)
+        vectors = self._vectors_of(embedder)
+        words = [number for number, _ in by_words]
+        self._embed(vectors, vectors.missing(words[:n_new_vectors]) if query.strip() else [])
+        by_meaning = dict(vectors.search(query, max(k, N_CANDIDATES)) if query.strip() else [])
+        return self._hits(fuse({"words": words, "vectors": list(by_meaning)}), by_meaning, k)
+
+    def embed_pending(
+        self,
+        embedder: Embedder,
+        on_progress: Progress | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        n_batch: int = 16,
+    ) -> bool:
+        """Make the vectors that lack, batch after batch; each batch is kept, so that a later call goes on from there.
+
+        Args:
+            embedder: makes them.
+            on_progress: told the number of passages that have a vector and of all.
+            stop: asked before each batch.
+            n_batch: passages in a batch.
+        Returns:
+            Whether all passages have one now.
+        """
+        vectors = self._vectors_of(embedder)
+        while batch := vectors.pending(n_batch):
+            if stop():
+                return False
+            self._embed(vectors, batch)
+            if on_progress:
+                on_progress(vectors.n_done(), self._db.read("SELECT count(*) FROM passages")[0][0])
+        return True
+
+    def add_prepared(self, items: Iterable[Prepared]) -> None:
+        """Store documents that were cut, as they come, a batch at a time."""
+        with self._keeper.writing() as index:
+            batch: list[Prepared] = []
+            n_chars = 0
+            for item in items:
+                batch.append(item)
+                n_chars += item.n_chars
+                if n_chars >= BATCH_CHARS:
+                    self._write(index, batch, [])
+                    batch, n_chars = [], 0
+            if batch:
+                self._write(index, batch, [])
+
+    def remove_paths(self, paths: Sequence[Path]) -> int:
+        """Take out documents; how many there were."""
+        known = [path for path in paths if self.has(path)]
+        if known:
+            with self._keeper.writing() as index:
+                self._write(index, [], known)
+        return len(known)
+
+    def touch(self, path: Path, mtime_ns: int) -> None:
+        """Note that a file was written anew with the same content."""
+        with self._db.transaction() as db:
+            db.execute("UPDATE documents SET mtime_ns = ? WHERE path = ?", (mtime_ns, path_key(path)))
+
+    def _write(self, index: WordIndex, items: Sequence[Prepared], gone: Sequence[Path]) -> None:
+        """SQLite first: a kill between both leaves an index that lags, and the next one to open it catches up."""
+        with self._db.transaction() as db:
+            db.execute("DELETE FROM removed WHERE generation <= ?", (index.generation,))
+            db.execute("UPDATE library SET generation = generation + 1")
+            identity, generation = db.execute("SELECT identity, generation FROM library").fetchone()
+            old = [delete(db, path_key(path), generation) for path in gone]
+            added = []
+            for item in items:
+                old.append(delete(db, path_key(item.document.path), generation))
+                added.append(insert(db, item, generation))
+        for number in old:
+            if number is not None:
+                index.delete(number)
+        last = {number: (item, ids) for item, (number, ids) in zip(items, added, strict=True)}
+        for number, (item, ids) in last.items():
+            if number not in old:  # a path that came twice: the later one holds
+                index.add(number, zip(ids, map(index_text, item.passages), strict=True))
+        index.commit(identity, generation)
+
+    def _hits(
+        self, ranked: Sequence[tuple[int, float, dict[str, int]]], cosines: dict[int, float], k: int
+    ) -> list[Hit]:
+        """What was removed since the index was read is left out."""
+        passages = passages_by_number(self._db, (number for number, _, _ in ranked[: k * 2]))
+        hits = [
+            Hit(passages[number], score, ranks, cosines.get(number), number)
+            for number, score, ranks in ranked
+            if number in passages
+        ]
+        return hits[:k]
+
+    def _vectors_of(self, embedder: Embedder) -> Vectors:
+        from edgeai.documents.vectors import Vectors
+
+        with self._lock:
+            if embedder.name not in self._vectors:
+                self._vectors[embedder.name] = Vectors(self._db, embedder)
+            return self._vectors[embedder.name]
+
+    def _embed(self, vectors: Vectors, numbers: Sequence[int]) -> None:
+        passages = passages_by_number(self._db, numbers)
+        if passages:
+            vectors.add(list(passages), [index_text(passage) for passage in passages.values()])
+
+
+def _bytes_of(paths: Iterable[Path]) -> int:
+    stats = (library_update.stat(path) for path in paths)
+    return sum(stat.st_size for stat in stats if stat)
