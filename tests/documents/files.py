@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
@@ -163,6 +164,16 @@ def manual_pdf() -> bytes:
     return pdf([lines, [HEADING, "", "Second page."], ["Third."], []], outline=outline, title=TITLE)
 
 
+def notebook() -> bytes:
+    code = {
+        "cell_type": "code",
+        "source": ["x = 1\n", "print(x)"],
+        "outputs": [{"text": ["1\n"]}, {"data": {"image/png": "AAAA"}}],
+    }
+    cells = [{"cell_type": "markdown", "source": [f"# {HEADING}\n", "\n", TEXT]}, code]
+    return json.dumps({"nbformat": 4, "cells": cells}).encode()
+
+
 ALL: dict[str, Callable[[], bytes]] = {
     "a.pdf": manual_pdf,
     "a.docx": docx,
@@ -176,6 +187,7 @@ ALL: dict[str, Callable[[], bytes]] = {
     "a.csv": lambda: "\n".join(",".join(row) for row in (*ROWS, (TEXT, "1"))).encode("utf-16"),
     "a.json": lambda: f'{{"text": "{TEXT}"}}'.encode(),
     "a.jsonl": lambda: f'{{"text": "{TEXT}"}}\n{{"b": 2}}\n'.encode(),
+    "a.ipynb": lambda: notebook(),
     "a.py": lambda: f"# {TEXT}\n{CODE}\n".encode(),
 }
 """A file of each kind that holds TEXT."""

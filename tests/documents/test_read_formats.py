@@ -117,6 +117,21 @@ def test_xlsx_sheets_and_tables() -> None:
     assert found[2] == (3, f"| only | {TEXT} |\n| --- | --- |")
 
 
+@pytest.mark.parametrize("n_rows", [1, 2, 200, 201, 202, 401, 402, 1000])
+def test_a_long_sheet_comes_in_pieces_and_every_row_once(n_rows: int) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for number in range(n_rows):
+        book.active.append((f"row {number}", number))
+    buffer = io.BytesIO()
+    book.save(buffer)
+    tables = [block.text.split("\n") for block in read_here(buffer.getvalue(), "a.xlsx").blocks[1:]]
+    assert all(table[:2] == ["| row 0 | 0 |", "| --- | --- |"] for table in tables)
+    rows = [row for table in tables for row in table[2:]]
+    assert rows == [f"| row {number} | {number} |" for number in range(1, n_rows)]
+
+
 def test_epub_reads_the_spine_in_order_and_names_chapters() -> None:
     blocks = read_here(files.epub(), "a.epub").blocks
     assert [block.text for block in blocks] == [HEADING, TEXT, "第2章 Care", "Second page."]
@@ -223,6 +238,16 @@ def test_jsonl_records_keep_their_lines() -> None:
         assert block.line is not None
         for number, line in enumerate(block.text.split("\n")):
             assert json.loads(line) == {"n": block.line + number - 1, "t": TEXT}
+
+
+def test_notebooks_are_their_cells_without_pictures() -> None:
+    blocks = read_here(files.notebook(), "a.ipynb").blocks
+    assert [(block.kind, block.text, block.line) for block in blocks] == [
+        ("heading", HEADING, None),
+        ("text", TEXT, None),
+        ("code", "x = 1\nprint(x)", None),
+        ("code", "1", None),
+    ]
 
 
 LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp"))), max_size=40)

@@ -64,6 +64,12 @@ def test_text_under_a_documents_name(name: str) -> None:
     assert f"it is called {name[1:]} and is none" in words(b"Please log in to download.", name)
 
 
+def test_a_package_that_is_cut_in_the_middle() -> None:
+    data = epub()
+    gap = data.index(b"PK\x01\x02")  # the directory is there, the end of what it names is not
+    assert "damaged or cut short" in words(data[: gap - 600] + data[gap:], "a.epub")
+
+
 def test_other_kinds_are_named() -> None:
     assert "a program" in words(b"\x7fELF" + bytes(60), "a.txt")
     assert "PNG picture" in words(b"\x89PNG\r\n\x1a\n" + bytes(60), "a.txt")

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,15 @@ def test_every_kind_is_read_in_the_sandbox(name: str, tmp_path: Path) -> None:
         assert seen[-1] == (document.n_pages, document.n_pages)
 
 
+def test_several_are_read_at_the_same_time(tmp_path: Path) -> None:
+    for name in ALL:
+        (tmp_path / name).write_bytes(ALL[name]())
+    with ThreadPoolExecutor(4) as pool:
+        documents = list(pool.map(read_document, [tmp_path / name for name in ALL]))
+    assert [document.path.name for document in documents] == list(ALL)
+    assert all(any(TEXT in block.text for block in document.blocks) for document in documents)
+
+
 def test_a_password_reaches_the_process(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf([["Secret"]], password="pw"))
@@ -144,6 +154,12 @@ def test_a_process_that_dies_is_one_line(path: Path, monkeypatch: pytest.MonkeyP
     assert words in problem(path)
     monkeypatch.undo()
     assert read_document(path).blocks[0].text == "hello"
+
+
+@pytest.mark.parametrize("error", ["EOFError", "OSError(5, 'x')", "RecursionError", "KeyError('a\\nb')"])
+def test_any_error_of_a_library_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    instead(monkeypatch, f"raise {error}")
+    assert "damaged or cut short" in problem(path)
 
 
 def test_a_process_that_is_killed_from_outside(path: Path) -> None:

@@ -30,6 +30,7 @@ _FORMATS = {
     "json": "json_text",
     "jsonl": "json_text",
     "code": "code",
+    "notebook": "notebook",
     "eml": "mail",
 }
 """The module that reads a kind; it has `read(data, out, hints)`."""
@@ -52,8 +53,6 @@ def _answer(job: Job, pipe: Pipe[Request]) -> None:
         data = _receive(job.n_bytes, pipe)
         threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
         read_bytes(data, Hints(job.expected, job.suffix, job.password), Output(pipe.send))
-    except (EOFError, BrokenPipeError):
-        raise
     except DocumentError as exc:
         pipe.send(Refused(str(exc)))
     except MemoryError:
@@ -76,7 +75,7 @@ def read_bytes(data: bytes, hints: Hints, out: Output) -> None:
         out.kind = kind_of(data, hints)
         importlib.import_module(f"edgeai.documents.reading.{_FORMATS[out.kind]}").read(data, out, hints)
         out.finish()
-    except (DocumentError, MemoryError, EOFError, BrokenPipeError):
+    except (DocumentError, MemoryError, BrokenPipeError):
         raise
     except ImportError as exc:
         name = (exc.name or "a library").partition(".")[0]

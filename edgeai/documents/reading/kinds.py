@@ -6,12 +6,12 @@ import os
 from pathlib import PurePath
 
 _CODE = (
-    *("py", "pyi", "pyx", "ipynb", "js", "mjs", "cjs", "jsx", "ts", "tsx", "vue", "svelte", "java", "kt", "kts"),
+    *("py", "pyi", "pyx", "js", "mjs", "cjs", "jsx", "ts", "tsx", "vue", "svelte", "java", "kt", "kts"),
     *("scala", "groovy", "c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inl", "m", "mm", "cs", "fs", "vb", "go"),
     *("rs", "swift", "rb", "php", "pl", "pm", "lua", "r", "jl", "hs", "ml", "mli", "clj", "ex", "exs", "erl", "dart"),
     *("nim", "zig", "v", "sv", "vhd", "vhdl", "asm", "s", "f90", "f", "pas", "lisp", "el", "scm", "sh", "bash", "zsh"),
-    *("fish", "ps1", "bat", "cmd", "sql", "css", "scss", "less", "xml", "xsd", "xsl", "svg", "toml", "yaml", "yml"),
-    *("ini", "cfg", "conf", "properties", "env", "cmake", "mk", "gradle", "tf", "proto", "graphql", "tex", "bib"),
+    *("fish", "ps1", "bat", "cmd", "sql", "css", "scss", "less", "xml", "xsd", "xsl", "toml", "yaml", "yml"),
+    *("ini", "cfg", "conf", "properties", "cmake", "mk", "gradle", "tf", "proto", "graphql", "tex", "bib"),
     *("diff", "patch", "awk", "tcl", "vim", "cu", "cl", "glsl", "hlsl", "ino", "dts", "ld", "tcss"),
 )
 
@@ -23,9 +23,10 @@ KINDS: dict[str, str] = {
     **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
     ".epub": "epub",
     **dict.fromkeys((".md", ".markdown", ".mkd", ".mdx"), "markdown"),
-    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc", ".asciidoc", ".org", ".srt", ".vtt", ".me"), "text"),
+    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc", ".asciidoc", ".org", ".srt", ".vtt"), "text"),
     **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
     ".json": "json",
+    ".ipynb": "notebook",
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
     **dict.fromkeys((".eml", ".mht", ".mhtml"), "eml"),
     **{f".{suffix}": "code" for suffix in _CODE},

@@ -21,13 +21,19 @@ _RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 
 def read(data: bytes, out: Output, hints: Hints) -> None:
     """Headings, code, tables and paragraphs, each with the number of its first line."""
-    _Reader(one_line_a_line(decode(data)).split("\n"), out).run()
+    put_markdown(one_line_a_line(decode(data)), out)
+
+
+def put_markdown(text: str, out: Output, *, has_lines: bool = True) -> None:
+    """Hand over a text's blocks. `has_lines`: with the numbers of its lines."""
+    _Reader(text.split("\n"), out, has_lines=has_lines).run()
 
 
 class _Reader:
-    def __init__(self, lines: list[str], out: Output) -> None:
+    def __init__(self, lines: list[str], out: Output, *, has_lines: bool) -> None:
         self._lines = lines
         self._out = out
+        self._has_lines = has_lines
         self._start = 0  # of the paragraph that is open
         self._at = 0
 
@@ -70,9 +76,12 @@ class _Reader:
     def _heading(self, level: int, title: str, n_lines: int) -> None:
         if level == 1 and not self._out.title:
             self._out.title = title.strip()
-        self._out.heading(level, title, self._at + 1)
+        self._out.heading(level, title, self._line(self._at))
         self._at += n_lines
         self._start = self._at
+
+    def _line(self, number: int) -> int | None:
+        return number + 1 if self._has_lines else None
 
     def _is_table(self) -> bool:
         following = self._lines[self._at + 1] if self._at + 1 < len(self._lines) else ""
@@ -87,11 +96,11 @@ class _Reader:
 
     def _take(self, kind: BlockKind, end: int) -> None:
         put = self._out.code if kind == "code" else self._out.written_table
-        put("\n".join(self._lines[self._at : end]), self._at + 1)
+        put("\n".join(self._lines[self._at : end]), self._line(self._at))
         self._at = self._start = end
 
     def _close(self) -> None:
         """End the open paragraph."""
         if self._start < self._at:
-            self._out.text("\n".join(self._lines[self._start : self._at]), self._start + 1)
+            self._out.text("\n".join(self._lines[self._start : self._at]), self._line(self._start))
         self._start = self._at

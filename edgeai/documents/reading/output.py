@@ -67,7 +67,7 @@ class Output:
         for text, n_before in tables.markdown(rows):
             self._pieces(text, "table", None if line is None else line + n_before)
 
-    def written_table(self, text: str, line: int) -> None:
+    def written_table(self, text: str, line: int | None) -> None:
         """A table that is Markdown already."""
         self._pieces(text, "table", line)
 
@@ -83,7 +83,7 @@ class Output:
     def finish(self) -> None:
         """All was handed over."""
         self._flush()
-        self._send(Finished(_valid(self.title)[:_MAX_HEADING_CHARS], self.pages_without_text))
+        self._send(Finished(plain(self.title)[:_MAX_HEADING_CHARS], self.pages_without_text))
 
     def _pieces(self, text: str, kind: BlockKind, line: int | None) -> None:
         if line is None:
@@ -121,10 +121,6 @@ class Output:
             self._send(Parts(self._parts))
             self._parts, self._n_batch_chars = [], 0
             self._told = time.monotonic()
-
-
-def _valid(text: str) -> str:
-    return plain(text)
 
 
 def _cut(text: str) -> Iterator[tuple[str, int]]:

@@ -23,7 +23,7 @@ _START = (
 _MAX_WORDS = 600
 _MAX_TITLE = 300
 _MAX_KIND = 20
-_DOING = "reading it"
+_DOING = "at work"
 
 Progress = Callable[[int, int], None]
 

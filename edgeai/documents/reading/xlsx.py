@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +11,7 @@ from edgeai.documents.reading.output import Output
 from edgeai.documents.reading.package import office
 from edgeai.documents.reading.sniff import Hints
 
-_TELL_ROWS = 200
+_PIECE_ROWS = 200
 
 
 def read(data: bytes, out: Output, hints: Hints) -> None:
@@ -26,34 +27,29 @@ def read(data: bytes, out: Output, hints: Hints) -> None:
         out.page = number
         out.heading(1, sheet.title)
         sheet.reset_dimensions()  # what a file says of its size need not be true
-        is_empty = True
         for table in _tables(sheet.iter_rows(values_only=True), out, number - 1):
-            is_empty = False
             out.table(table)
-        if is_empty and _has_drawing(sheet):
-            out.pages_without_text.append(number)
         out.progress(number, len(sheets))
 
 
 def _tables(rows: Iterable[tuple[object, ...]], out: Output, n_done: int) -> Iterator[list[list[str]]]:
-    """Runs of rows that hold something, in pieces."""
-    table: list[list[str]] = []
+    """Runs of rows that hold something; a long one in pieces, each under the run's first row."""
     head: list[str] | None = None
-    for number, row in enumerate(rows):
-        if number % _TELL_ROWS == 0:
+    piece: list[list[str]] = []
+    is_shown = False
+    for number, row in enumerate(itertools.chain(rows, [()])):
+        if number % _PIECE_ROWS == 0:
             out.progress(n_done, out.n_pages or 1)
         cells = [_words(value) for value in row]
-        if any(cells):
-            table.append(cells)
-            head = head or cells
-            if len(table) > _TELL_ROWS:
-                yield table
-                table = [head]
-        elif table:
-            yield from [table] if len(table) > 1 or table[0] is head else []
-            table, head = [], None
-    if table and (len(table) > 1 or head is not None):
-        yield table
+        if head is None:
+            head, is_shown = (cells if any(cells) else None), False
+        elif any(cells):
+            piece.append(cells)
+        if head is not None and (len(piece) == _PIECE_ROWS or not any(cells)):
+            if piece or not is_shown:
+                yield [head, *piece]
+            piece, is_shown = [], True
+            head = head if any(cells) else None
 
 
 def _words(value: object) -> str:
@@ -64,7 +60,3 @@ def _words(value: object) -> str:
     if isinstance(value, datetime.datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
     return str(value).strip()
-
-
-def _has_drawing(sheet: object) -> bool:
-    return bool(getattr(sheet, "_drawing", None))
