@@ -18,6 +18,7 @@ from edgeai.documents.library_rows import (
     path_key,
     prepared,
     stored_documents,
+    stored_files,
 )
 from edgeai.documents.library_types import Hit, LibraryStats, Progress, StoredDocument, UpdateReport
 from edgeai.documents.passages import index_text
@@ -104,6 +105,10 @@ class Library:
     def documents(self) -> list[StoredDocument]:
         """All documents, by path."""
         return stored_documents(self._db)
+
+    def files(self) -> dict[bytes, tuple[str, int, int]]:
+        """Of each document's path, in bytes, its file's SHA-256, size and time of change (ns) when it was read."""
+        return stored_files(self._db)
 
     def stats(self) -> LibraryStats:
         """How large the library is."""

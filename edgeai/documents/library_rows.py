@@ -37,7 +37,10 @@ class Prepared:
 def path_key(path: Path) -> bytes:
     """A path as it is stored: absolute, and in bytes, as names need not be UTF-8."""
     try:
-        return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they are, unlike with resolve()
+        name = str(path)
+        if ".." in name or not path.is_absolute():  # else a Path is as abspath would make it
+            name = os.path.abspath(name)  # noqa: PTH100 - links stay as they are, unlike with resolve()
+        return os.fsencode(name)
     except UnicodeEncodeError as exc:
         raise DocumentError(f"{path!r}: expected the name of a file, found characters that no name holds") from exc
 
@@ -86,6 +89,12 @@ def delete(db: Connection, path: bytes, generation: int) -> int | None:
     db.execute("DELETE FROM documents WHERE id = ?", (number,))
     db.execute("INSERT INTO removed VALUES (?, ?)", (number, generation))
     return int(number)
+
+
+def stored_files(db: LibraryDatabase) -> dict[bytes, tuple[str, int, int]]:
+    """Of each path the file's SHA-256, size and time of change as they were when it was read."""
+    rows = db.read("SELECT path, sha256, size, mtime_ns FROM documents ORDER BY path")
+    return {path: (sha256, size, mtime_ns) for path, sha256, size, mtime_ns in rows}
 
 
 def stored_documents(db: LibraryDatabase) -> list[StoredDocument]:

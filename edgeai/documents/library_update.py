@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from edgeai import files
 from edgeai.documents.library_rows import Prepared, path_key, prepared
-from edgeai.documents.library_types import Progress, StoredDocument, UpdateReport
+from edgeai.documents.library_types import Progress, UpdateReport
 from edgeai.documents.types import Document
 from edgeai.errors import DocumentError
+from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
@@ -57,8 +58,8 @@ def update(
 
 
 def _plan(library: Library, paths: Iterable[Path]) -> _Plan:
-    plan = _Plan()
-    known = {path_key(document.path): document for document in library.documents()}
+    """Paths stay bytes here as long as nothing is to be done: this is all that an update without changes costs."""
+    plan, known = _Plan(), library.files()
     keys: dict[bytes, None] = {}
     for path in paths:
         try:
@@ -66,22 +67,29 @@ def _plan(library: Library, paths: Iterable[Path]) -> _Plan:
         except DocumentError as exc:
             plan.failed.append((path, str(exc)))
     for key in keys | dict.fromkeys(known):
-        _place(library, plan, Path(os.fsdecode(key)), known.get(key))
+        try:
+            now = os.stat(key)  # noqa: PTH116 - of bytes, see above
+        except (OSError, ValueError):
+            now = None
+        held = known.get(key)
+        if now and held and (now.st_size, now.st_mtime_ns) == held[1:]:
+            plan.unchanged += 1
+        else:
+            _place(library, plan, Path(os.fsdecode(key)), held, now)
     return plan
 
 
-def _place(library: Library, plan: _Plan, path: Path, held: StoredDocument | None) -> None:
-    now = stat(path)
+def _place(
+    library: Library, plan: _Plan, path: Path, held: tuple[str, int, int] | None, now: os.stat_result | None
+) -> None:
     if held is None:
         if now is None:
-            plan.failed.append((path, f"{path}: expected a file, there is none: check the path"))
+            plan.failed.append((path, f"{one_line(str(path))}: expected a file, there is none: check the path"))
         else:
             plan.new.append(path)
     elif now is None:
         plan.gone.append(path)
-    elif now.st_size == held.n_bytes and now.st_mtime_ns == held.mtime_ns:
-        plan.unchanged += 1
-    elif now.st_size == held.n_bytes and _sha256(path) == held.sha256:
+    elif now.st_size == held[1] and _sha256(path) == held[0]:
         library.touch(path, now.st_mtime_ns)
         plan.unchanged += 1
     else:
