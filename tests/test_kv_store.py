@@ -108,7 +108,8 @@ def test_a_conversation_goes_on_where_it_was_left(kind: Kind, isolation: Isolati
 
 def test_a_longer_conversation_takes_the_place_of_its_beginning(tmp_path: Path) -> None:
     path = tiny_model(tmp_path / "a.gguf", n_ctx_train=1024)
-    tokens, lengths = DOCUMENT + QUESTION * 3, []
+    tokens = DOCUMENT + QUESTION * 3
+    lengths: list[int] = []
     for more in ([], OTHER, OTHER * 9):  # so few new tokens are not worth another file; so many are
         with opened(path, n_ctx=1024) as backend:
             new, n_cached = answer(backend, tokens := tokens + more)
