@@ -216,14 +216,14 @@ def _calibrated(float_path: Path, target: Path, text_name: str, options: Options
         imatrix = collect(
             float_path,
             text,
-            dataset=text_name or "edgeai's own",
+            dataset=Path(text_name).name or "edgeai's own",
             n_chunks=_CALIBRATION_CHUNKS,
             n_threads=options.n_threads,
             on_progress=lambda n_done, n_total: progress("calibrating", n_done, n_total),
         )
     path = _imatrix_path(target)
     write_imatrix(imatrix, path)
-    return replace(options, imatrix=path)
+    return replace(options, imatrix=path, imatrix_name=path.name)  # an artifact is handed on: no folder's name in it
 
 
 def _reports(paths: Sequence[Path], reference: Path | None, n_threads: int | None) -> list[Report]:

@@ -43,6 +43,7 @@ class Options:
         output_type: the type of output.weight.
         token_embd_type: the type of token_embd.weight.
         imatrix: a file with an importance matrix.
+        imatrix_name: what the artifact says of it; None for the path as it was given, as llama-quantize does.
         n_threads: threads; None takes the cores.
         allow_requantize: take a GGUF that is quantized already, which loses more.
         allow_nan: let NaN and infinity through.
@@ -54,6 +55,7 @@ class Options:
     output_type: str | None = None
     token_embd_type: str | None = None
     imatrix: Path | None = None
+    imatrix_name: str | None = None
     n_threads: int | None = None
     allow_requantize: bool = False
     allow_nan: bool = False
@@ -194,7 +196,7 @@ def final_metadata(metadata: Sequence[Meta], options: Options, imatrix: Imatrix 
         Meta("general.file_type", FTYPES[check_ftype(options.ftype)], GGUFValueType.UINT32),
     ]
     if imatrix is not None and options.imatrix is not None:
-        added += imatrix.metadata(str(options.imatrix))
+        added += imatrix.metadata(options.imatrix_name or str(options.imatrix))
     names = {*_LEFT_OUT, *(meta.key for meta in added)}
     return [*(meta for meta in metadata if meta.key not in names), *added]
 

@@ -78,7 +78,9 @@ def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture
     assert main(["--calibrate", str(text), "-o", str(out), "--json", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out)["ftype"] == "Q4_K_M"
     assert sorted(path.name for path in out.parent.iterdir()) == ["a.gguf", "a.imatrix.gguf"]
-    assert "quantize.imatrix.file" in GGUFReader(out).fields
+    fields = GGUFReader(out).fields
+    assert fields["quantize.imatrix.file"].contents() == "a.imatrix.gguf"  # and no folder's name
+    assert fields["quantize.imatrix.dataset"].contents() == "text.txt"
     reference = tmp_path / "f16.gguf"
     assert main(["--ftype", "F16", "-o", str(reference), str(folder)]) == 0
     capsys.readouterr()
