@@ -205,10 +205,14 @@ def check_target(target: Path, source: Path, *, force: bool) -> None:
     """Refuse what cannot be the artifact's place.
 
     Raises:
-        QuantizeError: it is a folder, exists and is not to be replaced, or is the source itself.
+        QuantizeError: it is a folder or a device, exists and is not to be replaced, or is the source or a part of it.
     """
     if not os.path.lexists(target):
         return
+    if target.exists() and not target.is_dir() and not target.is_file():
+        raise QuantizeError(f"{target} is no regular file, which could be replaced: choose another name with --out")
+    if source.is_dir() and target.parent.samefile(source) and target.suffix.lower() != ".gguf":
+        raise QuantizeError(f"{target} is a part of the checkpoint itself: choose another name with --out")
     if target.is_dir():
         raise QuantizeError(f"{target} is a folder, expected the artifact's file: name one in it with --out")
     if not force:

@@ -145,6 +145,7 @@ def reports(
         text = evaluation_text() if text is None else text
         qualities = []
         for group in _groups(headers, reference):
+            what = group[0].file_type if len(group) == 1 else f"{len(group)} mixes"
             qualities += divergences(
                 [header.path for header in group],
                 reference.path,
@@ -152,7 +153,7 @@ def reports(
                 n_ctx=n_ctx,
                 n_chunks=n_chunks,
                 n_threads=n_threads,
-                on_progress=partial(tell, f"divergence of {', '.join(header.file_type for header in group)}"),
+                on_progress=partial(tell, f"divergence of {what}"),
             )
     return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
 

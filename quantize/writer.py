@@ -24,11 +24,13 @@ _HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
 def check_room(target: Path, n_bytes: int) -> None:
-    """Refuse before the work begins what the disk cannot hold.
+    """Refuse before the work begins what the disk cannot hold, after what killed processes left there is cleared away.
 
     Raises:
         QuantizeError: with both numbers.
     """
+    _remove_left_over(target.parent)
+    _remove_left_over_dirs(target.parent)
     needed, free = n_bytes + _HEADROOM_BYTES, free_bytes(target.parent)
     with contextlib.suppress(OSError):
         free += _staging_path(target).stat().st_size  # of a run that was killed; it is written over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_an_artifact_that_exists_is_replaced_only_when_asked(tmp_path: Path) -> 
     assert target.read_text() == "mine"
     quantize(folder, target, Options(force=True))
     assert target.read_bytes()[:4] == b"GGUF"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe of POSIX")
+def test_what_is_no_artifact_is_not_replaced_even_when_asked(tmp_path: Path) -> None:
+    folder, pipe = case_checkpoint(tmp_path, "llama"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(QuantizeError, match="no regular file"):
+        quantize(folder, pipe, Options(force=True))
+    assert pipe.is_fifo()
+    config = (folder / "config.json").read_bytes()
+    with pytest.raises(QuantizeError, match="a part of the checkpoint itself"):
+        quantize(folder, folder / "config.json", Options(force=True))
+    assert (folder / "config.json").read_bytes() == config
 
 
 def test_nan_is_named_and_nothing_is_left(tmp_path: Path) -> None:

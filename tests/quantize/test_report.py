@@ -68,7 +68,7 @@ def test_candidates_take_turns_where_memory_is_short(tmp_path: Path, monkeypatch
         )
 
     together = measure()
-    assert told == ["divergence of Q8_0, F16"] * 2
+    assert told == ["divergence of 2 mixes"] * 2
     monkeypatch.setattr("quantize.report.available_memory_bytes", lambda: 0)
     assert measure() == together
     assert told == ["divergence of Q8_0"] * 2 + ["divergence of F16"] * 2

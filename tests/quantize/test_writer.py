@@ -87,8 +87,6 @@ def test_a_disk_that_is_too_small_is_known_before(tmp_path: Path, monkeypatch: p
     check_room(tmp_path / "a.gguf", 3_000_000)
     with pytest.raises(QuantizeError, match=r"5,548,576 bytes are needed and 5,000,000 are free"):
         check_room(tmp_path / "a.gguf", 4_500_000)
-    (tmp_path / ".a.gguf.quantizing").write_bytes(bytes(1_000_000))
-    check_room(tmp_path / "a.gguf", 4_500_000)
     monkeypatch.setattr(writer, "free_bytes", lambda _folder: 100_000)
     with pytest.raises(QuantizeError, match="are needed"):
         quantize(source, tmp_path / "out" / "a.gguf")
@@ -196,6 +194,15 @@ def test_work_that_another_process_took_for_left_over_begins_anew(
     with work_dir(tmp_path) as work:
         assert work.is_dir()
         assert [work.parent] == list(tmp_path.iterdir()) != taken
+    assert not list(tmp_path.iterdir())
+
+
+@posix
+def test_left_overs_are_cleared_before_room_is_looked_for(tmp_path: Path) -> None:
+    for left in (tmp_path / ".quantize-1" / "lock", tmp_path / ".other.gguf.quantizing"):
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"x")
+    check_room(tmp_path / "a.gguf", 1)
     assert not list(tmp_path.iterdir())
 
 
