@@ -60,7 +60,7 @@ $(VENV)/.llama: | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.edgeai: pyproject.toml $(VENV)/.llama
-	$(BIN)/python -m pip install --quiet --editable '.[hub,quantize,documents]'
+	$(BIN)/python -m pip install --quiet --editable '.[hub,quantize,documents,plot]'
 	@touch $@
 
 $(VENV)/.edgeai-dev: pyproject.toml $(VENV)/.edgeai

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeai.backends.base import Backend, ModelInfo
+from edgeai.common_prefix import n_common
 from edgeai.documents.prompt_text import with_documents
 from edgeai.documents.types import Document
 from edgeai.errors import ChatTemplateError, ContextOverflowError
@@ -145,12 +146,12 @@ class ContextWindow:
             self._system = messages[0]
             other = self._render([messages[0], Message("user", "\ufdd1")], None)
             self._system_tokens = self._transcript.tokenize(other)
-        return _n_same(tokens, self._system_tokens)
+        return n_common(tokens, self._system_tokens)
 
     def _document_ends(self, system: str, documents: Sequence[Document], tokens: Sequence[int]) -> tuple[int, ...]:
         """Tokens up to the end of each document: with which the prompt begins whatever follows it."""
         ends = (self._end(system, tuple(documents[: index + 1])) for index in range(len(documents)))
-        return tuple(_n_same(tokens, end) or len(end) for end in ends)
+        return tuple(n_common(tokens, end) for end in ends)
 
     def _end(self, system: str, documents: tuple[Document, ...]) -> Sequence[int]:
         """The tokens that are the same whether another document or the conversation follows these."""
@@ -161,7 +162,7 @@ class ContextWindow:
                 self._transcript.tokenize(self._render([Message("system", each), user], None))
                 for each in (text, f"{text}\n\n\ufdd1")
             )
-            self._ends[key] = last[: _n_same(last, not_last)]
+            self._ends[key] = last[: n_common(last, not_last)]
         return self._ends[key]
 
 
@@ -195,9 +196,3 @@ def _system_and_rest(messages: Sequence[Message]) -> tuple[str, Sequence[Message
     if messages and messages[0].role == "system":
         return messages[0].content, messages[1:]
     return "", messages
-
-
-def _n_same(ours: Sequence[int], theirs: Sequence[int]) -> int:
-    """Tokens with which both begin; 0 where one begins with all of the other, as no two prompts do."""
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    return next((index for index, (one, other) in pairs if one != other), 0)

@@ -72,11 +72,16 @@ def write_chunks(pieces: Iterable[bytes], path: Path, n_total: int, on_progress:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a small text file: the old content stays until the new one is on the disk."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """The same of any small file. It is its owner's alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=STAGING_PREFIX)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

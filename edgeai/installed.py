@@ -90,13 +90,18 @@ def is_projector(path: Path) -> bool:
     return path.name.lower().startswith("mmproj")
 
 
+def _is_imatrix(path: Path) -> bool:
+    """Whether it is what `quantize --calibrate` puts beside its artifact."""
+    return path.name.lower().endswith(".imatrix.gguf")
+
+
 def gguf_in(folder: Path) -> tuple[Path, Path | None]:
     """The one model in a folder, and its projector if there is one.
 
     Raises:
         ModelNotFoundError: there is no model in it, or more than one.
     """
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf" and not _is_imatrix(path))
     models = [path for path in files if not is_projector(path)]
     projectors = [path for path in files if is_projector(path)]
     if len(models) != 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgeai.common_prefix import n_common
+
 SEAM = "\ufdd0"
 """Stands in a rendered prompt where a message's own text would otherwise have formed a control token."""
 
@@ -49,17 +51,10 @@ class Transcript:
 
     def _known(self, text: str) -> tuple[int, int]:
         """How much of a text is known already: characters, tokens."""
-        n_same = _n_same(self._text, text)
+        n_same = n_common(self._text, text)
         return max((mark for mark in self._boundaries if mark[0] <= n_same), default=(0, 0))
 
     def _mark(self) -> None:
         mark = (len(self._text), len(self._tokens))
         if not self._boundaries or self._boundaries[-1] != mark:
             self._boundaries.append(mark)
-
-
-def _n_same(old: str, new: str) -> int:
-    """Characters that two texts have in common from their start."""
-    if new.startswith(old):
-        return len(old)
-    return next((index for index, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(new))

@@ -83,7 +83,7 @@ def test_of_a_document_that_begins_alike_whole_pieces_are_used(tmp_path: Path) -
 def test_what_stands_in_the_cache_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, n = tiny_model(tmp_path / "a.gguf"), len(DOCUMENT)
     verified: list[str] = []
-    monkeypatch.setattr(StateStore, "verify", lambda _store, id_: verified.append(id_))
+    monkeypatch.setattr(StateStore, "verify", lambda _store, name: verified.append(name))
     with opened(path) as backend:
         tokens, _ = answer(backend, DOCUMENT + QUESTION, n)
         _, n_cached = answer(backend, [*DOCUMENT, *QUESTION, *tokens, *OTHER], n)
@@ -210,30 +210,30 @@ def test_those_not_used_for_longest_make_room(tmp_path: Path) -> None:
     key = state_key(path, LoadOptions(n_batch=64, n_ubatch=64), 512, states_dir())
     assert first.key == key
     store = StateStore(states_dir(), key, limit_bytes=int(2.5 * first.n_bytes))
-    data = (store.engine_dir / f"{first.id}.state").read_bytes()
-    os.utime(states_dir() / key / f"{first.id}.meta", (1, 1))
+    data = (store.engine_dir / first.name).read_bytes()
+    os.utime(states_dir() / key / f"{first.name}.meta", (1, 1))
     for age, prompt in enumerate(prompts[1:], start=2):
-        id_ = store.new_id()
-        (store.engine_dir / f"{id_}.state").write_bytes(data)
-        assert store.add(id_, prompt)
-        os.utime(states_dir() / key / f"{id_}.meta", (age, age))
+        name = store.new_name()
+        (store.engine_dir / name).write_bytes(data)
+        assert store.add(name, prompt)
+        os.utime(states_dir() / key / f"{name}.meta", (age, age))
     assert [store.has(prompt) for prompt in prompts] == [False, False, True, True]
     assert len(list(store.engine_dir.iterdir())) == 2
     small = StateStore(states_dir(), key, limit_bytes=first.n_bytes - 1)
-    (small.engine_dir / "big.state").write_bytes(data)
+    (small.engine_dir / "big").write_bytes(data)
     assert not small.add("big", prompts[0])
-    assert not (small.engine_dir / "big.state").exists()
+    assert not (small.engine_dir / "big").exists()
     assert clear_states(states_dir()) == 2 * first.n_bytes
     assert not list(states_dir().rglob("*.state"))
 
 
 def test_left_overs_are_cleared_away_when_they_are_old(tmp_path: Path) -> None:
-    store = StateStore(tmp_path, "key")
+    store = StateStore(tmp_path, "key", 2**30)
     old, young = store.engine_dir / "old.state", store.engine_dir / "young.state"
     for path in (old, young):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 2 * store_module._STALE_S,) * 2)
-    StateStore(tmp_path, "key")
+    StateStore(tmp_path, "key", 2**30)
     assert [path.name for path in store.engine_dir.iterdir()] == ["young.state"]
 
 
@@ -288,4 +288,4 @@ def test_a_kill_at_any_moment_leaves_nothing_that_could_be_loaded(isolation: Iso
     kept = kept_states(states_dir())
     assert kept
     for item in kept:  # whatever counts is whole
-        assert StateStore(states_dir(), item.key).verify(item.id)
+        assert StateStore(states_dir(), item.key, 2**40).verify(item.name)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeai.backends.llama_native import engine_thread, last_error
+from edgeai.common_prefix import n_common
 from edgeai.errors import GenerationError
 
 MAX_CHECKPOINTS = 8
@@ -59,9 +60,7 @@ class LlamaCache:
         Returns:
             The tokens kept, 0..len(prompt) - 1.
         """
-        limit = min(len(self.tokens), len(prompt) - 1)
-        n_same = next((i for i in range(limit) if self.tokens[i] != prompt[i]), limit)
-        return self.cut_back(n_same)
+        return self.cut_back(min(n_common(self.tokens, list(prompt)), len(prompt) - 1))
 
     def cut_back(self, n_keep: int) -> int:
         """Drop all after `n_keep` tokens, or after the nearest boundary below where the memory cannot do that.

@@ -143,12 +143,12 @@ def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
     if not options.keep_states:
         return None
     from edgeai.kv_store.key import state_key
-    from edgeai.kv_store.room import states_dir
+    from edgeai.kv_store.room import limit_bytes, states_dir
     from edgeai.kv_store.store import StateStore
 
     root = states_dir()
     try:
-        return StateStore(root, state_key(path, options, n_ctx, root))
+        return StateStore(root, state_key(path, options, n_ctx, root), limit_bytes(root))
     except OSError as exc:
         _log.warning("%s: no evaluated states are kept (%s)", root, exc.strerror or exc)
         return None

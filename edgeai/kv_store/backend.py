@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, ModelInfo, StateFile, StateSaved
+from edgeai.common_prefix import n_common
 from edgeai.errors import EdgeAIError
 from edgeai.kv_store.store import StateStore
 
@@ -92,14 +93,12 @@ class StoringBackend:
     def _keep_present(self, prompt: Sequence[int]) -> None:
         """Keep what stands in the KV cache, where the prompt is of something else."""
         present = self._tokens[: self._backend.n_evaluated]
-        n_both = min(len(present), len(prompt))
-        n_same = next((index for index in range(n_both) if present[index] != prompt[index]), n_both)
-        if len(present) - n_same < MIN_NEW_TOKENS:
+        if len(present) - n_common(present, list(prompt)) < MIN_NEW_TOKENS:
             return
         found = self._store.find(present)
         if found is not None and len(present) - found.n_same < MIN_NEW_TOKENS:
             return
-        name = _name(self._store.new_id())
+        name = self._store.new_name()
         try:
             n_tokens = self._backend.save_state(name)
         except EdgeAIError as exc:
@@ -116,23 +115,15 @@ class StoringBackend:
         present = self._tokens[: self._backend.n_evaluated]
         if len(present) >= found.n_same and present == list(tokens[: len(present)]):
             return None
-        return StateFile(_name(found.id), found.n_tokens, found.n_same) if self._store.verify(found.id) else None
+        return found if self._store.verify(found.name) else None
 
     def _files(self, request: GenerateRequest) -> tuple[StateFile, ...]:
         """Where the states go that are not kept yet."""
         lengths = [n for n in request.keep_at if MIN_TOKENS <= n <= len(request.tokens)]
         return tuple(
-            StateFile(_name(self._store.new_id()), n, n) for n in lengths if not self._store.has(request.tokens[:n])
+            StateFile(self._store.new_name(), n, n) for n in lengths if not self._store.has(request.tokens[:n])
         )
 
     def _add(self, name: str, tokens: Sequence[int], *, is_conversation: bool = False) -> None:
-        id_ = name.removesuffix(_SUFFIX)
-        if not self._store.add(id_, tokens, self.info.name, is_conversation=is_conversation):
+        if not self._store.add(name, tokens, self.info.name, is_conversation=is_conversation):
             _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))
-
-
-_SUFFIX = ".state"
-
-
-def _name(id_: str) -> str:
-    return id_ + _SUFFIX

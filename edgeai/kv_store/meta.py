@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from edgeai.files import STAGING_PREFIX, sync_dir
+from edgeai.files import sync_dir, write_bytes
 
 _MAX_META_BYTES = 2**26
 
@@ -47,15 +46,5 @@ def write_meta(path: Path, meta: Meta) -> None:
     Raises:
         OSError: the disk is full or cannot be written.
     """
-    data = msgspec.msgpack.encode(meta)
-    temporary = path.with_name(f"{STAGING_PREFIX}{path.name}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_dir(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, msgspec.msgpack.encode(meta))
+    sync_dir(path.parent)

@@ -24,7 +24,7 @@ class Kept:
 
     Attributes:
         key: of the model and its settings.
-        id: its name.
+        name: its own.
         n_tokens: tokens whose state it holds.
         n_bytes: on the disk.
         used: when it was last loaded or written, seconds since 1970.
@@ -32,7 +32,7 @@ class Kept:
     """
 
     key: str
-    id: str
+    name: str
     n_tokens: int
     n_bytes: int
     used: float
@@ -49,10 +49,11 @@ def limit_bytes(root: Path) -> int:
 
     Raises:
         OptionError: config.toml has no size there.
+        OSError: the folder cannot be looked at.
     """
     if (size := config_text(LIMIT_KEY)) is not None:
         return parse_size(size)
-    held = sum(kept.n_bytes for kept in kept_states(root))
+    held = sum(path.stat().st_size for path in root.glob("*/engine/*"))
     return min(int(_SHARE_OF_FREE * (free_bytes(root) + held)), _MOST_BYTES)
 
 
@@ -84,7 +85,7 @@ def shrink(root: Path, n_bytes: int) -> bool:
     held = sum(item.n_bytes for item in kept)
     while kept and held > n_bytes:
         oldest = kept.pop()
-        remove(root / oldest.key / f"{oldest.id}.meta", root / oldest.key / "engine" / f"{oldest.id}.state")
+        remove(root / oldest.key / f"{oldest.name}.meta", root / oldest.key / "engine" / oldest.name)
         held -= oldest.n_bytes
     return held <= n_bytes
 

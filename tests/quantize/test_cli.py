@@ -13,6 +13,7 @@ import pytest
 from gguf import GGUFReader
 
 from edgeai import Session
+from edgeai.installed import gguf_in
 from quantize.cli import main
 from quantize.ftypes import FTYPES, usual_type
 from quantize.ggml import ENCODED_TYPES
@@ -78,6 +79,7 @@ def test_it_calibrates_and_reports(folder: Path, tmp_path: Path, capsys: Capture
     assert main(["--calibrate", str(text), "-o", str(out), "--json", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out)["ftype"] == "Q4_K_M"
     assert sorted(path.name for path in out.parent.iterdir()) == ["a.gguf", "a.imatrix.gguf"]
+    assert gguf_in(out.parent) == (out, None)  # `edgeai ask --model FOLDER` does not take the matrix for a model
     fields = GGUFReader(out).fields
     assert fields["quantize.imatrix.file"].contents() == "a.imatrix.gguf"  # and no folder's name
     assert fields["quantize.imatrix.dataset"].contents() == "text.txt"
@@ -94,6 +96,7 @@ def test_what_is_calibrated_may_go_into_a_new_folder(tmp_path: Path, capsys: Cap
     out = tmp_path / "new" / "a.gguf"
     assert main(["--calibrate", "-o", str(out), str(float_file(tmp_path, "llama"))]) == 0, capsys.readouterr().err
     assert sorted(path.name for path in out.parent.iterdir()) == ["a.gguf", "a.imatrix.gguf"]
+    assert gguf_in(out.parent) == (out, None)  # `edgeai ask --model FOLDER` does not take the matrix for a model
 
 
 def test_what_follows_calibrate_may_be_the_model(folder: Path, capsys: Capture) -> None:

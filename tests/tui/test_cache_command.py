@@ -57,7 +57,7 @@ def test_a_limit_holds_at_once_and_later(tmp_path: Path, capsys: Capture) -> Non
     keep(path, 6)
     (one, two) = kept_states(states_dir())
     output(capsys, "limit", str(one.n_bytes + two.n_bytes // 2))
-    assert [item.id for item in kept_states(states_dir())] == [one.id]
+    assert [item.name for item in kept_states(states_dir())] == [one.name]
     keep(path, 7)
     assert len(kept_states(states_dir())) == 1
     assert "0 B at most" in output(capsys, "limit", "0")
