@@ -87,17 +87,8 @@ def first_window(path: Path, watchdog_s: float) -> None:
         running.next(Guessed)
 
 
-@pytest.fixture(autouse=True)
-def _others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that other tests have left to themselves (multiprocessing's tracker) are not ours."""
-    monkeypatch.setattr(sys.modules[__name__], "before", {child.pid for child in psutil.Process().children()})
-
-
-before: set[int] = set()
-
-
 def children() -> list[int]:
-    return [child.pid for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    return [child.pid for child in psutil.Process().children(recursive=True)]
 
 
 @pytest.mark.parametrize("name", ["layers-beyond-arrays", "vocabulary-of-one"])
