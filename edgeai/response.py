@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edgeai.documents.types import Citation
 from edgeai.messages import Message, ToolCall
 
 FinishReason = Literal["stop", "length", "context_full", "cancelled", "tool_calls", "error"]
@@ -59,14 +60,15 @@ class Outcome:
     finish_reason: FinishReason | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     parsed: Any = None
+    citations: tuple[Citation, ...] = ()
     error: BaseException | None = None
 
 
 class Response:
     """An answer. Iterate it for pieces of text (whole characters) as they are made; read the rest when you like.
 
-    `text`, `usage`, `timings`, `finish_reason`, `tool_calls` and `parsed` wait for the end. An error of the engine is
-    raised by whichever of them, or the iteration, meets it first; the text made so far stays in `partial_text`.
+    `text`, `usage`, `timings`, `finish_reason`, `tool_calls`, `parsed` and `citations` wait for the end. An error of the
+    engine is raised by whichever of them, or the iteration, meets it first; the text made so far stays in `partial_text`.
 
     Attributes:
         dropped: the oldest messages that were left out because overflow="trim" was chosen; empty otherwise.
@@ -150,6 +152,11 @@ class Response:
     def parsed(self) -> Any:
         """With response_format: the parsed JSON, or the pydantic object. None where the answer was cut short."""
         return self._wait_and_raise().parsed
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """With documents: where the statements of the answer stand, in its order."""
+        return self._wait_and_raise().citations
 
     def _wait_and_raise(self) -> Outcome:
         self._done.wait()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgeai.safe_text import one_line
+
 BlockKind = Literal["text", "heading", "table", "code"]
 
 
@@ -51,3 +53,36 @@ class Document:
     n_pages: int | None = None
     pages_without_text: tuple[int, ...] = ()
     n_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement of an answer stands.
+
+    Attributes:
+        path: the document's file.
+        quote: what supports the statement, as it stands in the document; looked up there before it is shown.
+        passage: what stands around the quote, to be read with it.
+        start: of the mark in the answer's text: `text[start:end]` is the label between brackets.
+        end: the same.
+        headings: those that it stands under, the outermost first.
+        page: of a PDF, a slide or a sheet, from 1; None where there are none.
+        line: of a text file, from 1; None where there are none.
+    """
+
+    path: Path
+    quote: str
+    passage: str
+    start: int
+    end: int
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    line: int | None = None
+
+    @property
+    def label(self) -> str:
+        """`manual.pdf p. 12`, `notes.txt l. 40`, or the name alone; one line, without control characters."""
+        name = one_line(self.path.name)
+        if self.page is not None:
+            return f"{name} p. {self.page}"
+        return f"{name} l. {self.line}" if self.line is not None else name
