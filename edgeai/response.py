@@ -67,8 +67,9 @@ class Outcome:
 class Response:
     """An answer. Iterate it for pieces of text (whole characters) as they are made; read the rest when you like.
 
-    `text`, `usage`, `timings`, `finish_reason`, `tool_calls`, `parsed` and `citations` wait for the end. An error of the
-    engine is raised by whichever of them, or the iteration, meets it first; the text made so far stays in `partial_text`.
+    `text`, `usage`, `timings`, `finish_reason`, `tool_calls`, `parsed` and `citations` wait for the end. An error of
+    the engine is raised by whichever of them, or the iteration, meets it first; the text made so far stays in
+    `partial_text`.
 
     Attributes:
         dropped: the oldest messages that were left out because overflow="trim" was chosen; empty otherwise.
