@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from edgeai.backends.base import Backend, Finished, GenerateRequest, Piece, PrefillProgress
 from edgeai.context_window import ContextWindow, Prompt
-from edgeai.documents.types import Document
+from edgeai.documents.citing import Citer
+from edgeai.documents.ground import Ground
+from edgeai.documents.prompt_text import nothing_found
 from edgeai.errors import GenerationError
 from edgeai.messages import Message, ToolCall
 from edgeai.options import Overflow, SamplingOptions
@@ -27,7 +29,7 @@ class Job:
     Attributes:
         messages: the conversation to answer; empty for raw text.
         keep: the session's own conversation goes on with the answer.
-        documents: what stands before the conversation.
+        ground: what of the documents the prompt holds.
     """
 
     options: SamplingOptions
@@ -39,7 +41,7 @@ class Job:
     run_tools: bool = False
     on_progress: ProgressCallback | None = None
     keep: bool = False
-    documents: tuple[Document, ...] = ()
+    ground: Ground = field(default_factory=Ground)
 
 
 class Answer:
@@ -54,6 +56,8 @@ class Answer:
         self._prompt = job.prompt
         self._usage = Usage()
         self._timings: Timings | None = None
+        is_cited = bool(job.ground.passages) and job.output is None
+        self._citer = Citer(job.ground.passages, job.ground.question) if is_cited else None
 
     def make(self, outcome: Outcome) -> list[Message]:
         """Generate, run tools where that was asked for, and fill the outcome in.
@@ -62,6 +66,8 @@ class Answer:
             The messages that the conversation goes on with; none when it was cancelled before its first word.
         """
         job, new = self._job, list[Message]()
+        if job.ground.is_silent:
+            return self._say_nothing_found(outcome)
         for _round in range(MAX_TOOL_ROUNDS):
             shown, calls, reason = self._generate()
             new.append(Message("assistant", shown, tool_calls=calls))
@@ -72,6 +78,7 @@ class Answer:
             new += [Message("tool", job.tools.run(call), tool_name=call.name) for call in calls]
             self._prompt = self._next_prompt([*job.messages, *new])
         outcome.text = self._response.partial_text
+        outcome.citations = tuple(self._citer.citations) if self._citer else ()
         outcome.usage, outcome.timings = self._usage, self._timings or Timings()
         if job.output is not None:
             outcome.parsed = job.output.parse(outcome.text)
@@ -79,7 +86,7 @@ class Answer:
 
     def _generate(self) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
         """One run of the model: the text that was shown, the calls it asks for, why it ended."""
-        job, text, n_shown = self._job, "", 0
+        job, text, n_shown, shown = self._job, "", 0, ""
         n_before = self._usage.completion_tokens
         for event in self._backend.generate(self._request()):
             if self._response.cancel_requested:
@@ -90,21 +97,36 @@ class Answer:
             elif isinstance(event, Piece):
                 text += event.text
                 show = job.tools is None or not text.lstrip().startswith(_CALL_STARTS)
-                self._response._push(text[n_shown:] if show else "", n_before + event.n_tokens)
+                shown += self._show(text[n_shown:] if show else "", n_before + event.n_tokens)
                 n_shown = len(text) if show else n_shown
             elif isinstance(event, Finished):
-                return self._finish(event, text, n_shown)
+                return self._finish(event, text, n_shown, shown)
         raise GenerationError("the engine ended without an answer")
 
-    def _finish(self, event: Finished, text: str, n_shown: int) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
+    def _finish(
+        self, event: Finished, text: str, n_shown: int, shown: str
+    ) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
         calls = self._job.tools.parse(text) if self._job.tools and event.reason == "stop" else ()
-        if not calls and n_shown < len(text):
-            self._response._push(text[n_shown:], self._response.n_tokens)
-            n_shown = len(text)
+        rest = "" if calls else text[n_shown:]
+        shown += self._show(rest, self._response.n_tokens, is_end=True)
         if self._window is not None and self._backend.detokenize(event.tokens) == text:
-            self._window.add_answer(text, event.tokens)
+            self._window.add_answer(text if calls else shown, event.tokens)
         self._count(event)
-        return text[:n_shown], calls, event.reason
+        return shown, calls, event.reason
+
+    def _show(self, text: str, n_tokens: int, is_end: bool = False) -> str:
+        """Hand on the next text of the answer, with its citations; what of it is shown now."""
+        if self._citer is not None:
+            text = self._citer.feed(text) + (self._citer.finish() if is_end else "")
+        self._response._push(text, n_tokens)
+        return text
+
+    def _say_nothing_found(self, outcome: Outcome) -> list[Message]:
+        """The model is not asked at all: it would guess."""
+        outcome.text = nothing_found(self._job.ground.question)
+        outcome.finish_reason = "stop"
+        self._response._push(outcome.text, 0)
+        return [Message("assistant", outcome.text)]
 
     def _request(self) -> GenerateRequest:
         job = self._job
@@ -126,7 +148,7 @@ class Answer:
             tools=self._job.tools.schemas,
             overflow=self._job.overflow,
             max_tokens=self._job.options.max_tokens,
-            documents=self._job.documents,
+            ground=self._job.ground,
         )
 
     def _count(self, event: Finished) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from edgeai.backends.base import Backend, ModelInfo
 from edgeai.common_prefix import n_common
-from edgeai.documents.prompt_text import with_documents
+from edgeai.documents.ground import Ground
+from edgeai.documents.prompt_text import with_documents, with_passages
 from edgeai.documents.types import Document
 from edgeai.errors import ChatTemplateError, ContextOverflowError
 from edgeai.messages import Message
@@ -18,6 +19,8 @@ from edgeai.transcript import SEAM, Transcript
 
 ANSWER_RESERVE = 256
 """Tokens that trimming leaves free for an answer, at most a quarter of n_ctx."""
+
+_NO_GROUND = Ground()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class ContextWindow:
         self._ends: dict[tuple[str, tuple[str, ...]], Sequence[int]] = {}
 
     @property
+    def n_ctx(self) -> int:
+        """The window, tokens."""
+        return self._info.n_ctx
+
+    @property
     def stop(self) -> tuple[str, ...]:
         """Texts at which an answer ends, for templates without control tokens."""
         return self._template.stop
@@ -64,13 +72,13 @@ class ContextWindow:
         tools: Sequence[Mapping[str, Any]] | None = None,
         overflow: Overflow = "error",
         max_tokens: int | None = None,
-        documents: Sequence[Document] = (),
+        ground: Ground = _NO_GROUND,
     ) -> Prompt:
         """The prompt of a conversation.
 
         Args:
             messages: the conversation; at least one message.
-            documents: what stands before it, whole.
+            ground: documents that stand before it, whole, and passages that stand before its last question.
             tools: schemas of functions, for the template.
             overflow: "trim" drops the oldest whole turns (a user's message and all up to the next one's) until the
                 rest leaves room for an answer. The system message and the last turn stay. Once dropped, a turn stays
@@ -84,16 +92,21 @@ class ContextWindow:
         if self._default_system and messages and messages[0].role != "system":
             messages = [Message("system", self._default_system), *messages]
         system, own = _system_and_rest(messages)
-        if documents:
-            messages = [Message("system", with_documents(system, documents)), *own]
+        if ground.documents or ground.runs:
+            own = with_passages(own, ground.runs)
+            messages = [Message("system", with_documents(system, ground.documents)), *own]
         text = self._render(messages, tools)
         dropped: tuple[Message, ...] = ()
-        room = self._info.n_ctx - min(max_tokens or ANSWER_RESERVE, self._info.n_ctx // 4)
+        room = self.n_ctx - self.reserve(max_tokens)
         if overflow == "trim" and self._transcript.count(text) > room:
             kept, dropped = self._trim(messages, tools, room)
             text = self._render(kept, tools)
         tokens = self.checked(self._transcript.tokens(text))
-        return Prompt(tokens, dropped, self._n_system(messages, tokens), self._document_ends(system, documents, tokens))
+        return Prompt(tokens, dropped, self._n_system(messages, tokens), self._document_ends(system, ground, tokens))
+
+    def reserve(self, max_tokens: int | None) -> int:
+        """Tokens to leave free for an answer of at most `max_tokens`."""
+        return min(max_tokens or ANSWER_RESERVE, self.n_ctx // 4)
 
     def checked(self, tokens: Sequence[int]) -> Sequence[int]:
         """The same tokens, when they fit and leave room for at least one more.
@@ -148,9 +161,10 @@ class ContextWindow:
             self._system_tokens = self._transcript.tokenize(other)
         return n_common(tokens, self._system_tokens)
 
-    def _document_ends(self, system: str, documents: Sequence[Document], tokens: Sequence[int]) -> tuple[int, ...]:
+    def _document_ends(self, system: str, ground: Ground, tokens: Sequence[int]) -> tuple[int, ...]:
         """Tokens up to the end of each document: with which the prompt begins whatever follows it."""
-        ends = (self._end(system, tuple(documents[: index + 1])) for index in range(len(documents)))
+        documents = ground.documents
+        ends = (self._end(system, documents[: index + 1]) for index in range(len(documents)))
         return tuple(n_common(tokens, end) for end in ends)
 
     def _end(self, system: str, documents: tuple[Document, ...]) -> Sequence[int]:

@@ -27,6 +27,7 @@ from edgeai.errors import (
 from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
 from edgeai.response import Outcome, Response
+from edgeai.sources import Source, Sources
 from edgeai.structured import OutputFormat
 from edgeai.tools import ToolBox
 
@@ -82,6 +83,7 @@ class Session:
         self._state = threading.Lock()
         self._active: Response | None = None
         self._closed = False
+        self._sources = Sources()
         self._template_source = chat_template
         self._window: ContextWindow | None = None
         self._shut_down = weakref.finalize(self, _shut_down, self._backend, self._turn)
@@ -127,16 +129,16 @@ class Session:
     def reset(self) -> None:
         """Start anew, with the system message of the beginning."""
         self._messages = [] if self._system is None else [Message("system", self._system)]
-        self._documents: tuple[Document, ...] = ()
+        self.documents = ()
 
     @property
-    def documents(self) -> tuple[Document, ...]:
-        """What stands whole before the conversation; assign to replace it."""
-        return self._documents
+    def documents(self) -> tuple[Source, ...]:
+        """What the conversation is about; assign to replace it."""
+        return self._sources.all
 
     @documents.setter
-    def documents(self, documents: Iterable[Document]) -> None:
-        self._documents = tuple(documents)
+    def documents(self, documents: Iterable[Source]) -> None:
+        self._sources = self._sources_of(documents)
 
     def load_document(self, path: str | os.PathLike[str], *, password: str | None = None) -> Document:
         """Read a file, in a sandboxed process of its own: PDF, Word, web page, text … Give it to `chat` then.
@@ -160,7 +162,7 @@ class Session:
         response_format: Any = None,
         tools: Sequence[Callable[..., Any]] | None = None,
         run_tools: bool = False,
-        documents: Iterable[Document] | None = None,
+        documents: Iterable[Source] | None = None,
         on_progress: ProgressCallback | None = None,
         **sampling: Any,
     ) -> Response:
@@ -175,8 +177,10 @@ class Session:
             tools: functions the model may ask for; their schemas come from their signatures and docstrings.
             run_tools: run the calls and let the model go on with the results, at most MAX_TOOL_ROUNDS times;
                 otherwise they are returned in `response.tool_calls`.
-            documents: what the conversation is about from now on; whole, before it. With keep_states=True they are
-                evaluated once on this machine, however often they are opened.
+            documents: what the conversation is about from now on: documents that were loaded, and libraries. They stand
+                whole before it, where they fit; with keep_states=True they are then evaluated once on this machine,
+                however often they are opened. Of longer ones, the passages that the question finds. The answer's
+                statements get marks such as `[manual.pdf p. 12]`: see `Response.citations`.
             on_progress: told how far the prompt is evaluated, in the thread that makes the answer.
             sampling: fields of SamplingOptions: temperature, max_tokens, stop, seed, …
 
@@ -199,23 +203,24 @@ class Session:
             run_tools=run_tools,
             on_progress=on_progress,
             keep=messages is None,
-            documents=self._documents if documents is None else tuple(documents),
         )
+        sources = self._sources if documents is None else self._sources_of(documents)
 
         def prepare() -> None:
             own = self._messages if messages is None else [to_message(message) for message in messages]
             job.messages = [*own, Message("user", content)] if content is not None else list(own)
             if not job.messages:
                 raise OptionError("the conversation is empty: give chat() a message to answer")
-            job.prompt = self._chat_window(job.tools is not None).build(
+            job.prompt, job.ground = sources.prompt(
+                self._chat_window(job.tools is not None),
                 job.messages,
+                self.count_tokens,
                 tools=job.tools.schemas if job.tools else None,
                 overflow=job.overflow,
                 max_tokens=job.options.max_tokens,
-                documents=job.documents,
             )
             if job.keep:
-                self._documents = job.documents
+                self._sources = sources
 
         return self._start(job, prepare)
 
@@ -260,6 +265,7 @@ class Session:
             if self._active is not None:
                 self._active.cancel_requested = True
         self._shut_down()
+        self._sources.close()
 
     def __enter__(self) -> Session:
         return self
@@ -270,6 +276,11 @@ class Session:
         self.close()
 
     # --- how an answer is made ---
+
+    def _sources_of(self, documents: Iterable[Source]) -> Sources:
+        """The same object for the same documents: it knows what it has cut and indexed."""
+        documents = tuple(documents)
+        return self._sources if documents == self._sources.all else Sources(documents)
 
     def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
         return make_options(SamplingOptions, {**self._sampling, **sampling})

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgeai import ContextOverflowError, Session
+from edgeai import Session
+from edgeai.documents.ground import Ground
 from edgeai.documents.prompt_text import document_text, fenced, with_documents
 from edgeai.documents.types import Block, Document
 from edgeai.kv_store.room import kept_states, states_dir
@@ -79,14 +80,6 @@ def test_documents_stay_with_the_conversation(path: Path) -> None:
         assert session.documents == ()
 
 
-def test_one_that_does_not_fit_is_an_error_with_both_numbers(path: Path) -> None:
-    with opened(path, n_ctx=256) as session:
-        with pytest.raises(ContextOverflowError) as caught:
-            session.chat("How?", documents=[document("long.txt", "word " * 2000)])
-        assert caught.value.n_ctx == 256
-        assert session.documents == ()
-
-
 def test_a_document_cannot_open_a_turn_or_end_itself(path: Path) -> None:
     with opened(path) as session:
         controls = session.info.special_tokens
@@ -98,7 +91,7 @@ def test_a_document_cannot_open_a_turn_or_end_itself(path: Path) -> None:
         ids = {session._backend.tokenize(text, parse_special=True)[0] for text in controls}
         counts = []
         for item in (evil, plain):
-            tokens = window.build([Message("user", "Hello")], documents=[item]).tokens
+            tokens = window.build([Message("user", "Hello")], ground=Ground((item,))).tokens
             counts.append([sum(token == each for token in tokens) for each in sorted(ids)])
         assert counts[0] == counts[1]
     text = fenced(evil)

@@ -11,7 +11,7 @@ from edgeai.documents.types import Block
 Span = tuple[int, int]
 
 # Each looks behind for the mark instead of matching a run of marks: a line of a million dots costs no more than others.
-_SENTENCE_END = re.compile(
+SENTENCE_END = re.compile(
     r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？｡])(?![。！？｡])[」』）〉》】”’)\]]*\s*|\n[ \t]*\n\s*"
 )
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
@@ -80,7 +80,7 @@ def _head(text: str, limit: int) -> str:
 
 def _spans(block: Block, limit: int) -> Iterator[Span]:
     """Each as long as the limit allows."""
-    best = {"table": (), "code": (_BLANK_LINES,)}.get(block.kind, (_SENTENCE_END,))
+    best = {"table": (), "code": (_BLANK_LINES,)}.get(block.kind, (SENTENCE_END,))
     text = block.text
     return _packed(text, _split(text, [(0, len(text))], limit, (*best, _LINE_END, _SPACE)), limit)
 

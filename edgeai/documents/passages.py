@@ -73,7 +73,8 @@ def passages(document: Document, target_chars: int = TARGET_CHARS) -> list[Passa
         target_chars: how long a passage may be, in characters of English (a Japanese one counts as three); 900 are
             some 200 to 300 tokens.
     Returns:
-        Passages in order. None crosses from one outermost heading to the next, unless the part before is tiny.
+        Passages in order. None crosses from one page to the next (but for a heading at a page's end), nor from one
+        outermost heading to the next, unless the part before is tiny.
     """
     groups = [_Group()]
     for block in document.blocks:
@@ -98,6 +99,8 @@ def _ends(group: _Group, piece: Piece, target: int) -> bool:
     """Whether a passage ends before this piece."""
     if not group.pieces or all(held.block.kind == "heading" for held in group.pieces):
         return group.size + piece.size > 2 * target
+    if piece.block.page != group.pieces[-1].block.page:
+        return True  # a citation names one page
     if piece.repeated or group.size + piece.size > target:
         return True
     if _top(piece) != _top(group.pieces[-1]):

@@ -1,0 +1,53 @@
+"""Finding passages for a question in documents and libraries, whichever a session was given."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgeai.documents.content_words import content_words
+from edgeai.documents.library import Library
+from edgeai.documents.library_types import Hit
+from edgeai.documents.passages import index_text
+from edgeai.documents.search import fuse
+from edgeai.documents.types import Document
+
+N_HITS = 24
+
+
+class Finder:
+    """Searches documents, of which it makes a library for itself, and libraries."""
+
+    def __init__(self, documents: Sequence[Document], libraries: Sequence[Library]) -> None:
+        self._libraries = list(libraries)
+        self.close: Callable[[], object] = lambda: None
+        """Remove what was made; the libraries that were given stay open. May be called twice."""
+        if documents:
+            # It holds what the documents say: a folder of the user's alone, which goes with this object at the latest.
+            folder = tempfile.mkdtemp(prefix="edgeai-documents-")
+            own = Library(Path(folder))
+            self.close = weakref.finalize(self, _remove, own, folder)
+            own.add(*documents)
+            self._libraries.append(own)
+
+    def search(self, question: str) -> list[Hit]:
+        """The best passages for a question, best first; none where no passage has a word of it."""
+        asked = set(content_words(question))
+        return [hit for hit in self._ranked(question) if asked & set(content_words(index_text(hit.passage)))]
+
+    def _ranked(self, question: str) -> list[Hit]:
+        found = [library.search(question, N_HITS) for library in self._libraries]
+        if len(found) == 1:
+            return found[0]
+        every = [hit for hits in found for hit in hits]
+        places = {id(hit): place for place, hit in enumerate(every)}
+        rankings = {str(number): [places[id(hit)] for hit in hits] for number, hits in enumerate(found)}
+        return [every[place] for place, _, _ in fuse(rankings)][:N_HITS]
+
+
+def _remove(library: Library, folder: str) -> None:
+    library.close()
+    shutil.rmtree(folder, ignore_errors=True)

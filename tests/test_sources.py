@@ -1,0 +1,144 @@
+"""Documents in a session, whole or by their passages: what stands in the prompt, and what the answer cites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeai import ContextOverflowError, OptionError, Session
+from edgeai.documents.library import Library
+from edgeai.documents.types import Block, Document
+from edgeai.messages import Message
+from tests.fakes import FakeBackend
+
+FILL = "The weather in the valley was mild and the road was long. "  # what nobody asks for
+
+
+def manual(n_pages: int = 40, name: str = "manual.pdf") -> Document:
+    """Each page says one thing of its own; page 7 and page 8 say how the kettle and the lamp are used."""
+    said = {
+        7: "To descale the kettle, boil vinegar for twelve minutes.",
+        8: "The lamp is lit with a match.",
+        30: "電源ボタンを10秒間長押しすると、装置は初期化されます。",
+    }
+    blocks = tuple(Block(f"{FILL * 4}{said.get(page, '')}", page=page) for page in range(1, n_pages + 1))
+    return Document(Path(f"/shelf/{name}"), "pdf", name, f"{name}{n_pages}", blocks, n_pages=n_pages)
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend(n_ctx=4096)  # a token is a character: 40 pages of some 250 do not fit
+
+
+@pytest.fixture
+def session(backend: FakeBackend) -> Iterator[Session]:
+    with Session(backend=backend) as session:
+        yield session
+
+
+def last_prompt(backend: FakeBackend) -> str:
+    return backend.detokenize(backend.requests[-1].tokens)
+
+
+def test_what_fits_stands_whole_before_the_conversation(session: Session, backend: FakeBackend) -> None:
+    backend.enqueue("Boil vinegar in the kettle for twelve minutes.")
+    response = session.chat("How do I descale the kettle?", documents=[manual(8)])
+    assert response.text == "Boil vinegar in the kettle for twelve minutes [manual.pdf p. 7]."
+    prompt = last_prompt(backend)
+    assert prompt.count("[p. ") == 8
+    assert prompt.index("[p. 8]") < prompt.index("How do I descale")
+    (citation,) = response.citations
+    assert (citation.page, citation.quote) == (7, "To descale the kettle, boil vinegar for twelve minutes.")
+
+
+def test_of_what_does_not_fit_the_best_passages_stand_before_the_question(
+    session: Session, backend: FakeBackend
+) -> None:
+    backend.enqueue("Vinegar is boiled for twelve minutes.", "With a match, the lamp is lit.")
+    first = session.chat("How do I descale the kettle?", documents=[manual()])
+    assert first.text == "Vinegar is boiled for twelve minutes [manual.pdf p. 7]."
+    prompt = last_prompt(backend)
+    assert len(prompt) < backend.info.n_ctx
+    user = prompt[prompt.index("<|im_start|>user") :]
+    assert '<document name="manual.pdf">\n[p. 7]' in user
+    assert user.index("boil vinegar") < user.index("How do I descale")
+    second = session.chat("How is the lamp lit?")
+    assert [citation.page for citation in second.citations] == [8]
+    prompt = last_prompt(backend)
+    assert "boil vinegar" not in prompt  # the passages of an earlier question have gone, its answer has not
+    assert "Vinegar is boiled for twelve minutes [manual.pdf p. 7]." in prompt
+    assert session.messages[0] == Message("user", "How do I descale the kettle?")
+
+
+def test_a_question_that_says_little_is_searched_with_the_one_before(session: Session, backend: FakeBackend) -> None:
+    backend.enqueue("Boil vinegar.", "Twelve minutes.")
+    session.chat("How do I descale the kettle?", documents=[manual()]).wait()
+    assert session.chat("For how long?").text == "Twelve minutes [manual.pdf p. 7]."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who invented the telephone?", "The documents hold nothing about this."),
+        ("富士山の高さはどれくらいですか。", "これについての記述は、文書の中に見つかりませんでした。"),
+    ],
+)
+def test_where_nothing_is_found_the_model_is_not_asked(
+    session: Session, backend: FakeBackend, question: str, answer: str
+) -> None:
+    response = session.chat(question, documents=[manual()])
+    assert "".join(response) == response.text == answer
+    assert response.finish_reason == "stop"
+    assert response.citations == ()
+    assert backend.requests == []
+    assert session.messages[-1] == Message("assistant", answer)
+
+
+def test_a_library_is_searched_and_left_open(session: Session, backend: FakeBackend, tmp_path: Path) -> None:
+    with Library(tmp_path / "library") as library, Library(tmp_path / "other") as other:
+        library.add(manual())
+        other.add(manual(3, "other.pdf"))
+        backend.enqueue("装置は電源ボタンを10秒間長押しすると初期化されます。")
+        response = session.chat("装置を初期化するには?", documents=[library, other])
+        assert response.text == "装置は電源ボタンを10秒間長押しすると初期化されます [manual.pdf p. 30]。"
+        assert session.documents == (library, other)
+        session.close()
+        assert library.search("kettle")
+
+
+def test_a_long_conversation_leaves_room_for_passages_or_says_that_it_does_not(
+    session: Session, backend: FakeBackend
+) -> None:
+    session.documents = [manual()]
+    session.messages = [Message("user", "x" * 1900), Message("assistant", "y" * 1900)]
+    with pytest.raises(ContextOverflowError):
+        session.chat("How do I descale the kettle?")
+    response = session.chat("How do I descale the kettle?", overflow="trim")
+    response.wait()
+    assert len(response.dropped) == 2
+    assert "boil vinegar" in last_prompt(backend)
+
+
+def test_an_answer_that_must_be_json_gets_no_marks(session: Session, backend: FakeBackend) -> None:
+    backend.enqueue('"Boil vinegar in the kettle for twelve minutes."')
+    response = session.chat("How do I descale the kettle?", documents=[manual(8)], response_format={"type": "string"})
+    assert response.parsed == "Boil vinegar in the kettle for twelve minutes."
+    assert response.citations == ()
+
+
+def test_something_else_than_documents_is_refused(session: Session) -> None:
+    with pytest.raises(OptionError, match=r"documents holds a str: expected what load_document\(\) gives"):
+        session.chat("How?", documents=["manual.pdf"])  # type: ignore[list-item]
+
+
+def test_what_was_written_to_search_in_goes_with_the_session(
+    session: Session, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    session.chat("How do I descale the kettle?", documents=[manual()]).wait()
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    session.close()
+    assert list(tmp_path.iterdir()) == []
