@@ -18,6 +18,8 @@ _ABBREVIATION = re.compile(
 )
 _MARK = re.compile(r"\[[^\[\]\n]*\bp(?:age|p)?\.? ?\d+[^\[\]\n]*\]|\[[^\[\]\n]*\bl(?:ine)?\.? ?\d+\]", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
+_OWN_LINE = re.compile(r"\s*(?:[-*+•#>|`]|\d+[.)]\s|\n)")
+_LINE_START_CHARS = 6
 _NOT_STATED = re.compile(r"\s*(?:#|\|)")
 
 
@@ -82,9 +84,7 @@ class Citer:
         elif kind == "[":
             return self._bracket(parts, len(event), is_end)
         elif kind == "\n":
-            self._end_statement(parts)
-            self._pass(parts, len(event))
-            self._statement = ""
+            return self._line_end(parts, len(event), is_end)
         else:
             return self._stop(parts, event, is_end)
         return True
@@ -98,6 +98,17 @@ class Citer:
             self._held = self._held[close + 1 :]
         else:
             self._pass(parts, n)
+        return True
+
+    def _line_end(self, parts: list[str | Evidence], n: int, is_end: bool) -> bool:
+        """A statement goes on in the next line, unless that is blank or begins something of its own."""
+        behind = self._held[n:]
+        if not (is_end or "\n" in behind or len(behind) >= _LINE_START_CHARS):
+            return False
+        if not behind.strip(" \t") or _OWN_LINE.match(behind) or _OWN_LINE.match(self._statement):
+            self._end_statement(parts)
+            self._statement = ""
+        self._pass(parts, n)
         return True
 
     def _is_mark(self, text: str) -> bool:

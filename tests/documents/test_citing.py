@@ -92,6 +92,15 @@ def test_items_of_a_list_are_statements() -> None:
     ]
 
 
+def test_a_statement_goes_on_over_the_end_of_a_line() -> None:
+    assert cited("Hold the red\nbutton for ten\nseconds.\nWhales sing.")[0] == (
+        "Hold the red\nbutton for ten\nseconds [manual.pdf p. 12].\nWhales sing."
+    )
+    assert cited("Hold the red button for ten seconds\n\nWhales sing")[0] == (
+        "Hold the red button for ten seconds [manual.pdf p. 12]\n\nWhales sing"
+    )
+
+
 def test_a_short_answer_takes_its_meaning_from_the_question() -> None:
     assert cited("Ten seconds.", "How long do I hold the button?")[0] == "Ten seconds [manual.pdf p. 12]."
     assert cited("Ten seconds.", "How deep is the Nile?")[1] == []

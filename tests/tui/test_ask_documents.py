@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
+from edgeai.documents.library import Library
+from edgeai.documents.library_place import library_dir
+from edgeai.documents.read import read_document
+from edgeai.documents.types import Citation
 from tests.tiny import tiny_model
 from tests.tui.terminal import pipe_in
+from tui.answer_report import print_sources
 from tui.cli import main
 from tui.documents import window_of
 
@@ -92,3 +98,36 @@ def test_a_conversation_is_about_documents_too(
     assert len(json.loads(capsys.readouterr().out)["states"]) == 1
     pipe_in(monkeypatch, b"How?\n")
     assert main(["chat", "--plain", *ask[1:], "--doc", "/no/such.pdf"]) == 1
+
+
+def test_a_library_answers_and_json_says_what_is_cited(ask: list[str], manual: Path, capsys: Capture) -> None:
+    with Library(library_dir("shelf")) as library:
+        library.add(read_document(manual))
+    assert main([*ask, "--json", "--library", "shelf", "How long is the red key pressed?"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["finish_reason"] == "length"
+    assert answer["citations"] == []  # a random model says nothing that stands anywhere
+    assert answer["stats"]["prompt_tokens"] > 200
+    assert main([*ask, "--json", "--library", "shelf", "Who invented the telephone?"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"] == "The documents hold nothing about this."
+    assert answer["stats"]["prompt_tokens"] == 0
+
+
+def test_a_library_that_is_not_there_is_one_clear_line(ask: list[str], capsys: Capture) -> None:
+    assert main([*ask, "--library", "nowhere", "How?"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: library nowhere: nothing was added to it yet")
+    assert captured.err.count("\n") == 1
+
+
+def test_what_is_cited_is_listed_once_with_its_words(capsys: Capture) -> None:
+    def cited(page: int, quote: str) -> Citation:
+        return Citation(Path("/x/a\x1b.pdf"), quote, quote, 0, 0, ("Care", "Cleaning"), page)
+
+    print_sources([cited(3, "Boil\nvinegar."), cited(9, "x" * 300), cited(3, "Other.")])
+    lines = click.unstyle(capsys.readouterr().err).splitlines()
+    assert lines[0] == "[a.pdf p. 3] Care › Cleaning: “Boil vinegar.”"
+    assert lines[1].endswith("x…”")
+    assert len(lines) == 2

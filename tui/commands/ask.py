@@ -12,9 +12,10 @@ import click
 
 from edgeai import Response, SchemaError
 from edgeai.options import Overflow
-from tui import session_options
+from tui import answer_report, session_options
 from tui.answer_stream import print_answer
-from tui.output import message
+from tui.libraries import library_option, opened_libraries
+from tui.output import print_json
 from tui.piped_text import read_stdin
 from tui.progress_line import ProgressLine
 from tui.session_options import (
@@ -41,20 +42,26 @@ if TYPE_CHECKING:
 @stop_option
 @overflow_option
 @document_option
+@library_option
 @password_option
 @click.option(
     "--json-schema", type=click.Path(dir_okay=False, path_type=Path), help="A JSON Schema the answer must follow."
 )
-@click.option("--stats", is_flag=True, help="Print one line of JSON with counts and times to stderr.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object: the text, its citations, counts and times."
+)
+@click.option("--stats", "with_stats", is_flag=True, help="Print one line of JSON with counts and times to stderr.")
 def command(
     question: tuple[str, ...],
     model: str | None,
     system: str | None,
     overflow: Overflow,
     doc_paths: tuple[Path, ...],
+    library_names: tuple[str, ...],
     password: str | None,
     json_schema: Path | None,
-    stats: bool,
+    as_json: bool,
+    with_stats: bool,
     **options: Any,
 ) -> int:
     """Answer one question.
@@ -64,28 +71,47 @@ def command(
     \b
       cat error.log | edgeai ask "What failed?"
       edgeai ask --doc manual.pdf "How do I reset it?"
+      edgeai ask --library default "Which of our manuals says how it is reset?"
 
-    What a document says is evaluated once and kept (`edgeai cache`): the next question about it is answered at once.
+    A document that fits the context window is evaluated once and kept (`edgeai cache`): the next question about it is
+    answered at once. Of longer ones, and of libraries (`edgeai docs`), the passages that the question finds are read.
     """
     prompt = _prompt(question)
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
     asking = {"response_format": schema, "overflow": overflow, **sampling}
-    with ProgressLine() as line:
+    with ProgressLine() as line, opened_libraries(library_names) as libraries:
         documents, n_failed = _documents(doc_paths, password, line)
         if doc_paths and not documents:
             return 1
         loading = {"system": system, "on_load_progress": line.loading, **options}
         with _opened(model, given(loading), documents) as session:
+            if libraries:
+                session.documents = [*documents, *libraries]
             line.start()
             try:
                 response = session.chat(prompt, on_progress=line.reading, **asking)
             except SchemaError as exc:
                 raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
-            is_whole = print_answer(response, line)
-    if stats:
-        click.echo(json.dumps(_stats(response)), err=True)
-    return _tell_end(response, is_whole, schema is not None) or int(n_failed > 0)
+            is_whole = _wait(response) if as_json else print_answer(response, line)
+    if as_json:
+        print_json(answer_report.as_json(response))
+    elif sys.stderr.isatty():
+        answer_report.print_sources(response.citations)
+    if with_stats:
+        click.echo(json.dumps(answer_report.stats(response)), err=True)
+    return answer_report.tell_end(response, is_whole, schema is not None) or int(n_failed > 0)
+
+
+def _wait(response: Response) -> bool:
+    """Wait for an answer; whether it was made to its end."""
+    try:
+        response.wait()
+    except KeyboardInterrupt:
+        response.cancel()
+        response.wait()
+        return False
+    return True
 
 
 def _documents(paths: tuple[Path, ...], password: str | None, line: ProgressLine) -> tuple[Sequence[Document], int]:
@@ -121,47 +147,3 @@ def _read_schema(path: Path) -> Any:
         raise click.ClickException(f"{path}: the JSON Schema cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise click.ClickException(f"{path}: expected a JSON Schema, found no JSON ({exc}): mend the file") from exc
-
-
-def _stats(response: Response) -> dict[str, float | int]:
-    usage, timings = response.usage, response.timings
-    return {
-        "load_ms": round(timings.load_ms, 1),
-        "prompt_tokens": usage.prompt_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "prefill_tokens_per_s": round(timings.prefill_tokens_per_s, 1),
-        "completion_tokens": usage.completion_tokens,
-        "decode_tokens_per_s": round(timings.decode_tokens_per_s, 1),
-        "ttft_ms": round(timings.ttft_ms, 1),
-        "peak_rss_bytes": _peak_rss_bytes(),
-    }
-
-
-def _peak_rss_bytes() -> int:
-    """The most memory that this process and the engine's have had, both together; the engine's has ended by now."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        import psutil
-
-        return int(getattr(psutil.Process().memory_info(), "peak_wset"))  # noqa: B009 - mypy knows it on Windows only
-    unit = 1 if sys.platform == "darwin" else 1024
-    own, engine = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return (own + engine) * unit
-
-
-def _tell_end(response: Response, is_whole: bool, has_schema: bool) -> int:
-    """Say on stderr what the answer itself does not show; the exit code."""
-    if response.dropped:
-        message(
-            "note", f"{len(response.dropped)} of the oldest messages were left out to fit the context window", "yellow"
-        )
-    if not is_whole:
-        return 130
-    reason = response.finish_reason
-    if has_schema and reason != "stop":
-        message("error", f"the JSON is cut short ({reason}): allow more with --max-tokens or --n-ctx", "red")
-        return 1
-    if reason == "context_full":
-        message("note", "the answer ends where the context window is full: --n-ctx makes it larger", "yellow")
-    return 0
