@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeai.documents import library_update
-from edgeai.documents.index_keeper import BATCH_CHARS, IndexKeeper
+from edgeai.documents import library_roots, library_update
+from edgeai.documents.index_keeper import IndexKeeper
 from edgeai.documents.library_db import LibraryDatabase
 from edgeai.documents.library_rows import (
     Prepared,
@@ -16,6 +17,7 @@ from edgeai.documents.library_rows import (
     insert,
     passages_by_number,
     path_key,
+    path_prefix,
     prepared,
     stored_documents,
     stored_files,
@@ -89,18 +91,47 @@ class Library:
         *,
         read: Callable[[Path], Document],
         on_progress: Progress | None = None,
+        away: Sequence[Path] | None = (),
     ) -> UpdateReport:
         """Read what is new or changed among these files and all that the library holds; take out what is gone.
 
         A file of the same size and time of change is taken for unchanged, one of the same SHA-256 too. What cannot be
-        read is reported, and what was held of it stays.
+        read is reported, and what was held of it stays. Where an exception ends the reading, what was read is kept.
 
         Args:
             paths: files that may be new.
             read: reads one; a DocumentError of it fails that file alone.
             on_progress: told the number of files that are done and of those that must be read.
+            away: folders that are not there at the moment: what the library holds of them stays. None: nothing but
+                `paths` is looked at.
         """
-        return library_update.update(self, paths, read, on_progress)
+        return library_update.update(self, paths, read, on_progress, away)
+
+    def find_again(self) -> library_roots.Found:
+        """The files that the remembered folders and globs stand for now, for `update`."""
+        return library_roots.find_again(self._db)
+
+    def remember(self, paths: Iterable[Path]) -> None:
+        """Keep folders and globs among the paths, so that `find_again` finds new files in them."""
+        library_roots.remember(self._db, paths)
+
+    def roots(self) -> list[Path]:
+        """The folders and globs that are remembered."""
+        return library_roots.roots(self._db)
+
+    def remove_below(self, path: Path) -> tuple[list[Path], bool]:
+        """Take out the document of this path, or all below this folder, and let no update bring it back.
+
+        Returns:
+            The documents that were taken out, and whether the path, or one below, was remembered.
+        """
+        key, prefix = path_key(path), path_prefix(path)
+        held = [Path(os.fsdecode(other)) for other in self.files() if other == key or other.startswith(prefix)]
+        was_root = library_roots.has(self._db, path)
+        if held or was_root:
+            library_roots.forget(self._db, path)
+            self.remove_paths(held)
+        return held, was_root
 
     def documents(self) -> list[StoredDocument]:
         """All documents, by path."""
@@ -118,8 +149,18 @@ class Library:
         embedded = self._db.read(
             "SELECT name, count(vectors.id) FROM embedders LEFT JOIN vectors ON embedder = embedders.id GROUP BY name"
         )
+        (text_bytes,) = self._db.read("SELECT coalesce(sum(length(CAST(text AS BLOB))), 0) FROM passages")[0]
+        (vector_bytes,) = self._db.read("SELECT coalesce(sum(length(row) + 32), 0) FROM vectors")[
+            0
+        ]  # 32: its other columns
         database, index = (_bytes_of(self.folder.glob(pattern)) for pattern in ("library.sqlite*", "index/*"))
-        return LibraryStats(n_documents, n_passages, n_chars, dict(embedded), database, index)
+        sizes = (database, index, text_bytes, vector_bytes)
+        return LibraryStats(n_documents, n_passages, n_chars, dict(embedded), *sizes)
+
+    def has_vectors(self, embedder_name: str) -> bool:
+        """Whether any passage has a vector of this embedder."""
+        sql = "SELECT 1 FROM vectors JOIN embedders ON embedders.id = embedder WHERE name = ? LIMIT 1"
+        return bool(self._db.read(sql, embedder_name))
 
     def search(self, query: str, k: int = 10, *, embedder: Embedder | None = None, n_new_vectors: int = 8) -> list[Hit]:
         """The best passages for a question.
@@ -172,15 +213,7 @@ class Library:
     def add_prepared(self, items: Iterable[Prepared]) -> None:
         """Store documents that were cut, as they come, a batch at a time."""
         with self._keeper.writing() as index:
-            batch: list[Prepared] = []
-            n_chars = 0
-            for item in items:
-                batch.append(item)
-                n_chars += item.n_chars
-                if n_chars >= BATCH_CHARS:
-                    self._write(index, batch, [])
-                    batch, n_chars = [], 0
-            if batch:
+            for batch in library_update.batches(items):
                 self._write(index, batch, [])
 
     def remove_paths(self, paths: Sequence[Path]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from edgeai.errors import DocumentError
 
 APPLICATION_ID = 0x65646C62  # "edlb": tells a library from another program's SQLite file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_S = 5.0
 
 # A number is never given twice (AUTOINCREMENT): an index that lags behind cannot take a new passage for an old one.
@@ -53,6 +53,7 @@ CREATE TABLE vectors (
     UNIQUE (passage, embedder)
 );
 """
+_ROOTS = "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)"  # since version 2
 
 
 class LibraryDatabase:
@@ -121,8 +122,13 @@ class LibraryDatabase:
             self._make()
         if run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DocumentError(f"{self.path}: expected a library of documents, found another program's file: move it")
-        if run("PRAGMA user_version").fetchone()[0] > SCHEMA_VERSION:
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
             raise DocumentError(f"{self.path}: written by a newer version of edgeai: update edgeai to read it")
+        if version < SCHEMA_VERSION:
+            with self.transaction():
+                run(_ROOTS)
+                run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _make(self) -> None:
         run = self._connection.execute
@@ -131,7 +137,7 @@ class LibraryDatabase:
         with self.transaction():
             if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # another process was faster
                 return
-            for statement in _SCHEMA.split(";"):
+            for statement in (*_SCHEMA.split(";"), _ROOTS):
                 run(statement)
             run("INSERT INTO library VALUES (?, 0)", (secrets.randbits(62),))
             run(f"PRAGMA application_id = {APPLICATION_ID}")

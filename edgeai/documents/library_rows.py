@@ -45,6 +45,11 @@ def path_key(path: Path) -> bytes:
         raise DocumentError(f"{path!r}: expected the name of a file, found characters that no name holds") from exc
 
 
+def path_prefix(folder: Path) -> bytes:
+    """What the stored paths of all that is in a folder, at any depth, begin with."""
+    return os.path.join(path_key(folder), b"")  # noqa: PTH118 - of bytes
+
+
 def prepared(document: Document, stat: os.stat_result | None) -> Prepared:
     """Cut a document; `stat`: of its file before it was read, if there is one."""
     size, mtime_ns = (stat.st_size, stat.st_mtime_ns) if stat else (document.n_bytes, 0)

@@ -60,7 +60,18 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class LibraryStats:
-    """How large a library is. `n_embedded` counts passages by the embedder's name; bytes are those on the disk."""
+    """How large a library is.
+
+    Attributes:
+        n_documents: documents.
+        n_passages: their passages.
+        n_chars: of all passages.
+        n_embedded: passages that have a vector, by the embedder's name.
+        database_bytes: on the disk, texts and vectors.
+        index_bytes: on the disk, the words.
+        text_bytes: of all passages, as UTF-8.
+        vector_bytes: of `database_bytes`, about what the vectors take.
+    """
 
     n_documents: int
     n_passages: int
@@ -68,14 +79,17 @@ class LibraryStats:
     n_embedded: Mapping[str, int]
     database_bytes: int
     index_bytes: int
+    text_bytes: int
+    vector_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What an update did; `failed` pairs paths with one line each."""
+    """What an update did; `failed` pairs paths with one line each, `n_passages` counts those of what was read."""
 
     added: tuple[Path, ...] = ()
     changed: tuple[Path, ...] = ()
     removed: tuple[Path, ...] = ()
     unchanged: int = 0
     failed: tuple[tuple[Path, str], ...] = ()
+    n_passages: int = 0

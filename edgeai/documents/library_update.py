@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeai import files
-from edgeai.documents.library_rows import Prepared, path_key, prepared
+from edgeai.documents.index_keeper import BATCH_CHARS
+from edgeai.documents.library_rows import Prepared, path_key, path_prefix, prepared
 from edgeai.documents.library_types import Progress, UpdateReport
 from edgeai.documents.types import Document
 from edgeai.errors import DocumentError
@@ -17,6 +19,9 @@ from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
+
+BATCH_S = 15.0
+"""After so many seconds, too, what was added is committed: what is slow to read is not read twice."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,7 @@ class _Plan:
     gone: list[Path] = field(default_factory=list)
     unchanged: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    n_passages: int = 0
 
 
 def stat(path: Path) -> os.stat_result | None:
@@ -39,13 +45,16 @@ def stat(path: Path) -> os.stat_result | None:
 
 
 def update(
-    library: Library, paths: Iterable[Path], read: Callable[[Path], Document], on_progress: Progress | None
+    library: Library,
+    paths: Iterable[Path],
+    read: Callable[[Path], Document],
+    on_progress: Progress | None,
+    away: Sequence[Path] | None,
 ) -> UpdateReport:
-    """What `Library.update` does."""
-    plan = _plan(library, paths)
-    to_read = [*plan.new, *plan.changed]
-    if to_read:
-        library.add_prepared(_read_all(to_read, read, on_progress, plan.failed))
+    """What `Library.update` does; `away` None: nothing but `paths` is looked at."""
+    plan = _plan(library, paths, away)
+    if plan.new or plan.changed:
+        library.add_prepared(_read_all(plan, read, on_progress))
     library.remove_paths(plan.gone)
     bad = {path for path, _ in plan.failed}
     return UpdateReport(
@@ -54,10 +63,32 @@ def update(
         removed=tuple(plan.gone),
         unchanged=plan.unchanged,
         failed=tuple(plan.failed),
+        n_passages=plan.n_passages,
     )
 
 
-def _plan(library: Library, paths: Iterable[Path]) -> _Plan:
+def batches(items: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Documents in batches that are worth a commit; the last one comes also where `items` ends with an exception."""
+    batch, n_chars, began = list[Prepared](), 0, time.monotonic()
+    failure: BaseException | None = None
+    try:
+        for item in items:
+            batch.append(item)
+            n_chars += item.n_chars
+            if n_chars >= BATCH_CHARS or time.monotonic() - began > BATCH_S:
+                yield batch
+                batch, n_chars, began = [], 0, time.monotonic()
+    except GeneratorExit:  # whoever stores them has failed
+        raise
+    except BaseException as exc:  # noqa: BLE001 - raised again below
+        failure = exc
+    if batch:
+        yield batch
+    if failure is not None:
+        raise failure
+
+
+def _plan(library: Library, paths: Iterable[Path], away: Sequence[Path] | None) -> _Plan:
     """Paths stay bytes here as long as nothing is to be done: this is all that an update without changes costs."""
     plan, known = _Plan(), library.files()
     keys: dict[bytes, None] = {}
@@ -66,17 +97,26 @@ def _plan(library: Library, paths: Iterable[Path]) -> _Plan:
             keys[path_key(path)] = None
         except DocumentError as exc:
             plan.failed.append((path, str(exc)))
-    for key in keys | dict.fromkeys(known):
+    prefixes = tuple(map(path_prefix, away or ()))
+    for key in keys if away is None else keys | dict.fromkeys(known):
+        held = known.get(key)
         try:
             now = os.stat(key)  # noqa: PTH116 - of bytes, see above
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             now = None
-        held = known.get(key)
+        except OSError as exc:  # it may be there: what is held of it stays
+            plan.failed.append(_unseen(key, exc))
+            continue
         if now and held and (now.st_size, now.st_mtime_ns) == held[1:]:
             plan.unchanged += 1
-        else:
+        elif now or not key.startswith(prefixes):
             _place(library, plan, Path(os.fsdecode(key)), held, now)
     return plan
+
+
+def _unseen(key: bytes, error: OSError) -> tuple[Path, str]:
+    path = Path(os.fsdecode(key))
+    return path, f"{one_line(str(path))}: cannot be looked at ({error.strerror}): check the rights of its folder"
 
 
 def _place(
@@ -103,12 +143,8 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _read_all(
-    paths: list[Path],
-    read: Callable[[Path], Document],
-    on_progress: Progress | None,
-    failed: list[tuple[Path, str]],
-) -> Iterator[Prepared]:
+def _read_all(plan: _Plan, read: Callable[[Path], Document], on_progress: Progress | None) -> Iterator[Prepared]:
+    paths = [*plan.new, *plan.changed]
     for n_done, path in enumerate(paths):
         if on_progress:
             on_progress(n_done, len(paths))
@@ -116,8 +152,10 @@ def _read_all(
         try:
             document = read(path)
         except DocumentError as exc:
-            failed.append((path, str(exc)))
+            plan.failed.append((path, str(exc)))
         else:
-            yield prepared(document, before)
+            cut = prepared(document, before)
+            plan.n_passages += len(cut.passages)
+            yield cut
     if on_progress:
         on_progress(len(paths), len(paths))
