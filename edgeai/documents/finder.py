@@ -8,10 +8,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgeai.documents.content_words import content_words
 from edgeai.documents.library import Library
 from edgeai.documents.library_types import Hit
-from edgeai.documents.passages import index_text
+from edgeai.documents.relevance import is_relevant
 from edgeai.documents.search import fuse
 from edgeai.documents.types import Document
 
@@ -34,9 +33,9 @@ class Finder:
             self._libraries.append(own)
 
     def search(self, question: str) -> list[Hit]:
-        """The best passages for a question, best first; none where no passage has a word of it."""
-        asked = set(content_words(question))
-        return [hit for hit in self._ranked(question) if asked & set(content_words(index_text(hit.passage)))]
+        """The best passages for a question, best first; none where none of them can answer it."""
+        hits = self._ranked(question)
+        return hits if is_relevant(question, hits) else []
 
     def _ranked(self, question: str) -> list[Hit]:
         found = [library.search(question, N_HITS) for library in self._libraries]
