@@ -15,6 +15,8 @@ from edgeai.gguf_reader import HeaderReader
 from edgeai.gguf_types import ArrayInfo, GGUFHeader
 
 _TOKENIZERS = ("llama", "gpt2", "gemma4", "plamo2", "bert")
+_ENCODERS_TOKENIZER = "t5"  # SentencePiece's unigram model, of multilingual encoders; other models of it are not run
+_ENCODERS = ("bert", "nomic-bert-moe", "jina-bert-v3")
 _DEFAULT_IDS = {
     ("llama", "bos"): 1,
     ("llama", "eos"): 2,
@@ -24,8 +26,12 @@ _DEFAULT_IDS = {
     ("plamo2", "eos"): 2,
     ("bert", "bos"): 101,
     ("bert", "seperator"): 102,
+    ("t5", "eos"): 1,
 }
-_ADDED_BY_DEFAULT = {("llama", "bos"), ("bert", "bos"), ("bert", "seperator"), ("gpt2", "bos"), ("gemma4", "bos")}
+_ADDED_BY_DEFAULT = {
+    *(("llama", "bos"), ("bert", "bos"), ("bert", "seperator"), ("gpt2", "bos"), ("gemma4", "bos")),
+    ("t5", "eos"),
+}
 _ALWAYS_ADDED = ("gemma4", "granite-embed-multi-311m")  # by pre-tokenizer: llama.cpp overrides add_bos_token there
 # Not padding, which honest files have out of range and nobody looks up.
 _CHECKED_IDS = frozenset(
@@ -57,7 +63,8 @@ def check_vocabulary(header: GGUFHeader, reader: HeaderReader) -> None:
     tokenizer = header.metadata.get("tokenizer.ggml.model")
     if tokenizer is None or tokenizer in ("none", "no_vocab"):
         reader.fail("the file has no tokenizer (tokenizer.ggml.model)", "choose another .gguf file, a language model")
-    if tokenizer not in _TOKENIZERS:
+    encoders = tokenizer == _ENCODERS_TOKENIZER and header.architecture in _ENCODERS
+    if tokenizer not in _TOKENIZERS and not encoders:
         reader.fail(
             f"tokenizer.ggml.model = {str(tokenizer)[:40]!r}, expected one of {', '.join(_TOKENIZERS)}",
             "choose a model of another family",

