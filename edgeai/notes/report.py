@@ -1,0 +1,134 @@
+"""A report by an outline: for each section the best passages are looked up, and the section is written from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeai.documents.citing import Citer
+from edgeai.documents.content_words import content_words
+from edgeai.documents.passages import index_text
+from edgeai.documents.prompt_text import fenced_run
+from edgeai.documents.search import PassageRun, context_for
+from edgeai.documents.types import Document
+from edgeai.errors import ContextOverflowError, OptionError
+from edgeai.notes.condense import Condenser, Wishes
+from edgeai.notes.markdown import Notes, NotesPart
+from edgeai.notes.outline import Outline, OutlineSection
+from edgeai.notes.parts import place_label
+from edgeai.notes.prompts import section_prompt
+from edgeai.notes.steps import Ask, Step
+from edgeai.notes.summarize import OnPart
+from edgeai.notes.tidy import beginning
+from edgeai.safe_text import one_line
+
+if TYPE_CHECKING:
+    from edgeai.documents.library import Library
+    from edgeai.documents.library_types import Hit
+    from edgeai.session import Session
+
+WORDS = {"short": 80, "medium": 150, "long": 300}
+"""Of a section."""
+NOTHING_FOUND = "The documents say nothing about this."
+_N_HITS = 40
+_MOST_TOKENS = 2000  # of passages: more of them make a small model slower, not better
+_LEAST_TOKENS = 60
+_FENCE_TOKENS = 40  # of each
+
+
+def filled(folder: Path, documents: Sequence[Document]) -> Library:
+    """A library of these documents in a folder; what stands there already is not added again."""
+    from edgeai.documents.library import Library
+
+    library = Library.open(folder)
+    try:
+        library.add(*(document for document in documents if not library.has(document.path, document.sha256)))
+    except BaseException:
+        library.close()
+        raise
+    return library
+
+
+def report(
+    session: Session,
+    library: Library,
+    outline: Outline,
+    ask: Ask,
+    wishes: Wishes,
+    on_part: OnPart = lambda _notes, _part: None,
+) -> Notes:
+    """Write a report.
+
+    Args:
+        session: its model counts the tokens.
+        library: of the documents.
+        outline: what to write.
+        ask: does a step, or plans it.
+        wishes: the number of words is meant for each section.
+        on_part: gets the report as it grows.
+    Raises:
+        OptionError: the window is too small, or an instruction is too long for it.
+    """
+    condenser = Condenser(session, ask, wishes)
+    notes = Notes(outline.title, overview="")
+    notes.parts = [
+        NotesPart(section.heading, section.level, None if section.is_written else "") for section in outline.sections
+    ]
+    for section, part in zip(outline.sections, notes.parts, strict=True):
+        if section.is_written:
+            text, runs = _written(session, library, outline, section, condenser, ask, wishes)
+            citer = Citer([passage for run in runs for passage in run.passages], section.heading)
+            part.text = citer.feed(text) + citer.finish()
+            part.citations = tuple(citer.citations)
+            cited = (citation.label for citation in citer.citations)
+            part.places = tuple(dict.fromkeys(cited)) or tuple(dict.fromkeys(map(_place, runs)))
+            on_part(notes, part)
+    return notes
+
+
+def _written(
+    session: Session,
+    library: Library,
+    outline: Outline,
+    section: OutlineSection,
+    condenser: Condenser,
+    ask: Ask,
+    wishes: Wishes,
+) -> tuple[str, list[PassageRun]]:
+    """A section's text, and what it was written from; with fewer passages where they do not fit."""
+    instruction = "\n".join(text for text in (outline.instruction, section.instruction) if text)
+    told = session.count_tokens(f"{outline.title} {section.heading} {instruction}")
+    room = min(condenser.room(wishes.n_words) - told, _MOST_TOKENS)
+    if room < _LEAST_TOKENS:
+        raise OptionError(
+            f"{section.heading!r}: what is to be written has {told:,} tokens: expected fewer, as the window has "
+            f"n_ctx = {session.n_ctx:,}; shorten the outline, or choose a larger window (--n-ctx)"
+        )
+    hits = _found(library, outline, section)
+    while runs := context_for(hits, room, lambda text: session.count_tokens(text) + _FENCE_TOKENS):
+        max_tokens = condenser.max_tokens(wishes.n_words)
+        text = "\n\n".join(map(fenced_run, runs))
+        prompt = section_prompt(text, wishes.n_words, section.heading, outline.title, instruction, wishes.text)
+        instead = beginning(runs[0].text, max_tokens)
+        try:
+            return ask(Step(section.heading, prompt, max_tokens, instead)), runs
+        except ContextOverflowError:
+            room //= 2
+    return NOTHING_FOUND, []
+
+
+def _found(library: Library, outline: Outline, section: OutlineSection) -> list[Hit]:
+    """Passages for a section: by its own words first, as the title's words stand everywhere."""
+    for question in (f"{section.heading} {section.instruction}", f"{outline.title} {outline.instruction}"):
+        asked = set(content_words(question))
+        hits = library.search(question, _N_HITS)
+        if found := [hit for hit in hits if asked & set(content_words(index_text(hit.passage)))]:
+            return found
+    return []
+
+
+def _place(run: PassageRun) -> str:
+    if run.pages:
+        return place_label(run.path, "p.", *run.pages)
+    return place_label(run.path, "l.", *run.lines) if run.lines else one_line(run.path.name)

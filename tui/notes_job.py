@@ -1,0 +1,269 @@
+"""What `edgeai summarize` and `edgeai report` share: the plan, the line that shows how far they are, where it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgeai.notes.markdown import (
+    Notes,
+    NotesFile,
+    NotesPart,
+    escaped,
+    heading_line,
+    markdown,
+    parent_of,
+    part_body,
+)
+from edgeai.safe_text import one_line
+from tui.documents import read_documents
+from tui.output import message, print_json
+from tui.progress_line import ProgressLine
+from tui.session_options import load_options, password_option, sampling_options
+
+if TYPE_CHECKING:
+    from edgeai.documents.types import Document
+    from edgeai.notes.job import Job, Plan
+    from edgeai.notes.steps import Ask, StepProgress
+    from edgeai.notes.summarize import OnPart
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_MAX_TEXT_CHARS = 2000
+_MAX_LANGUAGE_CHARS = 40
+_LINE_CELLS = 78
+
+_OPTIONS = (
+    click.option(
+        "--length",
+        type=click.Choice(["short", "medium", "long"]),
+        default="medium",
+        show_default=True,
+        help="How much.",
+    ),
+    click.option("--words", type=click.IntRange(20, 100_000), help="About so many words instead."),
+    click.option("--language", metavar="NAME", help="Write in this language; by default in the documents' own."),
+    click.option("--prompt", metavar="TEXT", help="What to attend to besides."),
+    click.option(
+        "-o", "--out", type=click.Path(path_type=Path), metavar="FILE.md", help="Write there instead of to stdout."
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what there is to do and how long it takes, and do nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def notes_options(function: _Function) -> _Function:
+    """Adds what both commands take."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return load_options(sampling_options(password_option(function)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """Where notes go.
+
+    Attributes:
+        file: grows; None where they are printed.
+        dry_run: nothing is written, the plan is printed.
+        as_json: JSON is printed at the end, instead of Markdown as it is made.
+    """
+
+    file: NotesFile | None
+    dry_run: bool
+    as_json: bool
+
+
+def checked_text(name: str, value: str | None) -> str | None:
+    """A text that goes into prompts.
+
+    Raises:
+        click.UsageError: it is empty or too long.
+    """
+    if value is None:
+        return None
+    text = " ".join(value.encode("utf-8", "replace").decode().split())
+    most = _MAX_LANGUAGE_CHARS if name == "--language" else _MAX_TEXT_CHARS
+    if not text or len(text) > most:
+        raise click.UsageError(f"{name}: {len(text):,} characters: expected 1 to {most:,}")
+    return text
+
+
+def readable(paths: Sequence[Path], password: str | None, line: ProgressLine) -> tuple[list[Document], int]:
+    """The documents of some paths that have text, and how many have none or cannot be read; a line tells of each."""
+    documents, n_failed = read_documents(paths, password, line)
+    line.clear()
+    with_text = [document for document in documents if any(block.text.strip() for block in document.blocks)]
+    for document in documents:
+        if document not in with_text:
+            message("error", f"{document.path}: it has no text: expected some; pictures cannot be read", "red")
+    return with_text, n_failed + len(documents) - len(with_text)
+
+
+def output_for(out: Path | None, documents: Sequence[Document], dry_run: bool, as_json: bool) -> Output:
+    """Where notes go; checked before any work is done."""
+    file = NotesFile(out, tuple(document.path for document in documents)) if out else None
+    return Output(file, dry_run, as_json)
+
+
+def run(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine) -> None:
+    """Plan, tell the plan, and do it: the notes go out as they grow, and are kept until they are whole."""
+    line.start()
+    line.show("planning")
+    plan = job.plan(lambda ask: work(ask, lambda _notes, _part: None))
+    line.clear()
+    if output.dry_run and output.as_json:
+        print_json(plan_json(plan))
+        return
+    message("plan", plan_text(plan), "cyan")
+    if plan.budget.n_done:
+        n_done, n_steps = plan.budget.n_done, plan.budget.n_steps
+        message("note", f"goes on with earlier work: {n_done} of {n_steps} steps are done", "yellow")
+    if output.dry_run:
+        return
+    try:
+        _do(job, work, output, line)
+    except BaseException:
+        line.clear()
+        _tell_how_to_go_on(job, output)
+        raise
+    job.is_finished = True
+
+
+def _do(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine) -> None:
+    printer = Printer(line)
+
+    def on_part(notes: Notes, part: NotesPart | None) -> None:
+        if output.file:
+            output.file.write(notes)
+        elif not output.as_json:
+            printer.show(notes, part)
+
+    line.start()
+    notes = work(job.ask(lambda progress: line.show(progress_text(progress))), on_part)
+    line.clear()
+    if output.file:
+        output.file.finish(notes)
+        message("done", f"{output.file.path}: {len(markdown(notes).split()):,} words", "green")
+    if output.as_json:
+        print_json(notes_json(notes))
+
+
+def _tell_how_to_go_on(job: Job, output: Output) -> None:
+    if job.journal.is_empty:
+        return
+    partly = f"; what is written so far stands in {output.file.part_path}" if output.file else ""
+    message("note", f"not finished: the same command goes on with what is done{partly}", "yellow")
+
+
+class Printer:
+    """Prints parts as they are finished; what is said of a whole comes after its parts then."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._shown: list[NotesPart] = []
+        self._began = False
+
+    def show(self, notes: Notes, part: NotesPart | None) -> None:
+        """Print one part, or the overview."""
+        self._line.clear()
+        blocks = [] if self._began else [f"# {escaped(notes.title)}"]
+        self._began = True
+        if part is None:
+            whole = NotesPart("In short", 2, notes.overview, notes.places)
+            blocks += [heading_line(whole)] if notes.parts else []
+            blocks.append(part_body(whole))
+        else:
+            blocks += self._headings_over(notes, part)
+            if any(other is part for other in self._shown):
+                blocks.append(heading_line(NotesPart("In short", part.level + 1)))
+            else:
+                blocks.append(heading_line(part))
+                self._shown.append(part)
+            blocks.append(part_body(part))
+        sys.stdout.write("\n\n".join(blocks) + ("\n" if part is None else "\n\n"))
+        sys.stdout.flush()
+
+    def _headings_over(self, notes: Notes, part: NotesPart) -> list[str]:
+        over, lines = parent_of(notes, part), list[str]()
+        while over is not None and not any(other is over for other in self._shown):
+            self._shown.append(over)
+            lines.insert(0, heading_line(over))
+            over = parent_of(notes, over)
+        return lines
+
+
+def plan_text(plan: Plan) -> str:
+    """One line: steps, tokens, time."""
+    budget = plan.budget
+    n_left = budget.n_steps - budget.n_done
+    steps = f"{n_left:,} step{'' if n_left == 1 else 's'}"
+    takes = f"about {time_text(plan.seconds)} here" if plan.seconds is not None else "for how long is not known"
+    return f"{steps}, {budget.n_read:,} tokens to read, at most {budget.n_written:,} to write: {takes}"
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The same for programs."""
+    budget = plan.budget
+    return {
+        "n_steps": budget.n_steps,
+        "n_done": budget.n_done,
+        "tokens_to_read": budget.n_read,
+        "tokens_to_write": budget.n_written,
+        "seconds": None if plan.seconds is None else round(plan.seconds, 1),
+        "prefill_tokens_per_s": None if plan.read_per_s is None else round(plan.read_per_s, 1),
+        "decode_tokens_per_s": None if plan.written_per_s is None else round(plan.written_per_s, 1),
+    }
+
+
+def notes_json(notes: Notes) -> dict[str, Any]:
+    """Notes for programs."""
+    parts = [
+        {
+            **{name: getattr(part, name) for name in ("heading", "level", "text")},
+            "places": list(part.places),
+            "citations": [
+                {**asdict(citation), "path": str(citation.path), "label": citation.label} for citation in part.citations
+            ],
+        }
+        for part in notes.parts
+    ]
+    return {"title": notes.title, "overview": notes.overview, "places": list(notes.places), "parts": parts}
+
+
+def time_text(seconds: float) -> str:
+    """`8 s`, `3 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def progress_text(progress: StepProgress) -> str:
+    """How far it is, on one line of a terminal with 80 columns."""
+    from rich.cells import cell_len, set_cell_size
+
+    doing = f"reading {progress.share:.0%}" if progress.doing == "reading" else progress.doing
+    left = "" if progress.seconds_left is None else f" · {time_text(progress.seconds_left)} left"
+    start, end = f"step {progress.number} of {progress.n_steps} · ", f" · {doing}{left}"
+    what = one_line(progress.what)
+    room = max(8, _LINE_CELLS - len(start) - len(end))
+    if cell_len(what) > room:
+        what = set_cell_size(what, room - 1).rstrip() + "…"
+    return f"{start}{what}{end}"
+
+
+def n_failed_text(n_failed: int, n_all: int) -> str:
+    """The summary at the end of a batch."""
+    return f"{n_failed} of {n_all} documents could not be read and {'is' if n_failed == 1 else 'are'} not in it"
+
+
+def wanted(**values: Any) -> Mapping[str, Any]:
+    """What a result depends on besides documents and model."""
+    return {name: value for name, value in values.items() if value is not None}
