@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Sequence
 
 from edgeai.errors import QuantizeError
+from quantize.base import Tensor
 from quantize.ggml import ENCODED_TYPES
 
 _MAX_LENGTH = 200
@@ -47,6 +49,25 @@ def pattern_and_type(item: str) -> tuple[str, str]:
         raise QuantizeError(f"{item[:80]!r}: expected PATTERN=TYPE, such as ffn_down=Q6_K")
     _check_pattern(pattern)
     return pattern, check_type(name)
+
+
+def check_matches(tensor_types: Sequence[tuple[str, str]], tensors: Sequence[Tensor]) -> None:
+    """Refuse patterns that change nothing, about which llama.cpp's quantizer is silent. It changes matrices alone.
+
+    Args:
+        tensor_types: patterns, and their types.
+        tensors: of the model that is to be quantized.
+    Raises:
+        QuantizeError: a pattern is found in no matrix's name.
+    """
+    names = [tensor.name for tensor in tensors if len(tensor.shape) > 1]
+    for pattern, qtype in tensor_types:
+        if not any(re.search(pattern, name) for name in names):
+            example = min(names, key=lambda name: "attn_q.weight" not in name, default="blk.0.attn_q.weight")
+            raise QuantizeError(
+                f"--tensor-type {pattern[:80]}={qtype} matches no matrix of this model: names look like "
+                f"{example[:80]}, and --dry-run lists them; correct the pattern"
+            )
 
 
 def _check_pattern(pattern: str) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import click
+try:
+    import math
+    import os
+    import signal
+    from collections.abc import Iterator, Sequence
+    from contextlib import contextmanager
+    from pathlib import Path
+    from typing import TYPE_CHECKING, Any
 
-from edgeai import EdgeAIError, OptionError, QuantizeError, __version__
-from edgeai.sizes import parse_size
-from quantize.ftypes import FTYPES, check_ftype, ftype_of_bits
-from quantize.terminal import error
+    import click
+
+    from edgeai import EdgeAIError, OptionError, QuantizeError, __version__
+    from edgeai.sizes import parse_size
+    from quantize.ftypes import FTYPES
+    from quantize.terminal import error
+except KeyboardInterrupt:  # Ctrl-C that is faster than the imports
+    sys.exit(130)
 
 if TYPE_CHECKING:
-    from quantize.auto import Wishes
-    from quantize.job import Job
-    from quantize.pipeline import Options
-    from quantize.recipe import Recipe
-
     _ParamType = click.ParamType[Any]
 else:
     _ParamType = click.ParamType  # which older versions of click do not have as a generic
@@ -40,6 +43,13 @@ class _Path(_ParamType):
             self.fail(f"{str(value)[:80]!r}: there is no such user; check the path", param, ctx)
 
 
+class _Place(_Path):
+    """The same, and whether it was written as a folder, which need not exist: "new/"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(value, param, ctx), str(value).endswith(("/", os.sep))
+
+
 _PATH = _Path()
 
 
@@ -54,6 +64,18 @@ class _Size(_ParamType):
         except OptionError as exc:
             self.fail(str(exc), param, ctx)
         return n_bytes or self.fail("0: expected a size, such as 2GB or 500MB", param, ctx)
+
+
+class _Nats(_ParamType):
+    """A divergence: finite, and not below 0."""
+
+    name = "nats"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        nats = click.FLOAT.convert(value, param, ctx)
+        if not (math.isfinite(nats) and nats >= 0):
+            self.fail(f"{nats}: expected a number of at least 0, such as 0.05", param, ctx)
+        return float(nats)
 
 
 class _Chosen(_ParamType):
@@ -81,16 +103,14 @@ _TYPE = _Chosen("type", "check_type")
 @click.option("--auto", is_flag=True, help="Build the mixes that fit this machine, measure each here, keep the best.")
 @click.option("--prefer", type=click.Choice(_PREFERENCES), help="With --auto: what counts most.  [default: balance]")
 @click.option("--max-size", type=_Size(), metavar="SIZE", help="With --auto: the largest file, such as 2GB.")
-@click.option(
-    "--max-kld", type=click.FloatRange(0), metavar="NATS", help="With --auto: the most it may differ from F16."
-)
+@click.option("--max-kld", type=_Nats(), metavar="NATS", help="With --auto: the most it may differ from F16.")
 @click.option(
     "--layers",
     type=click.IntRange(1),
     metavar="N",
     help="With --auto: measure on N layers; all by default, and a sample where the model is large.",
 )
-@click.option("-o", "--out", type=_PATH, help="The artifact's file, or a folder for it.")
+@click.option("-o", "--out", type=_Place(), metavar="PATH", help="The artifact's file, or a folder/ for it.")
 @click.option("--imatrix", type=_PATH, help="A file with an importance matrix (GGUF or .dat).")
 @click.option(
     "--calibrate",
@@ -130,6 +150,7 @@ def command(source: Path | None, **flags: Any) -> int:
 
     `quantize report A.gguf --reference B.gguf` measures what an artifact lost.
     """
+    from quantize.flags import job_of
     from quantize.job import run
 
     text = _PATH(flags["calibrate"]) if flags["calibrate"] else None
@@ -137,7 +158,7 @@ def command(source: Path | None, **flags: Any) -> int:
         source, text = text, None  # `--calibrate model/` names no text
     if flags["calibrate"] is not None:
         flags["calibrate"] = str(text or "")
-    run(_job(source, flags))
+    run(job_of(source, flags))
     return 0
 
 
@@ -164,7 +185,40 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+    Raises:
+        SystemExit: SIGTERM or SIGHUP came; the code is 128 and its number.
     """
+    with _signals_unwind():
+        try:
+            return _run(args)
+        except KeyboardInterrupt:
+            return 130
+
+
+@contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what runs as Ctrl-C does, so that nothing half-written is left."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    taken = [each for each in signals if signal.getsignal(each) == signal.SIG_DFL]  # nohup ignores SIGHUP: so do we
+    is_ending = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal is_ending
+        if not is_ending:  # a closing terminal sends several, which are not to cut the cleaning short
+            is_ending = True
+            raise SystemExit(128 + number)
+
+    for each in taken:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Run the command; what went wrong is told in one line."""
     words = list(sys.argv[1:] if args is None else args)
     is_report = words[:1] == ["report"]
     chosen, words = (report_command, words[1:]) if is_report else (command, words)
@@ -174,7 +228,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.UsageError as exc:
         exc.show()
         return exc.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         return 130
     except (EdgeAIError, click.ClickException) as exc:
         error(str(exc) if isinstance(exc, EdgeAIError) else exc.format_message())
@@ -188,84 +242,5 @@ def main(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _job(source: Path | None, flags: dict[str, Any]) -> Job:
-    """What the flags ask for."""
-    from quantize.job import Job
-    from quantize.recipe import find_checkpoint, read_recipe
-
-    _check_flags(source, flags)
-    recipe = read_recipe(flags["recipe"]) if flags["recipe"] else None
-    out = flags["out"]
-    if source is None:
-        assert recipe is not None
-        source, out = find_checkpoint(recipe), out or Path()
-    calibrate = flags["calibrate"]
-    if calibrate is None and flags["imatrix"] is None and recipe is not None and recipe.calibrate:
-        calibrate = str(recipe.calibrate) if isinstance(recipe.calibrate, Path) else ""
-    return Job(
-        source=source,
-        out=out or (source if source.is_dir() else source.parent),
-        options=_options(flags, recipe),
-        recipe=recipe,
-        wishes=_wishes(flags),
-        calibrate=calibrate,
-        converter=flags["converter"],
-        converter_python=flags["converter_python"],
-        dry_run=flags["dry_run"],
-        with_report=flags["with_report"],
-        picture=flags["picture"],
-        as_json=flags["as_json"],
-    )
-
-
 def _is_model(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() == ".gguf"
-
-
-def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:
-    """Refuse flags that do not go together."""
-    for one, other in (("bits", "ftype"), ("imatrix", "calibrate"), ("auto", "bits"), ("auto", "ftype")):
-        if flags[one] is not None and flags[one] is not False and flags[other] is not None:
-            raise click.UsageError(f"Give --{one} or --{other}, not both.")
-    for name in ("prefer", "max_size", "max_kld", "layers"):
-        if flags[name] is not None and not flags["auto"]:
-            raise click.UsageError(f"--{name.replace('_', '-')} is for --auto: give that too.")
-    if flags["picture"] is not None and not (flags["auto"] or flags["with_report"]):
-        raise click.UsageError("--picture shows what was measured: give --report or --auto too.")
-    if source is None and flags["recipe"] is None:
-        raise click.UsageError("Missing argument 'SOURCE': a Hugging Face folder, or a GGUF file.")
-
-
-def _options(flags: dict[str, Any], recipe: Recipe | None) -> Options:
-    from quantize.pipeline import Options
-
-    if flags["ftype"] is not None:
-        ftype = check_ftype(flags["ftype"])
-    elif flags["bits"] is not None or recipe is None:
-        ftype = ftype_of_bits(4 if flags["bits"] is None else flags["bits"])
-    else:
-        ftype = recipe.ftype
-    return Options(
-        ftype=ftype,
-        tensor_types=flags["tensor_types"] + (recipe.tensor_types if recipe else ()),
-        output_type=flags["output_tensor_type"] or (recipe.output_type if recipe else None),
-        token_embd_type=flags["token_embedding_type"] or (recipe.token_embd_type if recipe else None),
-        imatrix=flags["imatrix"],
-        n_threads=flags["threads"],
-        allow_requantize=flags["allow_requantize"],
-        allow_nan=flags["allow_nan"],
-        force=flags["force"],
-    )
-
-
-def _wishes(flags: dict[str, Any]) -> Wishes | None:
-    if not flags["auto"]:
-        return None
-    from quantize.auto import Wishes
-
-    return Wishes(
-        prefer=flags["prefer"] or "balance",
-        max_size_bytes=flags["max_size"],
-        max_kld=flags["max_kld"],
-        n_layers=flags["layers"],
-    )

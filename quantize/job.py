@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,16 +12,19 @@ from pathlib import Path
 from edgeai.errors import QuantizeError, UnsupportedArchitectureError
 from quantize import printing, terminal
 from quantize.auto import Wishes, auto
-from quantize.candidates import fitting
+from quantize.calibrate import calibrate, check_text, imatrix_path, read_text, write_stand_in
+from quantize.candidates import Candidate, fitting
 from quantize.checkpoint import Checkpoint
+from quantize.choices import check_matches
+from quantize.encoding import weights_of
+from quantize.imatrix import read_imatrix
 from quantize.naming import artifact_path
 from quantize.picture import check_picture, draw
 from quantize.pipeline import Artifact, Model, Options, check_target, open_model, plan_model, quantize_model
+from quantize.plan import Planned
 from quantize.recipe import Recipe, check_architecture
 from quantize.report import Report, reports
 from quantize.writer import work_dir
-
-_CALIBRATION_CHUNKS = 40  # windows of 512 tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Job:
     Attributes:
         source: a Hugging Face folder, or a GGUF file.
         out: the artifact's file, or its folder.
+        out_is_folder: it is a folder, also where it does not exist yet.
         options: how to quantize.
         recipe: what it follows.
         wishes: what --auto is to look for; None without it.
@@ -45,6 +50,7 @@ class Job:
     source: Path
     out: Path
     options: Options
+    out_is_folder: bool = False
     recipe: Recipe | None = None
     wishes: Wishes | None = None
     calibrate: str | None = None
@@ -58,7 +64,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """The artifact's folder."""
-        return self.out if self.out.is_dir() else self.out.parent
+        return self.out if self.out_is_folder or self.out.is_dir() else self.out.parent
 
     @property
     def name(self) -> str | None:
@@ -82,9 +88,13 @@ def run(job: Job) -> None:
         if job.recipe is not None and job.source.is_dir():
             check_architecture(job.recipe, Checkpoint.open(job.source).config)
         job, model = _opened(job, stack)
+        check_matches(job.options.tensor_types, model.tensors)
         if job.dry_run:
             _print_plan(job, model)
-        elif job.wishes is not None:
+            return
+        if job.out_is_folder:
+            job.out.mkdir(parents=True, exist_ok=True)
+        if job.wishes is not None:
             _choose(job, model, stack)
         else:
             _quantize(job, model, stack, started)
@@ -106,19 +116,25 @@ def measure(
     if picture is not None:
         check_picture(picture)
     measured = _reports(artifacts, reference, n_threads)
-    _draw(measured, picture)
-    if as_json:
-        terminal.print_json([report.as_dict() for report in measured])
-    else:
-        printing.print_reports(measured)
+    try:
+        _draw(measured, picture)
+    finally:  # what was measured is told, whatever becomes of the picture
+        printing.print_reports(measured, as_json=as_json)
 
 
 def _check(job: Job) -> None:
     """Refuse now what would be refused after all the work."""
+    if job.source.exists() and not job.source.is_dir() and job.source.suffix.lower() != ".gguf":
+        raise QuantizeError(
+            f"{job.source}: is neither a Hugging Face folder (config.json, *.safetensors, tokenizer files) nor a .gguf "
+            "file: check the path"
+        )
+    if job.out_is_folder and job.out.exists() and not job.out.is_dir():
+        raise QuantizeError(f"{job.out}/ is a file, expected a folder: choose another place with --out")
     if job.picture is not None:
         check_picture(job.picture)
-    if job.calibrate and (Path(job.calibrate).is_dir() or not Path(job.calibrate).exists()):
-        raise QuantizeError(f"{job.calibrate}: no such file, expected a text to calibrate on; check --calibrate")
+    if job.calibrate is not None:
+        check_text(job.calibrate)
 
 
 def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
@@ -138,25 +154,33 @@ def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
 
 def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
     target = _free_target(job, model, job.options.ftype)
-    float_path = None
+    options, float_path = job.options, None
     if job.calibrate is not None or job.with_report:
+        _checked_plan(job, model)
+        text = None if job.calibrate is None else read_text(job.calibrate)
         float_path = _float_file(job, model, stack)
-    options = job.options
-    if job.calibrate is not None:
-        assert float_path is not None
-        options = _calibrated(float_path, target, job.calibrate, options)
+        if text is not None:
+            options = _calibrated(job, float_path, target, text)
     artifact = replace(_written(model, target, options), seconds=time.perf_counter() - started)
-    measured = _reports([artifact.path], float_path, options.n_threads) if job.with_report else []
-    _draw(measured, job.picture)
-    printing.print_artifact(artifact, measured, as_json=job.as_json)
+    measured: list[Report] = []
+    try:
+        if job.with_report:
+            measured = _reports([artifact.path], float_path, options.n_threads)
+        _draw(measured, job.picture)
+    finally:  # the artifact is there, whatever becomes of the rest
+        printing.print_artifact(artifact, measured, as_json=job.as_json)
+        _tell_of_mxfp4(options.ftype, artifact.planned)
 
 
 def _choose(job: Job, model: Model, stack: ExitStack) -> None:
     assert job.wishes is not None
     options = job.options
     if job.calibrate is not None:
+        text = read_text(job.calibrate)
+        for candidate in _candidates(job, model, job.wishes):
+            check_target(job.target(model, candidate.ftype).absolute(), job.source, force=options.force)
         target = _free_target(job, model, "auto")
-        options = _calibrated(_float_file(job, model, stack), target, job.calibrate, options)
+        options = _calibrated(job, _float_file(job, model, stack), target, text)
     with terminal.step_progress() as progress:
         choice = auto(
             job.source,
@@ -166,16 +190,45 @@ def _choose(job: Job, model: Model, stack: ExitStack) -> None:
             name=job.name,
             on_progress=progress,
         )
-    _draw(choice.reports, job.picture)
-    printing.print_choice(choice, as_json=job.as_json)
+    try:
+        _draw(choice.reports, job.picture)
+    finally:
+        printing.print_choice(choice, as_json=job.as_json)
 
 
 def _print_plan(job: Job, model: Model) -> None:
     if job.wishes is None:
-        planned = plan_model(model, job.options, will_calibrate=job.calibrate is not None)
+        planned = _checked_plan(job, model)
         printing.print_plan(planned, job.options.ftype, as_json=job.as_json)
+        _tell_of_mxfp4(job.options.ftype, planned)
     else:
-        printing.print_candidates(fitting(model, job.options, job.wishes.max_size_bytes), as_json=job.as_json)
+        printing.print_candidates(_candidates(job, model, job.wishes), as_json=job.as_json)
+
+
+def _checked_plan(job: Job, model: Model) -> list[Planned]:
+    """The plan, if the run would follow it: what needs an importance matrix has one, or will have."""
+    options = job.options
+    planned = plan_model(model, options, will_calibrate=job.calibrate is not None)
+    if job.calibrate is None:
+        importance = read_imatrix(options.imatrix).importance() if options.imatrix else {}
+        weights_of(planned, importance, options.ftype)
+    return planned
+
+
+def _tell_of_mxfp4(ftype: str, planned: Sequence[Planned]) -> None:
+    if ftype == "MXFP4_MOE" and not any(item.qtype == "MXFP4" for item in planned):
+        terminal.note("MXFP4 is for the experts of a mixture alone, and this model has none: most of it became Q8_0")
+
+
+def _candidates(job: Job, model: Model, wishes: Wishes) -> list[Candidate]:
+    """The mixes that `auto` would build, with an importance matrix where one will be collected."""
+    options = job.options
+    with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
+        if job.calibrate is not None:
+            path = imatrix_path(Path(folder) / job.target(model, "auto").name)
+            write_stand_in(path, job.calibrate)
+            options = replace(options, imatrix=path, imatrix_name=path.name)
+        return fitting(model, options, wishes.max_size_bytes)
 
 
 def _free_target(job: Job, model: Model, ftype: str) -> Path:
@@ -183,12 +236,8 @@ def _free_target(job: Job, model: Model, ftype: str) -> Path:
     target = job.target(model, ftype).absolute()
     check_target(target, job.source, force=job.options.force)
     if job.calibrate is not None:
-        check_target(_imatrix_path(target), job.source, force=job.options.force)
+        check_target(imatrix_path(target), job.source, force=job.options.force)
     return target
-
-
-def _imatrix_path(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.imatrix.gguf")
 
 
 def _written(model: Model, target: Path, options: Options) -> Artifact:
@@ -205,25 +254,19 @@ def _float_file(job: Job, model: Model, stack: ExitStack) -> Path:
     return _written(model, path, options).path
 
 
-def _calibrated(float_path: Path, target: Path, text_name: str, options: Options) -> Options:
-    """Collect an importance matrix, keep it beside the artifact, and take it."""
-    from quantize.collect import collect
-    from quantize.imatrix import write_imatrix
-    from quantize.texts import calibration_text
-
-    text = Path(text_name).read_text(encoding="utf-8", errors="replace") if text_name else calibration_text()
+def _calibrated(job: Job, float_path: Path, target: Path, text: str) -> Options:
+    assert job.calibrate is not None
     with terminal.step_progress() as progress:
-        imatrix = collect(
+        progress("calibrating", 0, 0)  # the model is loaded first
+        path = calibrate(
             float_path,
+            target,
+            job.calibrate,
             text,
-            dataset=Path(text_name).name or "edgeai's own",
-            n_chunks=_CALIBRATION_CHUNKS,
-            n_threads=options.n_threads,
+            n_threads=job.options.n_threads,
             on_progress=lambda n_done, n_total: progress("calibrating", n_done, n_total),
         )
-    path = _imatrix_path(target)
-    write_imatrix(imatrix, path)
-    return replace(options, imatrix=path, imatrix_name=path.name)  # an artifact is handed on: no folder's name in it
+    return replace(job.options, imatrix=path, imatrix_name=path.name)  # it is handed on: no folder's name in it
 
 
 def _reports(paths: Sequence[Path], reference: Path | None, n_threads: int | None) -> list[Report]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.errors import QuantizeError
-from quantize.report import Report, drawn_klds, pareto
+from edgeai.files import write_bytes
+from quantize.report import Report, drawn_klds, names, pareto
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +36,8 @@ _PLACES = (
 )
 """Where a point's name may stand beside it, points; the first that is free."""
 
+_LONGEST_NAME = 40  # characters: a longer one leaves no room for what is drawn
+
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
     "svg.hashsalt": "edgeai",  # the same picture is the same file
@@ -47,10 +51,12 @@ def check_picture(out_path: Path) -> None:
     """Refuse what cannot be drawn, before anything is measured for it.
 
     Raises:
-        QuantizeError: the suffix is another, or matplotlib is missing.
+        QuantizeError: the suffix is another, a folder is in its place, or matplotlib is missing.
     """
     if out_path.suffix.lower() not in SUFFIXES:
         raise QuantizeError(f"{out_path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
+    if out_path.is_dir():
+        raise QuantizeError(f"{out_path}: is a folder, expected a file for the picture: choose another name")
     if not importlib.util.find_spec("matplotlib"):
         raise QuantizeError("a picture needs matplotlib: pip install 'edgeai[plot]'")
 
@@ -74,11 +80,18 @@ def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: 
     measured = [report for report in reports if report.quality is not None]
     if not measured:
         raise QuantizeError("no report has a divergence to draw: measure with a reference first")
+    _write(out_path, _drawn(measured, out_path.suffix[1:].lower(), title))
+    return out_path
+
+
+def _drawn(measured: Sequence[Report], kind: str, title: str) -> bytes:
+    """The picture, as a file of this kind."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     panels = _panels(measured)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name: whoever shows the SVG may have it
         figure = Figure(figsize=(5.5 * len(panels), 4.2), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (label, x_of) in zip(axes, panels, strict=True):
@@ -90,9 +103,9 @@ def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: 
         for axis in axes:
             _part_names(axis)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=out_path.suffix[1:].lower(), dpi=150, metadata=_undated(out_path))
-    _write(out_path, buffer.getvalue())
-    return out_path
+        undated = {"Date": None} if kind == "svg" else {}
+        figure.savefig(buffer, format=kind, dpi=150, metadata=undated)
+    return buffer.getvalue()
 
 
 def _panels(reports: Sequence[Report]) -> list[tuple[str, Callable[[Report], float | None]]]:
@@ -111,12 +124,14 @@ def _panels(reports: Sequence[Report]) -> list[tuple[str, Callable[[Report], flo
 
 def _draw_panel(axis: Axes, reports: Sequence[Report], label: str, x_of: Callable[[Report], float | None]) -> None:
     best = pareto(reports)
-    points = [(x, y, report) for report, y in zip(reports, drawn_klds(reports), strict=True) if (x := x_of(report))]
-    for x, y, report in sorted(points, key=lambda point: point[0]):
+    drawn = zip(reports, drawn_klds(reports), names(reports), strict=True)
+    points = [(x, y, report, name) for report, y, name in drawn if (x := x_of(report))]
+    for x, y, report, name in sorted(points, key=lambda point: point[0]):
         face = "tab:blue" if report in best else "white"
         axis.plot(x, y, marker="o", markersize=8, markeredgecolor="tab:blue", markerfacecolor=face, linestyle="none")
-        name = report.file_type.replace("$", r"\$")
-        axis.annotate(name, (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=9, va="center")
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 :]}"
+        shown = shown.replace("$", r"\$")
+        axis.annotate(shown, (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=9, va="center")
     axis.set_yscale("log")
     axis.set_xlabel(label)
     axis.margins(x=0.15, y=0.12)
@@ -135,20 +150,9 @@ def _part_names(axis: Axes) -> None:
         taken.append(box)
 
 
-def _undated(path: Path) -> dict[str, None]:
-    return {"Date": None} if path.suffix.lower() == ".svg" else {}
-
-
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file: whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_bytes(path, data)
+        path.chmod(0o644)  # it is to be shown, as the files beside it
     except OSError as exc:
-        raise QuantizeError(f"{path}: the picture cannot be written: {exc.strerror}") from exc
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise QuantizeError(f"{path}: the picture cannot be written: {exc.strerror}; choose another place") from exc

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeai.gguf_header import read_header
 from edgeai.safe_text import one_line
 from quantize.terminal import console, print_json, size_text
 
@@ -79,46 +80,58 @@ def print_artifact(artifact: Artifact, reports: Sequence[Report], *, as_json: bo
 
 def print_choice(choice: Choice, *, as_json: bool) -> None:
     """All mixes that were measured, which no other beats, and the one that was kept."""
+    best = choice.best
     if as_json:
-        print_json(choice.as_dict())
+        print_json(_choice_facts(choice))
         return
-    out, best = console(), choice.best
-    marks = {
-        report.file_type: "★" if report is best else "●" if report in choice.front else "○" for report in choice.reports
-    }
+    out = console()
+    marks = ["★" if report is best else "●" if report in choice.front else "○" for report in choice.reports]
     out.print(_comparison(choice.reports, marks))
-    out.print("★ kept   ● no other is better in size, divergence and decoding at once   ○ another is", soft_wrap=True)
+    out.print("★ kept   ● no other is better in size, KLD and decode at once   ○ another is", soft_wrap=True)
     out.print("\n".join(_plot(choice.reports)))
     if choice.is_estimate:
-        out.print(
-            f"Measured on {choice.n_layers} of {choice.n_all_layers} layers: the divergence is theirs, "
-            "speed and memory are estimates for all.",
-            soft_wrap=True,
-        )
-    size = size_text(choice.artifact.size_bytes)
-    out.print(f"{best.file_type} is kept, {choice.why}: {one_line(str(choice.artifact.path))}, {size}", soft_wrap=True)
+        out.print(f"Measured on {choice.n_layers} of {choice.n_all_layers} layers: the divergence is theirs,")
+        out.print("speed and memory are estimates for all.")
+    out.print(f"{best.file_type} is kept, {choice.why}")
+    click.echo(f"{one_line(str(choice.artifact.path))}: {size_text(choice.artifact.size_bytes)}")
     _print_run(choice.artifact.path)
 
 
-def print_reports(reports: Sequence[Report]) -> None:
+def _choice_facts(choice: Choice) -> dict[str, Any]:
+    """For JSON. The files of mixes that were not kept are gone: their paths are null."""
+    facts = choice.as_dict()
+    for report in facts["reports"]:
+        if report["path"] != facts["path"] or report["file_type"] != facts["ftype"]:
+            report["path"] = None
+    return facts
+
+
+def print_reports(reports: Sequence[Report], *, as_json: bool = False) -> None:
     """What was measured: line by line for one, a table and a plot of several."""
+    if as_json:
+        print_json([report.as_dict() for report in reports])
+        return
     out = console()
     if len(reports) > 1:
-        out.print(_comparison(reports, {}))
+        out.print(_comparison(reports))
         out.print("\n".join(_plot(reports)))
         return
     for label, value in reports[0].rows():
         out.print(f"  {label:<28} {one_line(value)}", soft_wrap=True)
 
 
-def _comparison(reports: Sequence[Report], marks: Mapping[str, str]) -> Table:
-    """A row for each, the largest file first, with the mark of its file type."""
-    from quantize.report import COLUMNS, LEGEND
+def _comparison(reports: Sequence[Report], marks: Sequence[str] = ()) -> Table:
+    """A row for each, the largest file first, with its mark."""
+    from quantize.report import COLUMNS, LEGEND, names
 
-    table = _table(("", *COLUMNS), left=("", "file type"))
-    for report in sorted(reports, key=lambda item: -item.size_bytes):
-        mark = marks.get(report.file_type, "")
-        table.add_row(mark, *map(one_line, report.cells()), style="bold" if mark == "★" else "")
+    called = names(reports)
+    first = COLUMNS[0] if called == [report.file_type for report in reports] else "file"
+    columns = (*([""] if marks else []), first, *COLUMNS[1:])
+    table = _table(columns, left=("", first), n_apart=2 if first == COLUMNS[0] else 1)
+    rows = zip(reports, called, marks or [""] * len(reports), strict=True)
+    for report, name, mark in sorted(rows, key=lambda row: -row[0].size_bytes):
+        cells = (*([mark] if marks else []), name, *map(one_line, report.cells()[1:]))
+        table.add_row(*cells, style="bold" if mark == "★" else "")
     table.caption = LEGEND
     return table
 
@@ -129,13 +142,14 @@ def _plot(reports: Sequence[Report]) -> list[str]:
     return text_plot(reports, width=min(console().width, 100))
 
 
-def _table(columns: Sequence[str], left: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], left: Sequence[str], n_apart: int = 2) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, n_apart, 0, 0), pad_edge=False, header_style="bold")
     table.caption_justify, table.caption_style = "left", "dim"
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right")
+    for column in columns:  # a name that is too long goes on in the next line: its end may be what tells it apart
+        is_left = column in left
+        table.add_column(column, justify="left" if is_left else "right", overflow="fold", no_wrap=not is_left)
     return table
 
 
@@ -144,7 +158,13 @@ def _bpw(planned: Sequence[Planned]) -> float:
 
 
 def _print_run(path: Path) -> None:
-    click.echo(f"run it:  edgeai chat --model {one_line(shlex.quote(str(path)))}")
+    """The line that runs it. `edgeai` talks with models that have a chat template; others go on with a text."""
+    if read_header(path).chat_template is not None:
+        line = f"edgeai chat --model {shlex.quote(str(path))}"
+    else:
+        code = f"import edgeai; print(edgeai.Session({str(path)!r}).complete('Once upon a time', max_tokens=100).text)"
+        line = f"python -c {shlex.quote(code)}"
+    click.echo(f"run it:  {one_line(line)}")
 
 
 def tensor_table(planned: Sequence[Planned]) -> Table:

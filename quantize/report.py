@@ -12,13 +12,14 @@ from typing import Any
 
 from edgeai.gguf_header import GGUFHeader, read_header
 from edgeai.machine import available_memory_bytes
+from edgeai.safe_text import one_line
 from quantize.evaluate import N_CTX
 from quantize.perplexity import Divergence, divergences
 from quantize.speed import Speed, measure_speeds
 from quantize.texts import evaluation_text
 
 OnProgress = Callable[[str, int, int], None]
-"""Told what is measured, how much of it is done, and of how much."""
+"""Told what is measured, how much of it is done, and of how much: 0 before that is known."""
 
 N_CHUNKS = 20
 """Windows that are evaluated where nothing else is said: 5,100 scored tokens, English and Japanese."""
@@ -139,13 +140,15 @@ def reports(
     tell = on_progress or (lambda _what, _n_done, _n_total: None)
     speeds: Sequence[Speed | None] = [None] * len(headers)
     if with_speed:
+        tell("speed", 0, 0)
         speeds = measure_speeds(candidate_paths, n_threads=n_threads, on_progress=partial(tell, "speed"))
     qualities: list[Divergence | None] = [None] * len(headers)
     if reference is not None:
         text = evaluation_text() if text is None else text
         qualities = []
         for group in _groups(headers, reference):
-            what = group[0].file_type if len(group) == 1 else f"{len(group)} mixes"
+            what = f"divergence of {group[0].file_type if len(group) == 1 else f'{len(group)} mixes'}"
+            tell(what, 0, 0)  # models are loaded first
             qualities += divergences(
                 [header.path for header in group],
                 reference.path,
@@ -153,7 +156,7 @@ def reports(
                 n_ctx=n_ctx,
                 n_chunks=n_chunks,
                 n_threads=n_threads,
-                on_progress=partial(tell, f"divergence of {what}"),
+                on_progress=partial(tell, what),
             )
     return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
 
@@ -185,6 +188,18 @@ def _report(header: GGUFHeader, quality: Divergence | None, speed: Speed | None)
         quality=quality,
         speed=speed,
     )
+
+
+def names(reports: Sequence[Report]) -> list[str]:
+    """What to call artifacts beside each other: by their mix, or where two have the same, all by their file.
+
+    What is no plain text in a file's name is left out. Folders come into it where the files' names are the same too.
+    """
+    for name in (lambda report: report.file_type, lambda report: report.path.stem, lambda report: str(report.path)):
+        found = [one_line(name(report)) for report in reports]
+        if len(set(found)) == len(found):
+            break
+    return found
 
 
 def pareto(reports: Sequence[Report]) -> list[Report]:

@@ -16,9 +16,12 @@ from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import ProgressColumn
 
     from quantize.pipeline import Progress
 
+_BAR_WIDTH = 12  # characters: the names, figures and this stand in 80 columns
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -37,9 +40,17 @@ def print_json(value: Any) -> None:
 
 def error(text: str) -> None:
     """One line on stderr, without control characters: names in checkpoints are hostile."""
-    prefix = "error:"
+    _message("error:", "red", text)
+
+
+def note(text: str) -> None:
+    """The same of what one should know."""
+    _message("note:", "yellow", text)
+
+
+def _message(prefix: str, color: str, text: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
-        prefix = click.style(prefix, fg="red", bold=True)
+        prefix = click.style(prefix, fg=color, bold=True)
     click.echo(f"{prefix} {one_line(text)}", err=True, color=True)
 
 
@@ -51,48 +62,53 @@ def size_text(n_bytes: int) -> str:
 @contextlib.contextmanager
 def write_progress() -> Iterator[Callable[[Progress], None]]:
     """A bar with the tensor, MB/s and the time left. On a terminal only."""
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description:<30}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(
-        *columns,
-        TimeRemainingColumn(compact=True),
-        console=console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
+    with _bars(
+        TextColumn("{task.description:<25}", markup=False),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        BarColumn(_BAR_WIDTH),
     ) as bars:
         task = bars.add_task("reading the checkpoint", total=None)
         yield lambda step: bars.update(
-            task, description=step.tensor[:30], completed=step.n_done_bytes, total=step.n_total_bytes
+            task, description=step.tensor[:25], completed=step.n_done_bytes, total=step.n_total_bytes
         )
 
 
 @contextlib.contextmanager
 def step_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for what is being done, one thing after the other. On a terminal only."""
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    """A bar for what is being done, one thing after the other. On a terminal only.
 
-    with Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
+    It is told what, how much of it is done, and of how much: 0 where that is not known yet.
+    """
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+
+    with _bars(TextColumn("{task.description}", markup=False), BarColumn(_BAR_WIDTH), TaskProgressColumn()) as bars:
+        task, doing = bars.add_task("preparing", total=None), "preparing"
+
+        def show(what: str, n_done: int, n_total: int) -> None:
+            nonlocal task, doing
+            if what != doing:  # one task that changes its name would show the old one at 0 % first
+                bars.remove_task(task)
+                task, doing = bars.add_task(what, total=n_total or None), what
+            bars.update(task, completed=n_done, total=n_total or None)
+
+        yield show
+
+
+def _bars(*columns: ProgressColumn) -> Bars:
+    """Bars that are gone when their block ends, with the time left behind the other columns."""
+    from rich.progress import Progress as Bars
+    from rich.progress import TimeRemainingColumn
+
+    return Bars(
+        *columns,
         TimeRemainingColumn(compact=True),
         console=console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
-    ) as bars:
-        task, doing = bars.add_task("", total=None), ""
-
-        def show(what: str, n_done: int, n_total: int) -> None:
-            nonlocal doing
-            if what != doing:
-                bars.reset(task)
-                doing = what
-            bars.update(task, description=what, completed=n_done, total=n_total)
-
-        yield show
+    )
 
 
 @contextlib.contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
-from quantize.report import Report, drawn_klds, pareto
+from quantize.report import Report, drawn_klds, names, pareto
 
 _MARGIN = 10  # characters left of the grid, for the numbers
 _BEST, _BEATEN = "●", "○"
@@ -29,16 +30,16 @@ def text_plot(reports: Sequence[Report], *, width: int = 72, height: int = 16) -
     by_speed = all(report.speed for report in measured)
     best = pareto(measured)
     points = [
-        _point(report, kld, by_speed, _BEST if report in best else _BEATEN)
-        for report, kld in zip(measured, drawn_klds(measured), strict=True)
+        _point(report, name, kld, by_speed, _BEST if report in best else _BEATEN)
+        for report, name, kld in zip(measured, names(measured), drawn_klds(measured), strict=True)
     ]
     label = "decode, tokens/s →" if by_speed else "size, MB"
     return ["KL divergence, nats ↓", *_grid(points, max(width - _MARGIN, 20), max(height, 4)), label.rjust(width)]
 
 
-def _point(report: Report, kld: float, by_speed: bool, mark: str) -> Point:
+def _point(report: Report, name: str, kld: float, by_speed: bool, mark: str) -> Point:
     x = report.speed.decode_tokens_per_s if by_speed and report.speed else report.size_bytes / 1e6
-    return x, math.log10(kld), mark, report.file_type
+    return x, math.log10(kld), mark, name
 
 
 def _grid(points: Sequence[Point], width: int, height: int) -> list[str]:
@@ -64,13 +65,20 @@ def _grid(points: Sequence[Point], width: int, height: int) -> list[str]:
 
 def _put_name(cells: list[list[str]], row: int, column: int, name: str) -> None:
     """A point's name goes right of it, or left where there is no room, on the nearest line that is free."""
-    width, text = len(cells[0]), f" {name} "
+    width = len(cells[0])
+    text = [" ", *_cells(name, width // 2 - 3), " "]  # at one side there is half the width
     for near in sorted(range(len(cells)), key=lambda index: abs(index - row))[:3]:
         for start in (column + 1, column - len(text)):
             place = slice(start, start + len(text))
             if start >= 0 and start + len(text) <= width and set(cells[near][place]) == {" "}:
-                cells[near][place] = list(text)
+                cells[near][place] = text
                 return
+
+
+def _cells(name: str, most: int) -> list[str]:
+    """What stands in each column. A wide character has two: itself, and nothing beside it."""
+    cells = [cell for char in name for cell in ([char, ""] if unicodedata.east_asian_width(char) in "WF" else [char])]
+    return cells if len(cells) <= most else [*cells[: most // 2], "…", *cells[len(cells) - (most - 1 - most // 2) :]]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import os
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from edgeai.errors import QuantizeError
-from quantize.picture import draw
+from quantize.picture import check_picture, draw
 from tests.quantize.reports import made_up
 
 REPORTS = [
@@ -67,6 +69,36 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         draw(REPORTS, tmp_path / "a.svg")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(QuantizeError, match=r"none/a\.svg: the picture cannot be written: No such file"):
-        draw(REPORTS, tmp_path / "none" / "a.svg")
+def test_it_goes_into_a_new_folder_and_is_for_all_to_see(tmp_path: Path) -> None:
+    path = draw(REPORTS, tmp_path / "new" / "a.svg")
+    assert path.stat().st_mode & 0o444 == 0o444
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_that_will_not_do_is_named(tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "a.svg"
+    file.write_bytes(b"")
+    folder.mkdir()
+    with pytest.raises(QuantizeError, match=r"file/a\.svg: the picture cannot be written"):
+        draw(REPORTS, file / "a.svg")
+    with pytest.raises(QuantizeError, match=r"a\.svg: is a folder"):
+        check_picture(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_no_link_beside_it_is_followed(tmp_path: Path) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.write_bytes(b"mine")
+    out.mkdir()
+    for name in (f".a.svg.{os.getpid()}.part", "a.svg"):
+        (out / name).symlink_to(mine)
+    draw(REPORTS, out / "a.svg")
+    assert mine.read_bytes() == b"mine"
+
+
+def test_two_of_one_mix_have_the_names_of_their_files(tmp_path: Path) -> None:
+    one, other = (replace(REPORTS[0], path=tmp_path / f"{name}.gguf") for name in ("日本", "x" * 100))
+    texts = _texts(draw([one, other], tmp_path / "a.svg"))
+    assert texts.count("日本") == 2
+    assert texts.count(f"{'x' * 20}…{'x' * 20}") == 2
+    assert "Q4_K_M" not in texts

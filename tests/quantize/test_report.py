@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgeai.errors import ModelNotFoundError
-from quantize.report import COLUMNS, Report, drawn_klds, pareto, reports
+from quantize.report import COLUMNS, Report, drawn_klds, names, pareto, reports
 from tests.quantize.perplexity_models import quantized
 from tests.quantize.reports import made_up
 from tests.tiny import tiny_model
@@ -22,7 +23,12 @@ def test_an_artifact_is_measured_in_all_its_sides(tmp_path: Path) -> None:
     assert 8.5 <= measured.bpw < 9  # 34 bytes for 32 weights, and the norms in float32
     assert measured.quality is not None
     assert measured.quality.n_windows == 2
-    assert told == [*(("speed", n, 3) for n in (1, 2, 3)), *(("divergence of Q8_0", n, 2) for n in (1, 2))]
+    assert told == [
+        ("speed", 0, 0),  # while models are loaded
+        *(("speed", n, 3) for n in (1, 2, 3)),
+        ("divergence of Q8_0", 0, 0),
+        *(("divergence of Q8_0", n, 2) for n in (1, 2)),
+    ]
     assert measured.speed is not None
     assert measured.speed.prefill_tokens_per_s > 0
     assert measured.speed.decode_tokens_per_s > 0
@@ -68,10 +74,10 @@ def test_candidates_take_turns_where_memory_is_short(tmp_path: Path, monkeypatch
         )
 
     together = measure()
-    assert told == ["divergence of 2 mixes"] * 2
+    assert told == ["divergence of 2 mixes"] * 3
     monkeypatch.setattr("quantize.report.available_memory_bytes", lambda: 0)
     assert measure() == together
-    assert told == ["divergence of Q8_0"] * 2 + ["divergence of F16"] * 2
+    assert told == ["divergence of Q8_0"] * 3 + ["divergence of F16"] * 3
 
 
 def test_a_row_of_a_table() -> None:
@@ -121,3 +127,18 @@ def test_an_exact_copy_is_drawn_below_all_others() -> None:
     copy, other = made_up("F32", megabytes=9, kld=0.0), made_up("F16", megabytes=5, kld=3e-6)
     assert drawn_klds([copy, other]) == pytest.approx([1e-6, 3e-6])
     assert drawn_klds([copy])[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ((("a/x.gguf", "Q8_0"), ("a/x.gguf", "Q4_0")), ["Q8_0", "Q4_0"]),
+        ((("a/x.gguf", "Q8_0"), ("b/y.v2.gguf", "Q8_0"), ("z.gguf", "F16")), ["x", "y.v2", "z"]),
+        ((("a/x.gguf", "Q8_0"), ("b/x.gguf", "Q8_0")), ["a/x.gguf", "b/x.gguf"]),
+        ((("x.gguf", "Q8_0"), ("x.gguf", "Q8_0")), ["x.gguf", "x.gguf"]),
+        ((("\x1b[2Jx\n.gguf", "Q8_0"), ("y.gguf", "Q8_0")), ["x ", "y"]),
+        ((), []),
+    ],
+)
+def test_what_artifacts_are_called(files: tuple[tuple[str, str], ...], expected: list[str]) -> None:
+    assert names([replace(made_up(mix, megabytes=5), path=Path(path)) for path, mix in files]) == expected

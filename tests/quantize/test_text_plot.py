@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+from rich.cells import cell_len
+
 from quantize.text_plot import text_plot
 from tests.quantize.reports import made_up
 
@@ -43,3 +48,26 @@ def test_it_stays_in_its_width() -> None:
 
 def test_nothing_measured_is_nothing_drawn() -> None:
     assert text_plot([made_up("Q8_0", megabytes=5, kld=None)]) == []
+
+
+def test_names_of_files_stand_where_they_are_too_long_or_wide() -> None:
+    paths = ("one-" + "x" * 90 + "-end.gguf", "日本語のモデル.gguf")
+    reports = [
+        replace(report, path=Path(path), file_type="Q8_0") for report, path in zip((BEST, BEATEN), paths, strict=True)
+    ]
+    lines = text_plot(reports, width=60)
+    text = "\n".join(lines)
+    assert "one-xxx" in text
+    assert "x-end" in text
+    assert "○ 日本語のモデル" in text
+    assert max(map(cell_len, lines)) <= 60
+
+
+def test_a_wide_name_moves_nothing_to_its_right() -> None:
+    left, right = (made_up("Q8_0", megabytes=9, kld=0.1, decode_tokens_per_s=rate) for rate in (50, 100))
+    plain, wide = (
+        text_plot([replace(left, path=Path(f"{name}.gguf")), replace(right, path=Path("right.gguf"))])
+        for name in ("left", "日本")
+    )
+    ends = {cell_len(line) for lines in (plain, wide) for line in lines if "right ●" in line}
+    assert len(ends) == 1
