@@ -1,7 +1,7 @@
 """The words of a library's passages in a tantivy index: ranked by BM25, and made again from SQLite at any time.
 
-The index holds numbers and words, no texts. One entry, number 0, holds the library's identity and the generation of
-the SQLite file that the index has reached; tantivy commits it together with the rest, all or nothing.
+The index holds numbers and stems of words, no texts. One entry, number 0, holds the library's identity and the
+generation of the SQLite file that the index has reached; tantivy commits it together with the rest, all or nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edgeai.documents.words import query_words, words
 from edgeai.errors import DocumentError
 
 _MARK = 0
+_STEMS = "stems"  # an index of another name for its words is made again
 _HEAP_BYTES = 48_000_000
 _MAX_EXPANSIONS = 64
 
@@ -39,9 +40,11 @@ class WordIndex:
         self._tantivy = _tantivy()
         self._writer: Any = None
         self._schema = self._make_schema()
+        self._stemmer = self._make_stemmer()
         with self._our_errors():
             folder.mkdir(mode=0o700, exist_ok=True)
             self._index = self._tantivy.Index(self._schema, path=str(folder), reuse=True)
+            self._index.register_tokenizer(_STEMS, self._stemmer)
             self._index.config_reader("manual")
         self.reload()
 
@@ -69,8 +72,8 @@ class WordIndex:
             query_of = self._tantivy.Query
             should = self._tantivy.Occur.Should
             terms = [
-                (should, query_of.term_query(self._schema, "words", word, index_option="freq"))
-                for word in dict.fromkeys(whole)
+                (should, query_of.term_query(self._schema, "words", stem, index_option="freq"))
+                for stem in dict.fromkeys(self._stemmer.analyze(" ".join(whole)))
             ]
             hits = self._searcher.search(query_of.boolean_query(terms), k, count=False).hits
             ids = self._searcher.fast_field_values("id", [address for _, address in hits])
@@ -140,8 +143,13 @@ class WordIndex:
         builder.add_unsigned_field("document", indexed=True)
         builder.add_unsigned_field("identity", fast=True)
         builder.add_unsigned_field("generation", fast=True)
-        builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
+        builder.add_text_field("words", tokenizer_name=_STEMS, index_option="freq")
         return builder.build()
+
+    def _make_stemmer(self) -> Any:
+        """English stems: `charged` finds `charging`. Other languages' words lose what looks like an English ending."""
+        builder = self._tantivy.TextAnalyzerBuilder(self._tantivy.Tokenizer.whitespace())
+        return builder.filter(self._tantivy.Filter.stemmer("english")).build()
 
     def _make_private(self) -> None:
         for path in self.folder.iterdir():

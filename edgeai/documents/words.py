@@ -3,7 +3,8 @@
 Words written with blanks between them are taken whole; what joins parts by hyphens, underscores and dots (`E-42`,
 `foo_bar`, `1.2.3`) is taken whole and in its parts. Scripts without blanks are taken as overlapping pairs of
 characters, so that 電源 is found inside of 電源装置; the last character of a run stands alone too, so that every
-character of it begins some word.
+character of it begins some word. Each Chinese character also stands alone, as many are words by themselves: 栗を盗む
+and 栗の木 have no pair in common.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _ASCII_WORDS = re.compile("[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _ANY_WORDS = re.compile(f"{_WORD}(?:[-_.]{_WORD})*")
 _JOINT = re.compile("[-_.]")
 _RUN = re.compile(f"[{_UNSPACED}]+")
+_HAN = re.compile("[\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def words(text: str) -> list[str]:
@@ -40,7 +42,9 @@ def words(text: str) -> list[str]:
         found = _with_parts(_ANY_WORDS.findall(text))
         for run in _RUN.findall(text):
             found += _pairs(run)
-            found.append(run[-1])
+            found += _HAN.findall(run)
+            if not _HAN.match(run[-1]):
+                found.append(run[-1])
     return [word[:_MAX_WORD_CHARS] for word in found]
 
 
@@ -58,6 +62,8 @@ def query_words(query: str) -> tuple[list[str], list[str]]:
     runs = _RUN.findall(text)
     for run in runs:
         found += _pairs(run)
+    for run in runs:
+        found += _HAN.findall(run) if len(run) > 1 else ()
     beginnings = [run for run in runs if len(run) == 1]
     whole = [word[:_MAX_WORD_CHARS] for word in dict.fromkeys(found)]
     return whole[:MAX_QUERY_WORDS], list(dict.fromkeys(beginnings))[:MAX_QUERY_WORDS]

@@ -44,11 +44,22 @@ def finds(query: str, text: str) -> bool:
         ("电源", "关闭电源。"),
         ("हिन्दी", "यह हिन्दी है"),
         ("ไทย", "ภาษาไทยง่าย"),
+        ("栗", "栗の木"),
         ("مرحبا", "مرحبا بالعالم"),
     ],
 )
 def test_found(query: str, text: str) -> None:
     assert finds(query, text)
+
+
+@pytest.mark.parametrize(("query", "text", "shared"), [("栗を盗む", "栗の木", {"栗"}), ("大きな犬", "犬小屋", {"犬"})])
+def test_chinese_characters_stand_alone_too(query: str, text: str, shared: set[str]) -> None:
+    assert set(query_words(query)[0]) & set(words(text)) == shared
+
+
+def test_a_character_is_not_counted_twice() -> None:
+    assert words("電源を切る").count("源") == 1
+    assert words("電源").count("源") == 1
 
 
 @pytest.mark.parametrize(
