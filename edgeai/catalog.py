@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from edgeai.config import config_text, set_config_text
 from edgeai.errors import ModelNotFoundError, OptionError
+from edgeai.gguf_header import GGUFHeader
 from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed, remove_model
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml
@@ -138,6 +140,20 @@ class Catalog:
             raise ModelNotFoundError(f"the catalog has no model named {name[:80]!r}{self._close_to(name)}")
         return self.entries[name]
 
+    def entry_of(self, header: GGUFHeader) -> CatalogEntry | None:
+        """The entry of a model that says itself that it is one of the catalog's, whatever its file is called.
+
+        Its name must be the entry's, no other fine-tune may be named beside it, and it must have the entry's
+        architecture and size. A name that is only alike is another model's.
+        """
+        entry = self.entries.get(_normalized(header.metadata.get("general.name")))
+        if entry is None or header.architecture != entry.architecture:
+            return None
+        finetune = _normalized(header.metadata.get("general.finetune"))
+        sizes = {"n_layer": header["block_count"], "n_embd": header["embedding_length"]}
+        is_it = all(entry.shape.get(name, size) == size for name, size in sizes.items())
+        return entry if is_it and (not finetune or f"-{finetune}-" in f"-{entry.name}-") else None
+
     def installed(self) -> list[InstalledModel]:
         """The models in the user's folder, by name."""
         return installed_models()
@@ -210,6 +226,11 @@ def _entry(table: dict[str, Any]) -> CatalogEntry:
     for key in ("modalities", "languages"):
         table[key] = tuple(table[key])
     return CatalogEntry(**table, files=files)
+
+
+def _normalized(text: object) -> str:
+    """A name from a file's metadata in the catalog's spelling: `SmolLM2 135M Instruct` is `smollm2-135m-instruct`."""
+    return re.sub(r"[ _-]+", "-", text.lower()) if isinstance(text, str) else ""
 
 
 def _looks_like_path(text: str) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from edgeai import ModelError, ModelFormatError, ModelNotFoundError, OptionError
 from edgeai.catalog import Catalog, set_default_model
 from edgeai.config import config_text, set_config_text
 from edgeai.files import staged_dir
+from edgeai.gguf_header import read_header
 from edgeai.installed import add_model, check_name, name_from, read_installed, remove_model, verify_model
 from edgeai.paths import config_path, models_dir
 from tests.tiny import tiny_model
@@ -79,6 +81,41 @@ def test_installed_name_resolves_to_its_file(gguf: Path) -> None:
         assert found.path == models_dir() / "smollm2-135m-instruct" / "Tiny Model.gguf"
         assert found.entry is not None
         assert found.entry.sampling["temperature"] == 0.2
+
+
+OWN = {
+    "general.architecture": "llama",
+    "general.name": "SmolLM2 135M Instruct",
+    "general.finetune": "Instruct",
+    "llama.block_count": 30,
+    "llama.embedding_length": 576,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, "smollm2-135m-instruct"),
+        ({"general.finetune": None}, "smollm2-135m-instruct"),
+        ({"general.name": "smollm2-135M_instruct"}, "smollm2-135m-instruct"),
+        ({"general.name": "SmolLM2 135M"}, None),
+        ({"general.name": "SmolLM2 135M Instruct Medical"}, None),
+        ({"general.name": "My SmolLM2 135M Instruct"}, None),
+        ({"general.name": "SmolLM2 360M Instruct"}, None),
+        ({"general.name": ""}, None),
+        ({"general.name": 7}, None),
+        ({"general.finetune": "Medical"}, None),
+        ({"general.architecture": "qwen2"}, None),
+        ({"llama.block_count": 24}, None),
+        ({"llama.embedding_length": None}, None),
+    ],
+)
+def test_a_file_that_says_it_is_a_model_of_the_catalog_is_one(
+    changed: dict[str, object], name: str | None, gguf: Path
+) -> None:
+    metadata = {key: value for key, value in {**OWN, **changed}.items() if value is not None}
+    entry = Catalog.load().entry_of(dataclasses.replace(read_header(gguf), metadata=metadata))
+    assert (entry and entry.name) == name
 
 
 def test_paths_resolve(gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

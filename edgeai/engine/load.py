@@ -66,18 +66,22 @@ def load(
     from edgeai.catalog import Catalog
 
     started = time.perf_counter()
-    found = Catalog.load().resolve(model)
+    catalog = Catalog.load()
+    found = catalog.resolve(model)
     if options.isolation == "process":
-        backend = _load_in_process(found.path, found.name, options, on_progress)
+        backend, header = _load_in_process(found.path, found.name, options, on_progress)
     else:
-        backend = _load_here(found.path, options, on_progress)
+        backend, header = _load_here(found.path, options, on_progress)
     load_ms = (time.perf_counter() - started) * 1000
-    if found.entry is None:
+    entry = found.entry or catalog.entry_of(header)
+    if entry is None:
         return Loaded(backend, found.name, load_ms)
-    return Loaded(backend, found.name, load_ms, found.entry.sampling, found.entry.system)
+    return Loaded(backend, found.name, load_ms, entry.sampling, entry.system)
 
 
-def _load_here(path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None) -> Backend:
+def _load_here(
+    path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
+) -> tuple[Backend, GGUFHeader]:
     from edgeai.backends.llama import LlamaBackend
 
     _import_templates()
@@ -91,12 +95,12 @@ def _load_here(path: Path, options: LoadOptions, on_progress: Callable[[float], 
         states_dir=store.engine_dir if store else None,
         on_progress=on_progress,
     )
-    return _storing(backend, store)
+    return _storing(backend, store), header
 
 
 def _load_in_process(
     path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
-) -> Backend:
+) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine import crash_marks
     from edgeai.engine.process import EngineProcess
 
@@ -104,7 +108,7 @@ def _load_in_process(
         crash_marks.check(path, name)
     process = EngineProcess()  # it imports its libraries while the file is checked here
     try:
-        backend = _open(process, path, options, on_progress)
+        opened = _open(process, path, options, on_progress)
     except EngineCrashedError as exc:
         crash_marks.note_crash(path, exc)
         raise
@@ -113,12 +117,12 @@ def _load_in_process(
         raise
     if crash_marks.marks_path().exists():
         crash_marks.forget(path)
-    return backend
+    return opened
 
 
 def _open(
     process: EngineProcess, path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
-) -> Backend:
+) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.wire import Load
 
@@ -135,7 +139,7 @@ def _open(
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,
     )
-    return _storing(backend, store)
+    return _storing(backend, store), header
 
 
 def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
