@@ -74,7 +74,7 @@ def _check_heads(keys: Keys, heads: tuple[int, ...], kv_heads: tuple[int, ...]) 
             list(heads[:8]),
             "heads in layer 0 (llama.cpp takes the rotary width from it and would never finish a token: "
             "PLaMo 2 files of its own converter are like that)",
-            "convert the model again with one head_count for all layers",
+            "make the file again with `quantize` from the model's own folder: it writes one head_count for all layers",
         )
     if not any(kv_heads):
         keys.fail("attention.head_count_kv", 0, "at least one head in some layer")

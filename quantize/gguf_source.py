@@ -41,14 +41,17 @@ def read_gguf(path: Path, *, allow_requantize: bool) -> tuple[list[Meta], list[T
 
     Raises:
         ModelFormatError: it is damaged, one of several parts, or llama.cpp would crash on it.
-        QuantizeError: it is quantized already, and that is not allowed.
+        QuantizeError: it is quantized already, and that is not allowed; or it changes meanwhile.
     """
-    header = read_header(path)
-    _check(header, allow_requantize=allow_requantize)
     try:
-        status = path.stat()
         with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            header = read_header(path)
+            _check(header, allow_requantize=allow_requantize)
             head = file.read(header.tensors[0].offset if header.tensors else header.n_file_bytes)
+            # what was checked, by its name, must be what was read
+            if not _is_same(path.stat(), status) or not _is_same(os.fstat(file.fileno()), status):
+                raise QuantizeError(f"{path}: the file changed while it was opened; start again when it is whole")
     except OSError as exc:
         raise QuantizeError(f"{path}: cannot be read: {exc.strerror}; check its rights") from exc
     tensors: list[Tensor] = []
@@ -63,6 +66,11 @@ def read_gguf(path: Path, *, allow_requantize: bool) -> tuple[list[Meta], list[T
 def stored_type(tensor: Tensor) -> str:
     """The type in the GGUF that llama.cpp's quantizer would start from: a checkpoint comes to it as float32."""
     return tensor.dtype if isinstance(tensor, GGUFTensor) else "F32"
+
+
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two looks were at one file, and nothing was written to it between them."""
+    return os.path.samestat(one, other) and (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
 def _check(header: GGUFHeader, *, allow_requantize: bool) -> None:
@@ -110,8 +118,7 @@ class _Reader:
         try:
             data: Bytes = np.empty(n_bytes, np.uint8)
             with self.path.open("rb", buffering=0) as file:
-                now = os.fstat(file.fileno())
-                if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
+                if not _is_same(os.fstat(file.fileno()), self.status):
                     raise self._fail("cannot be read any more: the file has changed since it was opened")
                 file.seek(offset)
                 rest = data.data

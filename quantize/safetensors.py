@@ -58,10 +58,10 @@ def open_safetensors(path: Path) -> dict[str, StoredTensor]:
         CheckpointError: it cannot be read, is no safetensors file, or is damaged, incomplete or lying.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
             raise CheckpointError(f"{str(path)!r}: not a regular file, expected a .safetensors file")
         with path.open("rb") as file:
+            status = os.fstat(file.fileno())
             entries = read_header(file, path, status.st_size)
     except OSError as exc:
         raise CheckpointError(f"{str(path)!r}: cannot be read: {exc.strerror}; check the path and its rights") from exc
@@ -114,8 +114,8 @@ class _Reader:
 
     def _copy(self, file: FileIO, first: int, values: F32) -> None:
         stored = np.dtype(_STORED_AS[self.entry.dtype])
-        now = os.fstat(file.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
+        now, before = os.fstat(file.fileno()), self.status
+        if not os.path.samestat(now, before) or (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise self._fail("cannot be read any more: the file has changed since it was opened", "start again")
         file.seek(self.entry.start + first * stored.itemsize)
         buffer = np.empty(min(values.size, _BUFFER_BYTES // stored.itemsize), stored)

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeai.errors import CheckpointError, EdgeAIError, ModelFormatError, QuantizeError
-from edgeai.gguf_header import read_header
+from edgeai.gguf_header import GGUFHeader, read_header
 from quantize import Options, quantize
 from quantize.base import Meta
 from quantize.ggml import decode
 from quantize.gguf_format import decode_metadata, encode_header
 from quantize.gguf_source import GGUFTensor, read_gguf, stored_type
+from tests.crafted_models import MEANING
 from tests.quantize.float_files import contents, float_file, mixtral
 from tests.tiny import tiny_model
 
@@ -68,6 +69,38 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CheckpointError, match="No such file"):
         tensor.read()
+
+
+def test_another_file_that_takes_its_place_while_it_is_opened_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = float_file(tmp_path, "llama"), tmp_path / "other.gguf"
+    shutil.copy2(path, other)  # of the same size and time
+
+    def swapped(name: Path) -> GGUFHeader:
+        header = read_header(name)
+        other.replace(path)
+        return header
+
+    monkeypatch.setattr("quantize.gguf_source.read_header", swapped)
+    with pytest.raises(QuantizeError, match="changed while it was opened"):
+        read_gguf(path, allow_requantize=False)
+
+
+def test_another_file_of_the_same_size_and_time_is_an_error(tmp_path: Path) -> None:
+    path, other = float_file(tmp_path, "llama"), tmp_path / "other.gguf"
+    tensor = tensors_of(path)["output.weight"]
+    shutil.copy2(path, other)
+    other.replace(path)
+    with pytest.raises(CheckpointError, match=r"output\.weight cannot be read any more: the file has changed"):
+        tensor.read()
+
+
+def test_a_plamo_2_file_of_the_official_converter_names_the_remedy(tmp_path: Path) -> None:
+    (case,) = (case for case in MEANING if case.name == "no-heads-in-layer-0")
+    case.write(tmp_path / "a.gguf")
+    with pytest.raises(ModelFormatError, match="make the file again with `quantize` from the model's own folder"):
+        read_header(tmp_path / "a.gguf")
 
 
 def test_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
