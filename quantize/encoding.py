@@ -1,8 +1,8 @@
 """The bytes of all tensors in the artifact, piece by piece.
 
 A piece is read, widened to float32, checked and encoded in one thread, while other threads have other pieces, of the
-next tensor too: none waits for the others at a tensor's end. Memory holds some pieces for each thread, and of tensors
-that are read as a whole one large one.
+next tensor too: none waits for the others at a tensor's end. Memory holds some pieces for each thread (smaller ones
+where there are many threads), and of tensors that are read as a whole one large one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from quantize.plan import Planned, is_embedding, requires_imatrix
 from quantize.safetensors import StoredTensor
 
 _PIECE_BYTES = 2**21  # of float32: larger ones leave threads idle at a small file's end
+_LEAST_PIECE_BYTES = 2**16
+_IN_WORK_BYTES = 2**26  # of float32 in all threads together: with more of them, the pieces are smaller
 _LARGE_BYTES = 2**26  # of a tensor that is read as a whole, and waits until the one before it is gone
 _PIECES_A_THREAD = 2  # that wait, encoded, for one before them
 
@@ -69,12 +71,14 @@ def encoded(
         CheckpointError: so it is, or a tensor cannot be read.
     """
     pending: deque[tuple[Planned, Future[Bytes]]] = deque()
+    n_threads = min(n_threads, _IN_WORK_BYTES // _LEAST_PIECE_BYTES)
+    piece_bytes = min(_PIECE_BYTES, _IN_WORK_BYTES // n_threads)
     pool = ThreadPoolExecutor(n_threads)
     try:
         for item in planned:
             if _is_large(item.tensor):
                 yield from _done(pending, 0, check)
-            for work in _pieces(item, weights.get(item.tensor.name), check):
+            for work in _pieces(item, weights.get(item.tensor.name), piece_bytes, check):
                 pending.append((item, pool.submit(work)))
                 del work  # it may hold all of a tensor, which is to be gone when the next one is read
                 yield from _done(pending, _PIECES_A_THREAD * n_threads, check)
@@ -126,28 +130,28 @@ def _row_reader(tensor: Tensor) -> Callable[[int, int], F32] | None:
     return tensor.read_rows if isinstance(tensor, GGUFTensor | StoredTensor) else None
 
 
-def _pieces(item: Planned, weights: F32 | None, check: bool) -> Iterator[_Work]:
+def _pieces(item: Planned, weights: F32 | None, piece_bytes: int, check: bool) -> Iterator[_Work]:
     """What is to be done for each piece of a tensor. What cannot be read row by row is read here."""
     tensor, read_rows = item.tensor, _row_reader(item.tensor)
     if _is_copied(item):
         assert isinstance(tensor, GGUFTensor)
         n_item_bytes = tensor_bytes(tensor.shape[1:], item.qtype) if len(tensor.shape) > 1 else 0  # one row is whole
-        for start, stop in _cut((tensor.shape or (1,))[0], n_item_bytes):
+        for start, stop in _cut((tensor.shape or (1,))[0], n_item_bytes, piece_bytes):
             yield partial(_copy, tensor, start, stop, check)
     elif read_rows and len(tensor.shape) == 2:
         importance = None if weights is None else weights[0]
-        for start, stop in _cut(tensor.shape[0], 4 * tensor.shape[1]):
+        for start, stop in _cut(tensor.shape[0], 4 * tensor.shape[1], piece_bytes):
             yield partial(_encode, partial(read_rows, start, stop), item.qtype, importance, check)
     else:
         for index, matrix in enumerate(_matrices(tensor)):
             importance = None if weights is None else weights[index]
-            for start, stop in _cut(len(matrix), 4 * matrix.shape[1]):
+            for start, stop in _cut(len(matrix), 4 * matrix.shape[1], piece_bytes):
                 yield partial(_encode, partial(_rows, matrix, start, stop), item.qtype, importance, check)
 
 
-def _cut(n_items: int, n_item_bytes: int) -> Iterator[tuple[int, int]]:
+def _cut(n_items: int, n_item_bytes: int, piece_bytes: int) -> Iterator[tuple[int, int]]:
     """From where to where the pieces go."""
-    n_taken = max(1, _PIECE_BYTES // n_item_bytes) if n_item_bytes else max(n_items, 1)
+    n_taken = max(1, piece_bytes // n_item_bytes) if n_item_bytes else max(n_items, 1)
     for start in range(0, n_items, n_taken):
         yield start, min(start + n_taken, n_items)
 

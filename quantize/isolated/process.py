@@ -36,6 +36,8 @@ _START = "import sys; sys.path[:] = sys.argv[2:]; from quantize.isolated.child i
 _MOST_TEXT_BYTES = MAX_MESSAGE_BYTES - 2**20
 _MOST_TOKENS_PER_BYTE = 16  # of text: normalizing makes some characters longer
 _FEW_TOKENS = 64
+_FEW_STEPS = 64
+_MOST_PACE = 10  # a step may take so much longer than the first one may: a hundred times a slow one is no bound
 _LARGEST_SCORE = 1e39  # nats: what logits of float32 can make
 _MAX_MESSAGE_CHARS = 2000
 _KINDS = (ModelError, ModelFormatError, ModelTooLargeError, QuantizeError, GenerationError)
@@ -56,6 +58,8 @@ class Evaluation:
         self._n_ctx = n_ctx
         self._most_windows = (_MOST_TOKENS_PER_BYTE * n_text_bytes + _FEW_TOKENS) // n_ctx
         self._step = Working(0, "loading the model")
+        # loading tells of each tensor, tokenizing of each text, reading of each piece, comparing of some rows
+        self._most_steps = _FEW_STEPS + sum(2 * len(header.tensors) + n_ctx + _FEW_STEPS for header in headers)
 
     @property
     def path(self) -> Path:
@@ -73,10 +77,10 @@ class Evaluation:
         """Wait for the next reply that is more than a sign of life.
 
         Raises:
-            EngineCrashedError: the process crashed, hung, or sent another.
+            EngineCrashedError: the process crashed, hung, sent another, or more signs of life than there are steps.
             EdgeAIError: the job failed.
         """
-        while True:
+        for _ in range(self._most_steps):
             reply = self._receive()
             if isinstance(reply, Working):
                 if reply.model >= len(self.headers):
@@ -88,12 +92,14 @@ class Evaluation:
                 raise _error(reply)
             else:
                 raise self.distrusted(f"{type(reply).__name__} came instead of {kind.__name__}")
+        raise self.distrusted(f"{self._most_steps:,} signs of life and no {kind.__name__}")
 
     def _receive(self) -> Reply:
         """Wait as long as such steps of this model may take here."""
         step, pace, started = self._step, self._link.pace, time.perf_counter()
         phase = f"{step.model} {step.doing}"
-        reply = self._link.receive(pace.limit_s(phase), step.doing)
+        limit_s = min(pace.limit_s(phase), _MOST_PACE * pace.limit_s("a step that was not measured"))
+        reply = self._link.receive(limit_s, step.doing)
         if step.doing != "loading the model":  # its steps differ too much
             pace.record(phase, 1, time.perf_counter() - started)
         return reply

@@ -92,6 +92,39 @@ def test_a_large_tensor_is_gone_when_the_next_is_read(monkeypatch: pytest.Monkey
     assert len(read) == 3
 
 
+def test_more_threads_have_smaller_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = planned(normal(4096, 256), "F32")  # 4 MB
+    for n_threads, n_pieces in ((1, 4), (2, 4), (4, 4), (8, 8), (10**6, 64)):
+        monkeypatch.setattr(encoding, "_PIECE_BYTES", 2**20)
+        monkeypatch.setattr(encoding, "_IN_WORK_BYTES", 2**22)
+        pieces = [piece for _, piece in encoded([item], {}, n_threads, check=True)]
+        assert len(pieces) == n_pieces
+        assert b"".join(piece.tobytes() for piece in pieces) == item.tensor.read().tobytes()
+
+
+def test_what_is_in_flight_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first piece waits, no more is read than the bound allows, whatever the number of threads."""
+    first, n_read = threading.Event(), 0
+    lock = threading.Lock()
+
+    def counted(read: object, *_: object) -> np.ndarray:
+        nonlocal n_read
+        with lock:
+            n_read += 1
+            is_first = n_read == 1
+        if is_first:
+            first.wait(30)
+        return np.zeros((1, 2**16), np.uint8)
+
+    monkeypatch.setattr(encoding, "_encode", counted)
+    monkeypatch.setattr(encoding, "_IN_WORK_BYTES", 2**20)
+    pieces = encoded([planned(normal(2**14, 256), "F32")], {}, 1000, check=True)  # 16 MB
+    threading.Timer(0.5, first.set).start()
+    next(pieces)
+    assert n_read <= (encoding._PIECES_A_THREAD + 1) * 16 + 1  # 16 threads, each with a piece of 64 KiB
+    pieces.close()
+
+
 def test_each_matrix_of_a_stack_has_its_own_importance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_PIECE_BYTES", 3 * 256 * 4)
     values = normal(4, 5, 256)

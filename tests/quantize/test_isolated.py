@@ -19,7 +19,7 @@ from edgeai.sandbox import Policy
 from quantize.collect import collect
 from quantize.isolated import process, tasks
 from quantize.isolated.process import evaluation
-from quantize.isolated.wire import Began, Guessed, Job, Matrix
+from quantize.isolated.wire import Began, Guessed, Job, Matrix, Working
 from quantize.perplexity import Divergence, divergence, divergences, perplexity
 from quantize.texts import evaluation_text
 from tests.crafted_models import MEANING
@@ -251,6 +251,8 @@ def test_an_error_of_the_caller_ends_it(model: Path) -> None:
         (guess, "send(Began(0))"),
         (guess, "send(Began(2**30))"),
         (guess, "send(Working(1, 'loading the model'))"),
+        (guess, "while True: send(Working(0, 'reading the text'))"),
+        (guess, "send(Began(2))\nwhile True: send(Working(0, 'reading the text'))"),
         (guess, "send(Began(2), Guessed(GOOD[:-1]))"),
         (guess, "send(Began(2), Guessed(GOOD * 2))"),
         (guess, "send(Began(2), Guessed(numbers(*[1e300] * 7)))"),
@@ -274,6 +276,16 @@ def test_a_process_that_lies_is_not_believed(
         measure(model)
     assert str(caught.value).isprintable()
     assert not children()
+
+
+def test_steps_that_get_slower_and_slower_do_not_stretch_the_time_without_end(model: Path) -> None:
+    with evaluation("guess", [model], TEXT, n_ctx=N_CTX, n_chunks=2, n_threads=1) as running:
+        running.n_windows()
+        pace = running._link.pace
+        pace.record("0 reading the text", 1, 10_000.0)
+        running._step = Working(0, "reading the text")
+        running.next(Guessed)
+        assert running._link._watchdog.limit_s <= 10 * pace.limit_s("unmeasured")
 
 
 def test_a_process_that_only_ends_is_an_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
