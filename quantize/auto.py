@@ -11,21 +11,26 @@ layers; its speed is then an estimate for the whole, and its divergence that of 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgeai.errors import QuantizeError
-from quantize.candidates import Candidate, fitting
+from edgeai.errors import ModelFormatError, QuantizeError
+from edgeai.fit import estimate_for
+from edgeai.model_shape import ModelShape
+from edgeai.options import LoadOptions
+from quantize.candidates import Candidate, fitting, shape_of
 from quantize.choose import Preference, choose
 from quantize.imatrix import read_imatrix, write_imatrix
 from quantize.naming import artifact_path
 from quantize.pipeline import Artifact, Model, Options, Progress, check_target, open_model, quantize_model
 from quantize.plan import Planned
+from quantize.reference import reference_file
 from quantize.report import OnProgress, Report, pareto, reports
-from quantize.sample import layer_of, n_layers, sampled, sampled_imatrix, spread
+from quantize.sample import layer_of, n_layers, sample_layers, sampled, sampled_imatrix
 from quantize.writer import check_room, move, work_dir
 
 MAX_PARAMS = 600_000_000
@@ -64,6 +69,7 @@ class Choice:
         front: those that no other beats.
         n_layers: layers that were measured on.
         n_all_layers: layers of the model.
+        reference_ftype: what divergence was measured from: F16, or BF16 where that cannot hold the weights.
     """
 
     artifact: Artifact
@@ -73,6 +79,7 @@ class Choice:
     front: list[Report]
     n_layers: int
     n_all_layers: int
+    reference_ftype: str = "F16"
 
     @property
     def is_estimate(self) -> bool:
@@ -87,6 +94,7 @@ class Choice:
             "why": self.why,
             "layers_measured": self.n_layers,
             "layers": self.n_all_layers,
+            "reference": self.reference_ftype,
             "pareto_front": [report.file_type for report in self.front],
             "reports": [report.as_dict() for report in self.reports],
         }
@@ -128,7 +136,8 @@ def auto(
     layers = _layers(model, wishes.n_layers)
     is_whole = len(layers) == n_layers(model)
     with work_dir(next(iter(targets.values())).parent) as work:
-        found, built = _measured(model, candidates, options, layers, work, text, tell)
+        with _standing_for_all(len(layers), n_layers(model)):
+            found, built, reference = _measured(model, candidates, options, layers, work, text, tell)
         best, why = choose(found, wishes.prefer, wishes.max_kld)
         target = targets[best.file_type]
         best_options = replace(options, ftype=best.file_type)
@@ -139,7 +148,21 @@ def auto(
             artifact = quantize_model(model, target, best_options, _bytes_told(tell, best.file_type))
     found = [replace(report, path=targets[report.file_type]) for report in found]
     best = next(report for report in found if report.file_type == best.file_type)
-    return Choice(artifact, best, why, found, pareto(found), len(layers), n_layers(model))
+    return Choice(artifact, best, why, found, pareto(found), len(layers), n_layers(model), reference.ftype)
+
+
+@contextmanager
+def _standing_for_all(n_part: int, n_all: int) -> Iterator[None]:
+    """Tell a model whose layers lean on each other, so that some of them are none, from a damaged one."""
+    try:
+        yield
+    except ModelFormatError as exc:
+        if n_part == n_all:
+            raise
+        raise QuantizeError(
+            f"{n_part} of the model's {n_all} layers are no model that llama.cpp would run: "
+            f"measure on all of them with --layers {n_all}"
+        ) from exc
 
 
 def _layers(model: Model, n_asked: int | None) -> list[int]:
@@ -148,14 +171,14 @@ def _layers(model: Model, n_asked: int | None) -> list[int]:
     if n_asked is not None:
         if not 1 <= n_asked <= n_all:
             raise QuantizeError(f"{n_asked} layers: the model has {n_all}; choose 1 to {n_all}")
-        return spread(n_all, n_asked)
+        return sample_layers(model, n_asked)
     n_all_params = sum(tensor.n_elements for tensor in model.tensors)
     n_in_layers = sum(tensor.n_elements for tensor in model.tensors if layer_of(tensor.name) is not None)
     n_outside = n_all_params - n_in_layers
     if n_all_params <= MAX_PARAMS or not n_in_layers:
         return list(range(n_all))
     n_affordable = (MAX_PARAMS - n_outside) * n_all // n_in_layers
-    return spread(n_all, max(_MIN_LAYERS, n_affordable))
+    return sample_layers(model, max(_MIN_LAYERS, n_affordable))
 
 
 def _measured(
@@ -166,18 +189,16 @@ def _measured(
     work: Path,
     text: str | None,
     tell: OnProgress,
-) -> tuple[list[Report], dict[str, Artifact]]:
-    """Build all candidates of these layers in `work`, and measure them against F16."""
+) -> tuple[list[Report], dict[str, Artifact], Artifact]:
+    """Build all candidates of these layers in `work`, and measure them against the reference, which comes last."""
     part, is_cut = sampled(model, layers), len(layers) < n_layers(model)
+    kv_missing_at = partial(_missing_kv_bytes, shape_of(model), shape_of(part))
     if options.imatrix is not None and is_cut:
         imatrix = work / "part.imatrix.gguf"
         write_imatrix(sampled_imatrix(read_imatrix(options.imatrix), layers), imatrix)
         options = replace(options, imatrix=imatrix)
-    plain = Options(ftype="F16", n_threads=options.n_threads, allow_nan=options.allow_nan)
-    n_f16_bytes = 2 * sum(tensor.n_elements for tensor in part.tensors)
-    n_bytes_after = max(item.n_file_bytes for item in candidates) if is_cut else 0  # the whole model's file
-    check_room(work / "all", n_f16_bytes + len(candidates) * n_f16_bytes // 2 + n_bytes_after)
-    reference = quantize_model(part, work / _name("F16"), plain, _bytes_told(tell, "F16"))
+    _check_room(model, part, candidates, work)
+    reference = reference_file(part, work / _name("F16"), options, _bytes_told(tell, "the reference"))
     built = {
         item.ftype: quantize_model(
             part, work / _name(item.ftype), replace(options, ftype=item.ftype), _bytes_told(tell, item.ftype)
@@ -193,12 +214,26 @@ def _measured(
         on_progress=tell,
     )
     pairs = zip(measured, candidates, strict=True)
-    return [_of_all(report, built[item.ftype], item) for report, item in pairs], built
+    return [_of_all(report, built[item.ftype], item, kv_missing_at) for report, item in pairs], built, reference
 
 
-def _of_all(report: Report, part: Artifact, candidate: Candidate) -> Report:
+def _check_room(model: Model, part: Model, candidates: Sequence[Candidate], work: Path) -> None:
+    """Refuse now what the disk cannot hold: the reference, all candidates, the artifact where it is built anew."""
+    n_params, n_part_params = (sum(tensor.n_elements for tensor in item.tensors) for item in (model, part))
+    sizes = [item.n_file_bytes for item in candidates]
+    n_after = max(sizes) if n_part_params < n_params else 0
+    check_room(work / "all", 2 * n_part_params + sum(sizes) * n_part_params // max(n_params, 1) + n_after)
+
+
+def _missing_kv_bytes(whole: ModelShape, part: ModelShape, n_ctx: int) -> int:
+    """What the layers that were left out would have kept of a text."""
+    needs = (estimate_for(shape, LoadOptions(), n_ctx).kv_bytes for shape in (whole, part))
+    return next(needs) - next(needs)
+
+
+def _of_all(report: Report, part: Artifact, candidate: Candidate, kv_missing_at: Callable[[int], int]) -> Report:
     """A report on some layers, as an estimate for all: writing is bound by the bytes that are read for a token,
-    reading by the weights of the layers.
+    reading by the weights of the layers, and memory holds more weights and longer caches.
     """
     speed, n_params = report.speed, sum(item.tensor.n_elements for item in candidate.planned)
     n_bytes = sum(item.n_bytes for item in candidate.planned)
@@ -209,7 +244,7 @@ def _of_all(report: Report, part: Artifact, candidate: Candidate) -> Report:
             prefill_tokens_per_s=speed.prefill_tokens_per_s
             * _layer_params(part.planned)
             / _layer_params(candidate.planned),
-            peak_bytes=speed.peak_bytes + candidate.n_file_bytes - part.size_bytes,
+            peak_bytes=speed.peak_bytes + candidate.n_file_bytes - part.size_bytes + kv_missing_at(speed.n_ctx),
         )
     return replace(
         report,

@@ -71,7 +71,7 @@ class _Room:
         metadata = final_metadata(model.metadata, options, read_imatrix(options.imatrix) if options.imatrix else None)
         head = encode_header(metadata, [(item.name, item.shape, "F32") for item in model.tensors])
         self._n_head_bytes = len(head)  # of any types
-        self._shape = _shape(model)
+        self._shape = shape_of(model)
 
     def fitting(self, options: Options, ftypes: Sequence[str]) -> list[Candidate]:
         return _distinct(item for item in self.planned(options, ftypes) if self.refuses(item) is None)
@@ -93,7 +93,12 @@ class _Room:
         return None
 
 
-def _shape(model: Model) -> ModelShape:
+def shape_of(model: Model) -> ModelShape:
+    """What a model's need of memory follows from.
+
+    Raises:
+        ModelFormatError: llama.cpp would not run it.
+    """
     with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
         path = Path(folder) / "header.gguf"
         write_sparse_header(path, model.metadata, model.tensors)

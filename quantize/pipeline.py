@@ -174,6 +174,14 @@ def quantize_model(
     return Artifact(target, check_ftype(options.ftype), n_bytes, n_params, seconds, planned)
 
 
+def artifact_bytes(model: Model, options: Options, *, will_calibrate: bool = False) -> int:
+    """The size of an artifact, before it is made; but for what its metadata says of an importance matrix."""
+    planned = plan_model(model, options, will_calibrate=will_calibrate)
+    tensors = [(item.tensor.name, item.tensor.shape, item.qtype) for item in planned]
+    head = encode_header(final_metadata(model.metadata, options, None), tensors)
+    return len(head) + sum(padded(item.n_bytes) for item in planned)
+
+
 def plan_model(model: Model, options: Options, *, will_calibrate: bool = False) -> list[Planned]:
     """The types of a model's tensors. `will_calibrate`: there will be an importance matrix, which changes some."""
     return plan(

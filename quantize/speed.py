@@ -27,6 +27,7 @@ class Speed:
         n_decode: tokens written at most.
         peak_bytes: the most memory that the engine's process held, weights included.
         load_ms: opening the file.
+        n_ctx: the context window that was open, tokens.
     """
 
     prefill_tokens_per_s: float
@@ -35,6 +36,7 @@ class Speed:
     n_decode: int
     peak_bytes: int
     load_ms: float
+    n_ctx: int
 
 
 def measure_speeds(
@@ -89,6 +91,7 @@ def _run(path: str | os.PathLike[str], n_prompt: int, n_decode: int, n_threads: 
             n_decode=n_decode,
             peak_bytes=_peak_bytes(session.engine_pid),
             load_ms=session.load_ms,
+            n_ctx=session.n_ctx,
         )
 
 

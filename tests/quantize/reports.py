@@ -37,6 +37,7 @@ def made_up(
             n_decode=64,
             peak_bytes=201_500_000,
             load_ms=90.0,
+            n_ctx=592,
         )
     return Report(
         path=Path(f"model-{file_type}.gguf"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeai.errors import QuantizeError
 from quantize import candidates
-from quantize.auto import Wishes, auto
-from quantize.candidates import SMALLER, USUAL, fitting
+from quantize.auto import Wishes, _missing_kv_bytes, auto
+from quantize.candidates import SMALLER, USUAL, fitting, shape_of
 from quantize.cli import main
-from quantize.pipeline import Options, open_model, quantize
+from quantize.pipeline import Model, Options, open_model, quantize
+from quantize.sample import sampled
 from tests.quantize.tiny_checkpoints import case_checkpoint
 
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +47,7 @@ def test_all_that_fits_is_measured_and_the_best_is_kept(folder: Path, tmp_path: 
     assert choice.best.file_type == "Q8_0"  # of the usual mixes the one with the most bits
     assert choice.best in choice.front
     assert not choice.is_estimate
-    assert {"building F16", "building Q8_0", "speed"} <= told
+    assert {"building the reference", "building Q8_0", "speed"} <= told
     assert list(out.iterdir()) == [choice.artifact.path]
     same = quantize(folder, tmp_path / "same.gguf", Options(ftype="Q8_0"))
     assert choice.artifact.path.read_bytes() == same.path.read_bytes()
@@ -67,11 +69,53 @@ def test_a_sample_of_layers_stands_for_the_whole(folder: Path, tmp_path: Path) -
     assert choice.artifact.path.read_bytes() == same.path.read_bytes()
 
 
+def outlier(folder: Path) -> None:
+    """Give one weight of a checkpoint a value beyond F16."""
+    with (folder / "model.safetensors").open("r+b") as file:
+        n_header = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(n_header))["model.layers.0.mlp.up_proj.weight"]
+        assert entry["dtype"] == "BF16"
+        file.seek(8 + n_header + entry["data_offsets"][0])
+        file.write(np.float32(1e5).tobytes()[2:])
+
+
+def test_weights_beyond_f16_are_compared_with_bf16(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "USUAL", ("Q8_0",))
+    outlier(folder)
+    choice = auto(folder, tmp_path / "a.gguf", None, Wishes(prefer="size", n_layers=1), text=TEXT)
+    assert choice.as_dict()["reference"] == "BF16"
+    assert all(report.quality for report in choice.reports)
+    assert caplog.messages == [
+        "blk.0.ffn_up.weight has numbers beyond F16's range: the model is run and compared in BF16"
+    ]
+
+
+def test_layers_that_are_no_model_are_told_from_a_damaged_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: Model, layers: Sequence[int]) -> Model:
+        part = sampled(model, layers)
+        return Model([meta for meta in part.metadata if not meta.key.endswith("head_count")], part.tensors)
+
+    monkeypatch.setattr(sys.modules["quantize.auto"], "sampled", broken)
+    with pytest.raises(QuantizeError, match=r"1 of the model's 2 layers are no model .* with --layers 2"):
+        auto(folder, tmp_path / "a.gguf", None, Wishes(n_layers=1), text=TEXT)
+
+
 @pytest.mark.usefixtures("few")
 def test_a_large_model_is_sampled_by_itself(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["quantize.auto"], "MAX_PARAMS", 1)
     monkeypatch.setattr(sys.modules["quantize.auto"], "_MIN_LAYERS", 1)
     assert auto(folder, tmp_path / "a.gguf", None, text=TEXT).n_layers == 1
+
+
+def test_a_sample_s_memory_counts_the_caches_of_all_layers(tmp_path: Path) -> None:
+    model = open_model(case_checkpoint(tmp_path, "gemma3"))  # 6 layers: 5 with a window of 16, one without
+    whole, part = (shape_of(item) for item in (model, sampled(model, [0])))
+    cell_bytes = 2 * (2 * 32) * 2  # K and V of two heads of 32, in F16
+    assert _missing_kv_bytes(whole, part, 1000) == (4 * 256 + 1 * 1024) * cell_bytes
 
 
 def test_sizes_are_those_of_the_files(folder: Path, tmp_path: Path) -> None:
