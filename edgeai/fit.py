@@ -13,7 +13,6 @@ ggml-org/llama.cpp.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from edgeai.errors import ModelTooLargeError, OptionError
@@ -24,6 +23,7 @@ from edgeai.options import LoadOptions
 __all__ = [
     "Estimate",
     "KVLayers",
+    "KVTypes",
     "ModelShape",
     "check_fit",
     "choose_n_ctx",
@@ -31,6 +31,8 @@ __all__ = [
     "estimate_for",
     "fits",
     "largest_n_ctx",
+    "smaller_kv_types",
+    "what_fits",
 ]
 
 AUTO_N_CTX = 4096
@@ -41,6 +43,8 @@ _F32_BYTES, _F16_BYTES = 4, 2
 _PROCESS_BYTES = 60 * 2**20  # Python twice, edgeai, llama.cpp's library and graphs
 _VOCABULARY_ENTRY_BYTES = 160  # a token's or a merge's text in llama.cpp's tables
 _LOGIT_BYTES = 24  # a token's logit and its entry in the sampler
+_SMALLER_KV_TYPES = ("q8_0", "q4_0")  # the least lossy first
+_KV_BLOCK = 32  # their elements with a common scale: a head's width is a multiple of it
 _LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
 _BITS_BY_TYPE = {kind.name.lower(): 8 * kind.block_bytes / kind.block_size for kind in TENSOR_TYPES.values()}
 
@@ -167,29 +171,61 @@ def check_fit(shape: ModelShape, options: LoadOptions, n_ctx: int, available_byt
     need = estimate_for(shape, options, n_ctx)
     if options.n_gpu_layers or fits(need, available_bytes):
         return
-    alternatives = list(_alternatives(shape, options, n_ctx, available_bytes))
-    advice = (
-        f"it fits with {', or with '.join(alternatives)}"
-        if alternatives
-        else "take a smaller or more strongly quantized model"
-    )
     raise ModelTooLargeError(
         f"{shape.name} needs {_size(need.total_bytes)} of memory with n_ctx = {n_ctx:,} "
         f"(weights {_size(need.weights_bytes)}, KV cache {_size(need.kv_bytes)}, "
-        f"buffers {_size(need.compute_bytes + need.runtime_bytes)}) and {_size(available_bytes)} is free: {advice}"
+        f"buffers {_size(need.compute_bytes + need.runtime_bytes)}) and {_size(available_bytes)} is free: "
+        f"{what_fits(shape, options, n_ctx, available_bytes)}"
     )
 
 
-def _alternatives(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> Iterator[str]:
-    """Settings that fit, those nearest to what was asked for first."""
-    if smaller := largest_n_ctx(shape, options, available_bytes, n_ctx):
-        yield f"n_ctx = {smaller:,}"
-    can_quantize = options.flash_attn is not False and not shape.head_dim % 32
-    if can_quantize and options.type_k == options.type_v == "f16":
-        quantized = replace(options, type_k="q8_0", type_v="q8_0")
-        larger = largest_n_ctx(shape, quantized, available_bytes, n_ctx)
-        if larger > smaller:
-            yield f'n_ctx = {larger:,} and type_k = type_v = "q8_0"'
+def what_fits(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> str:
+    """What to do about a context window that does not fit: the settings that fit, nearest to the wanted ones first."""
+    smaller = largest_n_ctx(shape, options, available_bytes, n_ctx)
+    settings = [f"n_ctx = {smaller:,}"] if smaller else []
+    settings += [
+        f'n_ctx = {found.n_ctx:,} and type_k = type_v = "{found.name}" (--type-k {found.name} --type-v {found.name})'
+        for found in smaller_kv_types(shape, options, n_ctx, available_bytes)
+    ]
+    if not settings:
+        return "take a smaller or more strongly quantized model"
+    return f"it fits with {', or with '.join(settings)}"
+
+
+@dataclass(frozen=True, slots=True)
+class KVTypes:
+    """A type for both caches, K and V, and the context window that fits with it.
+
+    Attributes:
+        name: one of KV_TYPES.
+        n_ctx: tokens.
+    """
+
+    name: str
+    n_ctx: int
+
+
+def smaller_kv_types(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> tuple[KVTypes, ...]:
+    """The quantized KV caches with which more of a context window fits than with the wanted types.
+
+    Args:
+        shape: the model.
+        options: how it was to be opened.
+        n_ctx: the context window that is wanted, tokens.
+        available_bytes: memory that is free.
+    Returns:
+        The least lossy first, each with a larger window than the one before; benchmarks/kv_types.py measures losses.
+    """
+    found: list[KVTypes] = []
+    if options.flash_attn is False or shape.head_dim % _KV_BLOCK:
+        return ()
+    largest = largest_n_ctx(shape, options, available_bytes, n_ctx)
+    for name in _SMALLER_KV_TYPES:
+        n_fit = largest_n_ctx(shape, replace(options, type_k=name, type_v=name), available_bytes, n_ctx)
+        if n_fit > largest:
+            found.append(KVTypes(name, n_fit))
+            largest = n_fit
+    return tuple(found)
 
 
 def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimate:

@@ -18,7 +18,7 @@ from gguf import GGUFWriter
 from edgeai.backends.llama import LlamaBackend
 from edgeai.catalog import Catalog
 from edgeai.errors import ModelFormatError, ModelTooLargeError, OptionError
-from edgeai.fit import KVLayers, ModelShape, check_fit, choose_n_ctx, estimate, fits, largest_n_ctx
+from edgeai.fit import KVLayers, ModelShape, check_fit, choose_n_ctx, estimate, fits, largest_n_ctx, smaller_kv_types
 from edgeai.gguf_header import read_header
 from edgeai.options import LoadOptions
 from tests.families import FAMILIES, family_model
@@ -189,16 +189,34 @@ def test_n_ctx_beyond_training_names_both_numbers() -> None:
 
 
 def test_refusal_names_the_nearest_settings_that_fit() -> None:
-    available = 4 * GIB
+    available = 13 * GIB // 4
     with pytest.raises(ModelTooLargeError) as refused:
-        choose_n_ctx(QWEN3_4B, LoadOptions(n_ctx=12_288), available)
+        choose_n_ctx(QWEN3_4B, LoadOptions(n_ctx=20_480), available)
     message = str(refused.value)
-    assert "qwen3-4b needs 4." in message
-    assert "4.0 GiB is free" in message
-    smaller, quantized = (int(text.replace(",", "")) for text in re.findall(r"with n_ctx = ([\d,]+)", message)[1:])
-    assert smaller < quantized
-    check_fit(QWEN3_4B, LoadOptions(), smaller, available)
-    check_fit(QWEN3_4B, LoadOptions(type_k="q8_0", type_v="q8_0"), quantized, available)
+    assert re.search(r"qwen3-4b needs [56]\.\d GiB of memory with n_ctx = 20,480", message)
+    assert "3.2 GiB is free" in message
+    offers = re.findall(
+        r'with n_ctx = ([\d,]+)(?: and type_k = type_v = "(\w+)" \(--type-k \2 --type-v \2\))?', message
+    )[1:]
+    assert [name for _, name in offers] == ["", "q8_0", "q4_0"]
+    for n_ctx, name in ((int(text.replace(",", "")), name or "f16") for text, name in offers):
+        options = LoadOptions(type_k=name, type_v=name)
+        check_fit(QWEN3_4B, options, n_ctx, available)
+        with pytest.raises(ModelTooLargeError):
+            check_fit(QWEN3_4B, options, n_ctx + 256, available)
+
+
+def test_smaller_kv_types_are_offered_only_where_they_hold_more() -> None:
+    def names(shape: ModelShape, options: LoadOptions, n_ctx: int = 20_480, n_bytes: int = 13 * GIB // 4) -> list[str]:
+        return [found.name for found in smaller_kv_types(shape, options, n_ctx, n_bytes)]
+
+    assert names(QWEN3_4B, LoadOptions()) == ["q8_0", "q4_0"]
+    assert names(QWEN3_4B, LoadOptions(), n_ctx=8192) == ["q8_0"]  # all of it: nothing is left for q4_0 to win
+    assert names(QWEN3_4B, LoadOptions(), n_bytes=64 * GIB) == []
+    assert names(QWEN3_4B, LoadOptions(type_k="q8_0", type_v="q8_0")) == ["q4_0"]
+    assert names(QWEN3_4B, LoadOptions(type_k="q4_0", type_v="q4_0")) == []
+    assert names(QWEN3_4B, LoadOptions(flash_attn=False)) == []
+    assert names(replace(QWEN3_4B, head_dim=80), LoadOptions()) == []  # of phi-2: no multiple of 32
 
 
 def test_refusal_of_what_fits_in_no_way() -> None:
