@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from edgeai.documents.content_words import content_words
 from edgeai.documents.library_types import Hit
 from edgeai.documents.passages import index_text
+from edgeai.text_search import fold
 
 N_BEST = 5
 """So many of the best passages are looked at."""
 
-MIN_SHARE = 0.3
-"""A passage that can answer holds this share of the question's content words."""
+MIN_SHARE = 0.6
+"""Where words alone searched, this share of the question's words must stand in the best passages together."""
+
+_HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_HAN_OR_HIRAGANA = re.compile(f"{_HAN.pattern[:-1]}\u3041-\u309f]")
 
 
 def is_relevant(question: str, hits: Sequence[Hit]) -> bool:
@@ -28,12 +33,22 @@ def is_relevant(question: str, hits: Sequence[Hit]) -> bool:
 
 
 def word_share(question: str, hits: Sequence[Hit]) -> float:
-    """The largest share of the question's content words that stands in one of the best passages, 0 … 1.
+    """The share of the question's content words that stands in any of the best passages, 0 … 1.
 
     1 for a question without content words ("What is this?"), as nothing speaks against any passage.
     """
-    asked = set(content_words(question))
+    asked = _words(question)
     if not asked:
         return 1.0
-    found = [asked.intersection(content_words(index_text(hit.passage))) for hit in hits[:N_BEST]]
-    return max((len(words) / len(asked) for words in found), default=0.0)
+    found = {word for hit in hits[:N_BEST] for word in _words(index_text(hit.passage))}
+    return len(asked & found) / len(asked)
+
+
+def _words(text: str) -> set[str]:
+    """Content words; of Japanese each Chinese character and what is in katakana.
+
+    A pair of characters that a question and a passage do not share says little: the question puts things in other
+    words. A character that none of the best passages has says much.
+    """
+    words = {word for word in content_words(text) if not _HAN_OR_HIRAGANA.search(word)}
+    return words | set(_HAN.findall(fold(text)))
