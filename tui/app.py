@@ -20,6 +20,7 @@ from textual.screen import Screen
 
 from edgeai import EdgeAIError
 from edgeai.config import set_config_text
+from edgeai.documents.types import Document
 from edgeai.files import write_text
 from edgeai.history import History
 from edgeai.history_db import IN_MEMORY
@@ -27,6 +28,7 @@ from edgeai.paths import data_dir
 from edgeai.safe_text import plain
 from tui.drafts import Drafts
 from tui.engine import Engine, OpenSession
+from tui.reader import Reader
 from tui.screens.chat import ChatScreen
 from tui.settings import ConversationSettings
 from tui.themes import DARK, LIGHT
@@ -45,6 +47,7 @@ class EdgeAIApp(App[None]):
         theme: the name of a theme; None takes the dark one.
         folder: where `@` looks for files.
         conversation_id: the conversation to go on with; None begins a new one.
+        documents: that have been read already, for the conversations whose settings name them.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")  # absolute, so that subclasses elsewhere find it
@@ -66,6 +69,7 @@ class EdgeAIApp(App[None]):
         theme: str | None = None,
         folder: Path | None = None,
         conversation_id: str | None = None,
+        documents: Iterable[Document] = (),
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # an animated scroll shows text that nobody can read
@@ -73,7 +77,8 @@ class EdgeAIApp(App[None]):
         self.default_settings = settings or ConversationSettings()
         self.folder = folder or Path.cwd()
         self.drafts = Drafts(None if history.file_path == IN_MEMORY else data_dir() / "drafts.json")
-        self.engine = Engine(open_session, self._post_from_engine)
+        self.engine = Engine(open_session, self._post_from_thread)
+        self.reader = Reader(self._post_from_thread, documents)
         self._model = model
         self._conversation_id = conversation_id
         self.register_theme(DARK)
@@ -83,7 +88,13 @@ class EdgeAIApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The chat is there from the first frame on; the model loads meanwhile."""
         self.chat_screen = ChatScreen(
-            self.history, self.engine, self.drafts, self.default_settings, self.folder, self._conversation_id
+            self.history,
+            self.engine,
+            self.reader,
+            self.drafts,
+            self.default_settings,
+            self.folder,
+            self._conversation_id,
         )
         return self.chat_screen
 
@@ -97,7 +108,7 @@ class EdgeAIApp(App[None]):
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.drafts.save)
 
-    def _post_from_engine(self, event: Message) -> None:
+    def _post_from_thread(self, event: Message) -> None:
         self.chat_screen.post_message(event)
 
     def action_toggle_theme(self) -> None:
@@ -122,6 +133,11 @@ class EdgeAIApp(App[None]):
             chat = self.chat_screen
             yield SystemCommand("New chat", "Begin a new conversation", chat.action_new_chat)
             yield SystemCommand("Model", "Choose the model that answers", chat.action_pick_model)
+            yield SystemCommand(
+                "Add a document…", "Ask about a PDF, Word, text … (also /doc PATH)", chat.action_add_document
+            )
+            yield SystemCommand("Documents", "See and remove this conversation's documents", chat.action_documents)
+            yield SystemCommand("Sources", "Open the sources of the last answer", chat.action_sources)
             yield SystemCommand("Settings", "System prompt and sampling of this conversation", chat.action_settings)
             yield SystemCommand("Export", "Write this conversation to a file", chat.action_export)
             yield SystemCommand("Find", "Search all conversations", chat.action_search)

@@ -1,6 +1,7 @@
-"""Text files that a message brings along: `@notes.txt` in it, the file's text behind it.
+"""Files that a message brings along: `@notes.txt` in it, the file's text behind it.
 
-The text goes into the stored message, so that a conversation stays whole when the file changes or goes away.
+The text goes into the stored message, so that a conversation stays whole when the file changes or goes away. What is
+no plain text, or too much of it, is read as a document of the conversation instead (`documents_in`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeai.documents.read import KINDS, is_readable
 from edgeai.errors import EdgeAIError
 from edgeai.safe_text import one_line
 
 MAX_FILE_BYTES = 1_000_000
 
+_LOOKED_AT = 8192  # bytes, to see whether a file is text
+_PACKED = frozenset({"pdf", "docx", "pptx", "xlsx", "epub"})
 _MENTION = re.compile(r'(?:^|(?<=\s))@(?:"([^"\n]+)"|(\S+))')
 _ATTACHED = re.compile(r'\n\n<file name="([^"\n]*)">\n(.*?)\n</file>(?=\n\n<file name="|\Z)', re.DOTALL)
 
@@ -49,13 +53,17 @@ def with_files(text: str, folder: Path) -> str:
     Raises:
         AttachmentError: a file that is not text, too large, or cannot be read.
     """
-    names = dict.fromkeys(quoted or bare for quoted, bare in _MENTION.findall(text))
     parts = [
-        f'\n\n<file name="{one_line(name)}">\n{_read(folder / name)}\n</file>'
-        for name in names
-        if _is_file(folder / name)
+        f'\n\n<file name="{one_line(name)}">\n{_read(path)}\n</file>'
+        for name, path in _mentioned(text, folder)
+        if not _is_document(path)
     ]
     return text + "".join(parts)
+
+
+def documents_in(text: str, folder: Path) -> list[Path]:
+    """The files that a message names and that are read as documents."""
+    return [path for _, path in _mentioned(text, folder) if _is_document(path)]
 
 
 def split_files(content: str) -> tuple[str, list[Attached]]:
@@ -64,6 +72,26 @@ def split_files(content: str) -> tuple[str, list[Attached]]:
     if not found or found[-1].end() != len(content):
         return content, []
     return content[: found[0].start()], [Attached(match[1], len(match[2])) for match in found]
+
+
+def _mentioned(text: str, folder: Path) -> list[tuple[str, Path]]:
+    names = dict.fromkeys(quoted or bare for quoted, bare in _MENTION.findall(text))
+    return [(name, folder / name) for name in names if _is_file(folder / name)]
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a file is readable, but not as plain text of a message's size."""
+    if not is_readable(path):
+        return False
+    try:
+        return KINDS.get(path.suffix.lower()) in _PACKED or path.stat().st_size > MAX_FILE_BYTES or _has_nul(path)
+    except OSError:
+        return False
+
+
+def _has_nul(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"\0" in file.read(_LOOKED_AT)
 
 
 def _is_file(path: Path) -> bool:
@@ -83,6 +111,6 @@ def _read(path: Path) -> str:
         data = path.read_bytes()
     except OSError as exc:
         raise AttachmentError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    if b"\0" in data[:8192]:
+    if b"\0" in data[:_LOOKED_AT]:
         raise AttachmentError(f"{path} is not a text file: choose a file with plain text")
     return data.decode("utf-8", errors="replace").strip("\n")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from edgeai.history import History
 from edgeai.history_types import StoredMessage
 from tui.attachments import split_files
+from tui.chat_documents import ChatDocument, restored
 from tui.settings import ConversationSettings
+from tui.sources import from_stats
 from tui.units import count_text
 from tui.widgets.block import Block
 
@@ -20,6 +22,7 @@ class Chat:
     Attributes:
         id: None while nothing of it is stored.
         path: its shown branch.
+        documents: what it is about; those that its settings name, until they are changed.
     """
 
     settings: ConversationSettings
@@ -27,6 +30,10 @@ class Chat:
     title: str = ""
     model: str = ""
     path: list[StoredMessage] = field(default_factory=list)
+    documents: list[ChatDocument] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.documents = self.documents or restored(self.settings.documents)
 
     def before(self, message_id: int) -> list[StoredMessage]:
         """The part of the path above a message."""
@@ -62,7 +69,9 @@ def _block_of(message: StoredMessage) -> Block:
     if message.role != "assistant":
         return Block("user", question_text(message.content), title="You", key=message.id, branch=branch)
     title = str(message.stats.get("model") or "Answer")
-    return Block("assistant", message.content, title=title, key=message.id, branch=branch, note=_note_of(message))
+    sources = from_stats(message.stats.get("citations"))
+    note = _note_of(message)
+    return Block("assistant", message.content, title=title, key=message.id, branch=branch, note=note, sources=sources)
 
 
 def _note_of(message: StoredMessage) -> str:

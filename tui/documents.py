@@ -82,6 +82,11 @@ def window_of(n_tokens: int, n_ctx_train: int | None) -> int | None:
     return n_ctx if n_ctx > AUTO_N_CTX else None
 
 
+def holds(n_ctx: int, n_tokens: int) -> bool:
+    """Whether a window has room for so many tokens, a question and an answer."""
+    return n_tokens + _ROOM <= n_ctx
+
+
 def _shown(line: ProgressLine, path: Path) -> Callable[[int, int], None]:
     name = one_line(path.name)
     return lambda n_done, n_total: line.show(f"reading {name}: {n_done:,} of {n_total:,}")

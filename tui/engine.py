@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.message import Message as Event
 
 from edgeai import EdgeAIError, GenerationError, ModelNotFoundError
 from edgeai.backends.base import PrefillProgress
+from tui.documents import holds
+from tui.engine_room import Room
 from tui.turn import Question, Result, Turn
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ _LOADING_TIMEOUT_S = 1.0
 class OpenSession(Protocol):
     """Opens a model; `edgeai.Session` is one."""
 
-    def __call__(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session: ...
+    def __call__(
+        self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any
+    ) -> Session: ...
 
 
 @dataclass
@@ -54,12 +58,28 @@ class ModelFailed(Event):
 
 
 @dataclass
+class WindowChanged(Event):
+    """The context window was made larger for documents, or could not be."""
+
+    n_ctx: int
+    error: EdgeAIError | None = None
+
+
+@dataclass
+class DocumentsCounted(Event):
+    """How many tokens documents have, by their SHA-256."""
+
+    counts: Mapping[str, int]
+
+
+@dataclass
 class TurnReading(Event):
-    """The prompt of a turn is being evaluated."""
+    """The prompt of a turn is being evaluated; `n_cached` of its tokens had been before."""
 
     turn: Turn
     n_done: int
     n_total: int
+    n_cached: int = 0
 
 
 @dataclass
@@ -91,6 +111,7 @@ class Engine:
         self._session: Session | None = None
         self._model: str | None = None
         self._turn: Turn | None = None
+        self._room = Room()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgeai-engine", daemon=True)
@@ -148,7 +169,7 @@ class Engine:
         assert session is not None
         self._post(ModelReady(session.model_name, session.n_ctx, session.load_ms))
 
-    def _open(self, model: str | None) -> None:
+    def _open(self, model: str | None, **options: Any) -> None:
         shown = -1.0
 
         def on_load_progress(share: float) -> None:
@@ -159,7 +180,7 @@ class Engine:
 
         on_load_progress(0.0)
         try:
-            self._session = self._open_session(model, on_load_progress=on_load_progress)
+            self._session = self._open_session(model, on_load_progress=on_load_progress, **options)
         except EdgeAIError:
             raise
         except Exception as exc:  # the window must go on, whatever a native library raises
@@ -201,14 +222,22 @@ class Engine:
         if self._session is None:
             raise ModelNotFoundError("no model is loaded: choose one with Ctrl+O, or run: edgeai models pull NAME")
 
-        def on_progress(progress: PrefillProgress) -> None:
-            self._post(TurnReading(turn, progress.n_done, progress.n_total))
+        n_tokens = self._make_room(question)
+        session = self._session
+        if question.prepares and not holds(session.n_ctx, n_tokens):
+            result.finish_reason = "too long"
+            return
 
-        response = self._session.chat(
+        def on_progress(progress: PrefillProgress) -> None:
+            if question.only_if_cached and progress.n_cached < n_tokens:
+                turn.cancel()
+            self._post(TurnReading(turn, progress.n_done, progress.n_total, progress.n_cached))
+
+        response = session.chat(
             messages=question.messages, overflow=question.overflow, on_progress=on_progress, **question.sampling
         )
         try:
-            question.begin(self._session.model_name)
+            question.begin(session.model_name)
         except BaseException:
             response.cancel()
             response.wait()
@@ -220,8 +249,48 @@ class Engine:
             turn.run(response)
             result.finish_reason = response.finish_reason
             result.usage, result.timings = response.usage, response.timings
+            result.citations = response.citations
         finally:
             result.text = response.partial_text
+
+    def _make_room(self, question: Question) -> int:
+        """Give the documents to the session, in a window that holds them where that can be; their tokens."""
+        session, documents = self._session, tuple(question.documents)
+        assert session is not None
+        if not documents:
+            session.documents = ()
+            return 0
+        counts = self._room.count(session, documents)
+        self._post(DocumentsCounted(counts))
+        n_tokens = sum(counts.values())
+        if (n_ctx := self._room.wanted(session, n_tokens, question.messages)) is not None:
+            session = self._grow(session, n_ctx)
+        if session.documents != documents:
+            session.documents = documents
+        return n_tokens
+
+    def _grow(self, session: Session, n_ctx: int) -> Session:
+        """The same model with a larger window; where that cannot be, as it was.
+
+        Raises:
+            EdgeAIError: it cannot be opened any more.
+        """
+        model, problem = self._model, None
+        name = session.model_name
+        session.close()
+        self._session = None
+        try:
+            self._open(model, n_ctx=n_ctx)
+        except EdgeAIError as exc:
+            problem = exc
+            if self._reopen(model) is None:
+                self._post(ModelFailed(model, exc))
+                raise
+        opened: Session | None = self._session
+        assert opened is not None
+        self._room.opened(name, n_ctx, opened.n_ctx)
+        self._post(WindowChanged(opened.n_ctx, problem))
+        return opened
 
     def _store(self, turn: Turn, result: Result) -> None:
         try:

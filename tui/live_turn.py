@@ -9,6 +9,8 @@ from typing import Literal
 
 from edgeai.history_types import StoredMessage
 from tui.chat import ending_note
+from tui.chat_documents import ChatDocument
+from tui.pace import Pace
 from tui.turn import Result, Turn
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
@@ -33,7 +35,8 @@ class LiveTurn:
         question: the user's block, or None where an answer is made again.
         answer: the block that grows.
         editing: the message whose place the question takes.
-        n_read, n_prompt: tokens of the prompt that are evaluated, and all of them.
+        documents: what the question is about.
+        n_read: tokens of the prompt that are evaluated.
     """
 
     turn: Turn
@@ -44,9 +47,10 @@ class LiveTurn:
     question: Block | None
     answer: Block
     editing: StoredMessage | None = None
+    documents: Sequence[ChatDocument] = ()
     stage: Stage = "waiting"
     n_read: int = 0
-    n_prompt: int = 0
+    _pace: Pace = field(default_factory=Pace)
     _started: float = 0.0
     _next_flush: float = field(default=0.0)
 
@@ -68,12 +72,13 @@ class LiveTurn:
         if self.stage == "writing":
             return f"writing {self._speed():.0f} tok/s" if self._speed() else "writing"
         if self.stage == "reading":
-            return f"reading prompt {self.n_read:,}/{self.n_prompt:,}"
+            return f"reading prompt {self._pace.words}"
         return "waiting for the model"
 
     def read(self, n_done: int, n_total: int) -> None:
         """So much of the prompt is evaluated."""
-        self.stage, self.n_read, self.n_prompt = "reading", n_done, n_total
+        self.stage, self.n_read = "reading", n_done
+        self._pace.tell(n_done, n_total)
 
     def flush(self) -> bool:
         """Take over what was made since the last time; False where there is nothing, or it is too early."""

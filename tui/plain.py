@@ -22,8 +22,10 @@ from edgeai.safe_text import one_line, plain
 from edgeai.session import Session
 from tui.answer_stream import print_answer
 from tui.output import message
+from tui.plain_documents import LineDocuments
 from tui.progress_line import ProgressLine
 from tui.settings import ConversationSettings
+from tui.sources import distinct, source_line, to_stats
 
 HELP = """\
 /help              show this
@@ -31,6 +33,8 @@ HELP = """\
 /reset             begin a new conversation
 /system [TEXT]     show the system prompt, or set it; /system - removes it
 /regenerate        make the last answer again
+/doc [PATH]        add a document, a folder or a glob to the conversation, or show what there is
+/doc remove NAME   take a document out of it
 /save FILE         write the conversation: FILE.md to read, FILE.json with all branches
 Ctrl-C stops an answer. A line that begins with a blank is never a command."""
 
@@ -46,6 +50,7 @@ class LineChat:
         settings: those of new conversations.
         conversation_id: a stored one to go on with, with its own settings.
         overflow: what to do when a conversation does not fit the context window.
+        documents: what the conversation is about.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class LineChat:
         settings: ConversationSettings,
         conversation_id: str | None = None,
         overflow: Overflow = "error",
+        documents: LineDocuments | None = None,
     ) -> None:
         self._session = session
         self._history = history
@@ -63,6 +69,8 @@ class LineChat:
         if conversation_id is not None:
             self._settings = ConversationSettings.from_json(history.get(conversation_id).settings)
         self._overflow = overflow
+        self._documents = documents or LineDocuments(self._settings.documents)
+        self._session.documents = self._documents.all
 
     def say(self, text: str) -> bool:
         """Answer a line of the user's; False when the answer was stopped."""
@@ -95,10 +103,22 @@ class LineChat:
     def system(self, text: str) -> str:
         """Set the system prompt, where there is a text, and say what it is."""
         if text:
-            self._settings = replace(self._settings, system=None if text == "-" else text)
-            if self._conversation_id is not None:
-                self._history.update(self._conversation_id, settings=self._settings.to_json())
+            self._keep(replace(self._settings, system=None if text == "-" else text))
         return self._settings.system or "There is no system prompt."
+
+    def doc(self, rest: str) -> str:
+        """Add, remove or show documents, as the rest of the line says; what is said then."""
+        said = self._documents.obey(rest)
+        if self._documents.all != self._session.documents:
+            self._session.documents = self._documents.all
+        if self._documents.refs != self._settings.documents:
+            self._keep(replace(self._settings, documents=self._documents.refs))
+        return said
+
+    def _keep(self, settings: ConversationSettings) -> None:
+        self._settings = settings
+        if self._conversation_id is not None:
+            self._history.update(self._conversation_id, settings=settings.to_json())
 
     def save(self, path: Path) -> None:
         """Write the conversation to a new file."""
@@ -147,6 +167,9 @@ class LineChat:
             response.wait()
             self._history.finish_turn(answer_id, response.partial_text, "error")
             raise
+        citations = distinct(response.citations)
+        for number, citation in enumerate(citations, 1):
+            click.echo(source_line(number, citation), err=True)
         status: Status = "cancelled" if response.finish_reason == "cancelled" else "complete"
         self._history.finish_turn(answer_id, response.partial_text, status, self._stats(response))
         if response.finish_reason == "context_full":
@@ -154,13 +177,16 @@ class LineChat:
         return is_whole
 
     def _stats(self, response: Response) -> dict[str, object]:
-        return {
+        stats: dict[str, object] = {
             "model": self._session.model_name,
             "finish_reason": response.finish_reason,
             "dropped": len(response.dropped),
             "usage": asdict(response.usage),
             "timings": asdict(response.timings),
         }
+        if response.citations:
+            stats["citations"] = to_stats(response.citations)
+        return stats
 
 
 def converse(chat: LineChat) -> int:
@@ -216,6 +242,8 @@ def _obey(chat: LineChat, line: str) -> bool:
         click.echo(HELP, err=True)
     elif word == "/reset":
         chat.reset()
+    elif word == "/doc":
+        click.echo(plain(chat.doc(rest)), err=True)
     elif word == "/system":
         click.echo(plain(chat.system(rest)), err=True)
     elif word == "/save":

@@ -1,13 +1,14 @@
-"""What a person can set for one conversation: its system prompt and how tokens are chosen."""
+"""What a person can set for one conversation: its system prompt, how tokens are chosen, and what it is about."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from edgeai import OptionError, SamplingOptions
+from tui.document_refs import DocumentRef, refs_from_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class ConversationSettings:
         repeat_penalty: over 1 makes recent tokens less likely; 1 is off.
         max_tokens: tokens of one answer at most.
         seed: the same seed gives the same text.
+        documents: what the conversation is about, in the order in which the model reads them.
 
     Raises:
         OptionError: a sampling value that `edgeai.SamplingOptions` refuses.
@@ -36,6 +38,7 @@ class ConversationSettings:
     repeat_penalty: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
+    documents: tuple[DocumentRef, ...] = ()
 
     def __post_init__(self) -> None:
         if self.system is not None and not isinstance(self.system, str):
@@ -48,9 +51,9 @@ class ConversationSettings:
 
     def to_json(self) -> str:
         """One JSON object of what was set."""
-        return json.dumps(
-            {name: value for name, value in asdict(self).items() if value is not None}, ensure_ascii=False
-        )
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("system", *SAMPLING_NAMES)}
+        values["documents"] = [ref.to_json() for ref in self.documents] or None
+        return json.dumps({name: value for name, value in values.items() if value is not None}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | None) -> ConversationSettings:
@@ -61,14 +64,15 @@ class ConversationSettings:
             return cls()
         if not isinstance(stored, Mapping):
             return cls()
-        kept: dict[str, Any] = {}
+        kept: dict[str, Any] = {"documents": refs_from_json(stored.get("documents"))}
         for name in ("system", *SAMPLING_NAMES):
+            one: dict[str, Any] = {name: stored.get(name)}
             try:
-                cls(**{name: stored.get(name)})
+                cls(**one)
             except OptionError:
                 continue
-            kept[name] = stored.get(name)
+            kept |= one
         return cls(**kept)
 
 
-SAMPLING_NAMES = tuple(item.name for item in fields(ConversationSettings) if item.name != "system")
+SAMPLING_NAMES = tuple(item.name for item in fields(ConversationSettings) if item.name not in ("system", "documents"))

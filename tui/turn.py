@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeai import EdgeAIError, Message, Response, Timings, Usage
+from edgeai.documents.types import Citation, Document
 from edgeai.options import Overflow
 
 _SAVE_S = 2.0
@@ -23,6 +24,7 @@ class Result:
         text: the answer, or the part of it that was made.
         finish_reason: as `Response.finish_reason`.
         dropped: how many of the oldest messages were left out.
+        citations: where its statements stand.
         error: what went wrong, if anything did.
     """
 
@@ -31,6 +33,7 @@ class Result:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     dropped: int = 0
+    citations: Sequence[Citation] = ()
     error: EdgeAIError | None = None
 
 
@@ -42,6 +45,9 @@ class Question:
         messages: the whole conversation, the question at its end.
         sampling: keywords for `Session.chat`.
         overflow: what to do when it does not fit.
+        documents: what it is about.
+        prepares: only the documents before it count: where they do not fit the window, nothing is asked.
+        only_if_cached: ask only where the documents have been evaluated before; else evaluate nothing.
         begin: called with the model's name when the prompt is known to fit, before any of the answer is shown.
         save: called with the answer so far, every few seconds.
         finish: called before the turn is shown as finished.
@@ -53,6 +59,24 @@ class Question:
     finish: Callable[[Result], None]
     sampling: Mapping[str, Any] = field(default_factory=dict)
     overflow: Overflow = "error"
+    documents: Sequence[Document] = ()
+    prepares: bool = False
+    only_if_cached: bool = False
+
+
+def preparation(documents: Sequence[Document], system: str | None, *, only_if_cached: bool) -> Question:
+    """A question whose answer nobody reads: the documents before it are evaluated, and a real one need not wait."""
+    messages = [Message("system", system)] if system else []
+    return Question(
+        [*messages, Message("user", "?")],
+        begin=lambda _model: None,
+        save=lambda _text: None,
+        finish=lambda _result: None,
+        sampling={"max_tokens": 1, "temperature": 0.0},
+        documents=tuple(documents),
+        prepares=True,
+        only_if_cached=only_if_cached,
+    )
 
 
 class Turn:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from typing import Any
 
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import Status
 from tui.chat import Chat
+from tui.sources import to_stats
 from tui.turn import Result
 
 logger = logging.getLogger(__name__)
@@ -26,13 +28,14 @@ class TurnStore:
         parent_id: the message before it, or the stored one that is answered again.
 
     Attributes:
+        settings: the conversation's, as they are stored with a new one.
         user_id, answer_id: the messages' ids, once they are stored.
     """
 
     def __init__(self, history: History, chat: Chat, user_text: str, parent_id: int | None) -> None:
         self._history = history
         self.conversation_id = chat.id
-        self._settings = chat.settings.to_json()
+        self.settings = chat.settings.to_json()
         self._stored_model = chat.model
         self._user_text = user_text
         self._parent_id = parent_id
@@ -44,7 +47,7 @@ class TurnStore:
         """Store the question, and that an answer is being made."""
         self._model = model_name
         if self.conversation_id is None:
-            self.conversation_id = self._history.create(model=model_name, settings=self._settings).id
+            self.conversation_id = self._history.create(model=model_name, settings=self.settings).id
         elif self._stored_model != model_name:
             self._history.update(self.conversation_id, model=model_name)
         if self._user_text:
@@ -65,12 +68,14 @@ class TurnStore:
     def finish(self, result: Result) -> None:
         """Store the whole answer."""
         assert self.answer_id is not None
-        stats = {
+        stats: dict[str, Any] = {
             "model": self._model,
             "finish_reason": result.finish_reason,
             "dropped": result.dropped,
             "usage": asdict(result.usage),
             "timings": asdict(result.timings),
         }
+        if result.citations:
+            stats["citations"] = to_stats(result.citations)
         status = _STATUSES.get(result.finish_reason, "complete")
         self._history.finish_turn(self.answer_id, result.text, status, stats)

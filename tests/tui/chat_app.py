@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -29,6 +30,7 @@ class Models:
         opened: names that were opened.
         missing: names that are not installed.
         is_open: opening waits until it is true.
+        options: what else each was opened with.
     """
 
     def __init__(self, *answers: str, n_ctx: int = 4096) -> None:
@@ -36,9 +38,11 @@ class Models:
         self.opened: list[str | None] = []
         self.missing: set[str | None] = set()
         self.is_open = True
+        self.options: list[dict[str, Any]] = []
 
-    def __call__(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session:
+    def __call__(self, model: str | None, *, on_load_progress: Callable[[float], None], **options: Any) -> Session:
         self.opened.append(model)
+        self.options.append(options)
         on_load_progress(0.43)
         while not self.is_open:
             time.sleep(0.005)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from textual.message import Message as Event
@@ -34,7 +35,9 @@ class Harness:
         self.engine = Engine(self.open_session, self.events.put)
         self.engine.start()
 
-    def open_session(self, model: str | None, *, on_load_progress: Callable[[float], None]) -> Session:
+    def open_session(
+        self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any
+    ) -> Session:
         if model == "missing":
             raise ModelNotFoundError("missing: no such model")
         if model == "odd":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from edgeai.history import Conversation, History
 from edgeai.options import Overflow
 from edgeai.safe_text import one_line
 from tui import session_options
+from tui.document_refs import DocumentRef, refs_of
 from tui.output import message
 from tui.progress_line import ProgressLine
 from tui.session_options import (
@@ -33,6 +33,7 @@ from tui.session_options import (
 from tui.settings import ConversationSettings
 
 if TYPE_CHECKING:
+    from edgeai.documents.types import Document
     from edgeai.session import Session
 
 
@@ -63,30 +64,44 @@ def command(
     if no_history and (go_on or conversation):
         raise click.UsageError("--no-history has no conversation to go on with.")
     asked = given({"system": system, **take_sampling(options)})
-    open_session = _opener(doc_paths, password, given(options))
-    if open_session is None:
+    documents = _documents(doc_paths, password)
+    if doc_paths and not documents:
         return 1
     with History(":memory:" if no_history else None) as history:
         stored = _stored(history, go_on, conversation)
-        model = model or _model_of(stored)
+        own = ConversationSettings.from_json(stored.settings if stored else None)
+        own = replace(own, **asked, documents=_merged(own.documents, refs_of(documents)))
         if stored:
-            own = replace(ConversationSettings.from_json(stored.settings), **asked)
             history.update(stored.id, settings=own.to_json())
-        conversation_id = stored.id if stored else None
+        new = ConversationSettings(**asked, documents=refs_of(documents))
+        begin = _Beginning(history, stored.id if stored else None, own, model or _model_of(stored))
         if plain or not _has_terminal():
-            return _plain(history, conversation_id, ConversationSettings(**asked), model, open_session, overflow)
-        return _window(history, conversation_id, ConversationSettings(**asked), model, open_session)
+            return _plain(begin, documents, password, given(options), overflow)
+        return _window(replace(begin, settings=new), documents, given(options))
 
 
-def _opener(doc_paths: Sequence[Path], password: str | None, options: dict[str, Any]) -> Callable[..., Session] | None:
-    """What opens a model, after the documents that every conversation is about have been read; None where none can."""
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """Where a chat begins: a stored conversation or a new one, its settings and its model."""
+
+    history: History
+    conversation_id: str | None
+    settings: ConversationSettings
+    model: str | None
+
+
+def _documents(doc_paths: Sequence[Path], password: str | None) -> list[Document]:
+    """What is read before the chat begins."""
     if not doc_paths:
-        return functools.partial(session_options.open_session, **{"keep_states": True, **options})
-    from tui.documents import open_session_with, read_documents
+        return []
+    from tui.documents import read_documents
 
     with ProgressLine() as line:
-        documents, _ = read_documents(doc_paths, password, line)
-    return functools.partial(open_session_with, documents, **options) if documents else None
+        return read_documents(doc_paths, password, line)[0]
+
+
+def _merged(stored: Iterable[DocumentRef], more: Iterable[DocumentRef]) -> tuple[DocumentRef, ...]:
+    return tuple({ref.path: ref for ref in (*stored, *more)}.values())
 
 
 def _stored(history: History, go_on: bool, conversation_id: str | None) -> Conversation | None:
@@ -116,37 +131,45 @@ def _model_of(stored: Conversation | None) -> str | None:
     return stored.model
 
 
-def _window(
-    history: History,
-    conversation_id: str | None,
-    settings: ConversationSettings,
-    model: str | None,
-    open_session: Callable[..., Session],
-) -> int:
+def _window(begin: _Beginning, documents: Sequence[Document], options: dict[str, Any]) -> int:
     from tui.app import EdgeAIApp
 
-    theme = config_text("theme")
-    app = EdgeAIApp(open_session, history, model, settings, theme=theme, conversation_id=conversation_id)
+    def open_session(model: str | None, **more: Any) -> Session:
+        # What the user gave counts, also against a window that documents would need.
+        return session_options.open_session(model, **{"keep_states": True, **more, **options})
+
+    app = EdgeAIApp(
+        open_session,
+        begin.history,
+        begin.model,
+        begin.settings,
+        theme=config_text("theme"),
+        conversation_id=begin.conversation_id,
+        documents=documents,
+    )
     app.run()
     return app.return_code or 0
 
 
 def _plain(
-    history: History,
-    conversation_id: str | None,
-    settings: ConversationSettings,
-    model: str | None,
-    open_session: Callable[..., Session],
+    begin: _Beginning,
+    documents: Sequence[Document],
+    password: str | None,
+    options: dict[str, Any],
     overflow: Overflow,
 ) -> int:
+    from tui.documents import open_session_with
     from tui.plain import LineChat, converse
+    from tui.plain_documents import LineDocuments
 
-    for lost in history.recover():
+    for lost in begin.history.recover():
         message("note", f"an answer in {lost.conversation_id} was interrupted; what there is of it was kept", "yellow")
+    about = LineDocuments(begin.settings.documents, documents, password)
     with ProgressLine() as line:
-        session = open_session(model, on_load_progress=line.loading)
+        loading = {"keep_states": True, "on_load_progress": line.loading, **options}
+        session = open_session_with(about.all, begin.model, **loading)
     with session:
         if sys.stderr.isatty():
-            about = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
-            click.echo(click.style(about, dim=True), err=True)
-        return converse(LineChat(session, history, settings, conversation_id, overflow))
+            words = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
+            click.echo(click.style(words, dim=True), err=True)
+        return converse(LineChat(session, begin.history, begin.settings, begin.conversation_id, overflow, about))

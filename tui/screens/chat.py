@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,14 +22,18 @@ from tui.chat import Chat, open_chat
 from tui.drafts import NEW
 from tui.screens.block_actions import BlockActions
 from tui.screens.confirm import ConfirmScreen
-from tui.settings import ConversationSettings
 from tui.widgets.block import Block
 from tui.widgets.conversation import Conversation
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import ConversationList, Sidebar
+from tui.widgets.source_view import SourceView
 
 LIST_FITS = 100
 """Columns from which the list of conversations is shown unasked."""
+SOURCE_FITS = 100
+"""Columns from which a source is shown beside the conversation."""
+LIST_AND_SOURCE_FIT = 160
+"""Columns from which both are."""
 
 
 class ChatScreen(BlockActions):
@@ -41,7 +46,10 @@ class ChatScreen(BlockActions):
         Binding("alt+up", "walk", "Blocks", tooltip="Walk through the conversation"),
         Binding("ctrl+up", "walk", "Walk through the conversation", show=False),
         Binding("ctrl+o", "pick_model", "Model", tooltip="Choose the model"),
-        Binding("ctrl+f", "search", "Find", priority=True, tooltip="Search all conversations"),
+        Binding("ctrl+f", "search", "Find", show=False, priority=True, tooltip="Search all conversations"),
+        Binding("f2", "add_document", "Docs", tooltip="Add a document to this conversation"),
+        Binding("f3", "documents", "Documents", show=False, tooltip="See and remove the documents"),
+        Binding("f4", "sources", "Sources", show=False, tooltip="Open the sources of the last answer"),
         Binding("ctrl+s", "settings", "Settings", tooltip="System prompt and sampling of this conversation"),
         Binding("f1", "help", "Help", tooltip="All keys"),
     ]
@@ -112,7 +120,7 @@ class ChatScreen(BlockActions):
     def action_toggle_list(self) -> None:
         """Show or hide the list of conversations."""
         self._list_wanted = not self.has_class("-with-list")
-        self._place_list()
+        self.place()
         if self._list_wanted:
             self.query_one(Sidebar).focus_list()
         else:
@@ -120,11 +128,16 @@ class ChatScreen(BlockActions):
 
     def on_resize(self, event: Resize) -> None:
         """Show the list where there is room for it, unless the user has decided."""
-        self._place_list()
+        self.place()
 
-    def _place_list(self) -> None:
-        fits = self.size.width >= LIST_FITS
-        self.set_class(fits if self._list_wanted is None else self._list_wanted, "-with-list")
+    def place(self) -> None:
+        """Put the list and an open source where there is room; on a small screen the source takes all of it."""
+        with_source = self.has_class("-source")
+        fits = self.size.width >= (LIST_AND_SOURCE_FIT if with_source else LIST_FITS)
+        narrow = self.size.width < SOURCE_FITS
+        wanted = fits if self._list_wanted is None or (with_source and not fits) else self._list_wanted
+        self.set_class(wanted, "-with-list")
+        self.set_class(narrow, "-narrow")
 
     # --- writing ---
 
@@ -157,10 +170,15 @@ class ChatScreen(BlockActions):
         self.conversation.focus()
 
     def action_stop(self) -> None:
-        """Stop the answer, or leave editing."""
+        """Stop the answer, or the reading of documents, or leave editing."""
         if self.live is not None and self.live_is_shown:
             self.live.turn.cancel()
             self.show_activity()
+        elif self.unread:
+            self.stop_reading()
+        elif self.preparing is not None:
+            self.stop_preparing()
+            self.show_documents()
         else:
             self.stop_editing()
             self.prompt.write(self.drafts.get(self.chat.id or NEW))
@@ -168,7 +186,8 @@ class ChatScreen(BlockActions):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Esc stops only where there is something to stop, so that it also leaves the blocks."""
         if action == "stop":
-            return self.live_is_shown or self.editing is not None
+            busy = self.live_is_shown or bool(self.unread) or self.preparing is not None
+            return busy or self.editing is not None
         return True
 
     # --- the model ---
@@ -183,7 +202,8 @@ class ChatScreen(BlockActions):
         self.status.model_name, self.status.n_ctx = event.model, event.n_ctx
         self.status.context_used = 0
         self.load_note = ""
-        self.show_activity()
+        self.forget_evaluated()
+        self.prepare()
 
     @on(engine.ModelFailed)
     def _failed(self, event: engine.ModelFailed) -> None:
@@ -212,13 +232,7 @@ class ChatScreen(BlockActions):
 
         settings = await self.app.push_screen_wait(SettingsScreen(self.chat.settings, title=self.chat.title))
         if settings is not None:
-            await self._keep_settings(settings)
-
-    async def _keep_settings(self, settings: ConversationSettings) -> None:
-        self.chat.settings = settings
-        if self.chat.id is not None:
-            with self.errors_shown():
-                await asyncio.to_thread(self.history.update, self.chat.id, settings=settings.to_json())
+            await self.keep_settings(replace(settings, documents=self.chat.settings.documents))
 
     @work
     async def action_search(self) -> None:
@@ -237,6 +251,7 @@ class ChatScreen(BlockActions):
             "Chat": [*ChatScreen.BINDINGS, *self.app.BINDINGS],
             "Writing": PromptEditor.BINDINGS,
             "Blocks of the conversation": Conversation.BINDINGS,
+            "A source beside the answer": SourceView.BINDINGS,
             "List of conversations": ConversationList.BINDINGS,
         }
         self.app.push_screen(HelpScreen(groups))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -29,6 +29,9 @@ class FilePicker(ListDialog["Path | None"]):
 
     Args:
         root: the folder to look in.
+        title: what the file is for.
+        wanted: whether a file is listed, by its path.
+        hint: a few words for where it is not found.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Choose", priority=True), CANCEL]
@@ -53,9 +56,17 @@ class FilePicker(ListDialog["Path | None"]):
         matches: Sequence[Match]
         lines: Sequence[Content]
 
-    def __init__(self, root: Path) -> None:
-        super().__init__("Choose a file", "Type a few letters of its name or folder")
+    def __init__(
+        self,
+        root: Path,
+        title: str = "Choose a file",
+        wanted: Callable[[Path], bool] = lambda _path: True,
+        hint: str = "",
+    ) -> None:
+        super().__init__(title, "Type a few letters of its name or folder")
         self._root = root
+        self._wanted = wanted
+        self._hint = hint
         self._files: Sequence[FoundFile] = ()
         self._matches: Sequence[Match] = ()
         self._query = ""
@@ -71,7 +82,8 @@ class FilePicker(ListDialog["Path | None"]):
         files: list[FoundFile] = []
         next_update = time.monotonic() + UPDATE_S
         for file in find_files.walk(self._root, lambda: worker.is_cancelled):
-            files.append(file)
+            if self._wanted(file.path):
+                files.append(file)
             if time.monotonic() > next_update:
                 next_update = time.monotonic() + UPDATE_S
                 self.post_message(self.Walked(tuple(files), done=False))
@@ -112,7 +124,8 @@ class FilePicker(ListDialog["Path | None"]):
         if n_files >= find_files.MAX_FILES:
             return f"Only the first {n_files:,} files are listed: start the chat in a smaller folder to see the others."
         if not self._matches:
-            return "No file matches." if n_files else "There is no file below this folder."
+            nothing = "No file matches." if n_files else "There is no file below this folder."
+            return f"{nothing} {self._hint}".rstrip()
         return f"{n_files:,} files"
 
     @on(OptionList.OptionSelected)

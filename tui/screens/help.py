@@ -15,19 +15,30 @@ from tui.screens.dialog import CANCEL, Dialog
 
 ABOUT = (
     (
-        "Privacy",
-        "Everything happens on this device: the model, your questions and the answers. The chat opens no network "
-        "connection. Conversations are kept in one file in your data folder and go nowhere else.",
-    ),
-    (
         "Files",
         "Type @ to choose a file below the current folder. Its text becomes part of your message. Hidden folders and "
         "build output are left out of the list.",
     ),
     (
+        "Documents",
+        "/doc PATH, F2, or a file dropped on the window adds a document to the conversation; so does @ before the "
+        "name of a PDF or another file that is no plain text. The model reads it once and keeps what it has "
+        "evaluated. /doc remove NAME takes it away; without anything, /doc shows all.",
+    ),
+    (
+        "Sources",
+        "Where an answer names its sources, they stand below it. A click, or its number with the answer chosen, opens "
+        "the passage beside it.",
+    ),
+    (
         "Branches",
         "Editing an earlier message, or asking for another answer, starts a branch. The old one stays, and you can "
         "go back to it.",
+    ),
+    (
+        "Privacy",
+        "Everything happens on this device: the model, your questions and the answers. The chat opens no network "
+        "connection. Conversations are kept in one file in your data folder and go nowhere else.",
     ),
 )
 

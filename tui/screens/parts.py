@@ -18,10 +18,13 @@ from tui.chat import Chat
 from tui.drafts import NEW, Drafts
 from tui.engine import Engine
 from tui.live_turn import LiveTurn
+from tui.reader import Reader
 from tui.settings import ConversationSettings
 from tui.widgets.conversation import Conversation
+from tui.widgets.document_bar import DocumentBar
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import Sidebar
+from tui.widgets.source_view import SourceView
 from tui.widgets.status import StatusBar
 from tui.widgets.title import TitleBar
 
@@ -32,6 +35,7 @@ class ChatParts(Screen[None]):
     Args:
         history: the store.
         engine: makes the answers.
+        reader: reads the documents.
         drafts: what was typed and not sent.
         settings: those of new conversations.
         folder: where a message's files are.
@@ -42,6 +46,7 @@ class ChatParts(Screen[None]):
         self,
         history: History,
         engine: Engine,
+        reader: Reader,
         drafts: Drafts,
         settings: ConversationSettings,
         folder: Path,
@@ -50,6 +55,7 @@ class ChatParts(Screen[None]):
         super().__init__()
         self.history = history
         self.engine = engine
+        self.reader = reader
         self.drafts = drafts
         self.default_settings = settings
         self.folder = folder
@@ -61,16 +67,18 @@ class ChatParts(Screen[None]):
         self.trimming: set[str] = set()  # conversations whose oldest turns may be left out
 
     def compose(self) -> ComposeResult:
-        """The list at the left; the title, the conversation, the prompt and the status line."""
+        """The list at the left; the title, the conversation, the prompt and the status line; a source at the right."""
         with Horizontal():
             yield Sidebar(self.history)
             with Vertical(id="main"):
                 yield TitleBar()
                 yield Conversation()
                 yield Static("Editing an earlier message: Enter sends it as a new branch, Esc leaves", id="editing")
+                yield DocumentBar()
                 with Horizontal(id="prompt-row"):
                     yield PromptEditor()
                 yield StatusBar()
+            yield SourceView()
         yield Footer(show_command_palette=False, compact=True)
 
     # --- parts ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from textual import on
@@ -148,7 +149,7 @@ class SettingsScreen(Dialog["ConversationSettings | None"]):
                 self.query_one(f"#{field.name}").focus()
                 self.app.bell()
                 return
-        settings = ConversationSettings(system=typed["system"] or None, **values)
+        settings = replace(self._settings, system=typed["system"] or None, **values)
         self.dismiss(settings if settings != self._settings else None)
 
     def action_reset(self) -> None:

@@ -6,18 +6,20 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from textual import on
+from textual import on, work
 
 from edgeai import ContextOverflowError, EdgeAIError, Message
 from edgeai.history_types import StoredMessage, title_from, to_messages
 from edgeai.options import Overflow
 from tui import engine
-from tui.attachments import split_files, with_files
+from tui.attachments import documents_in, split_files, with_files
 from tui.chat import Chat, blocks_of, open_chat, question_text
+from tui.chat_documents import told
+from tui.document_refs import absolute
 from tui.drafts import NEW
 from tui.live_turn import FLUSH_S, LiveTurn, note_of
 from tui.screens.confirm import ConfirmScreen
-from tui.screens.parts import ChatParts
+from tui.screens.document_commands import DocumentCommands, is_command
 from tui.turn import Question
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
@@ -26,12 +28,13 @@ from tui.widgets.sidebar import Sidebar
 
 WELCOME = (
     "Everything you write stays on this device.\n"
-    "Enter sends · Ctrl+J new line · @ brings a file · Esc stops an answer\n"
+    "Enter sends · Ctrl+J new line · Esc stops an answer\n"
+    "@ brings a file · F2, /doc or a file dropped here adds a document\n"
     "Alt+↑ walks through what was said: copy, edit, ask again · F1 all keys"
 )
 
 
-class TurnScreen(ChatParts):
+class TurnScreen(DocumentCommands):
     """Makes turns. One is made at a time, also while another conversation is shown."""
 
     def start_clock(self) -> None:
@@ -42,14 +45,29 @@ class TurnScreen(ChatParts):
     # --- asking ---
 
     @on(PromptEditor.Submitted)
-    async def _submit(self, event: PromptEditor.Submitted) -> None:
-        if self.live is not None:
+    def _submit(self, event: PromptEditor.Submitted) -> None:
+        if is_command(event.text):
+            self.prompt.write("")
+            self.obey(event.text)
+        elif self.live is not None:
             self.say("An answer is being made: Esc stops it, then Enter sends your message.")
-            return
+        else:
+            self._send(event.text)
+
+    @work(exclusive=True, group="send")
+    async def _send(self, text: str) -> None:
+        """Ask as soon as the documents are read, those that the message names too."""
+        documents = self.chat.documents
         with self.errors_shown():
-            content = await asyncio.to_thread(with_files, event.text, self.folder)
-            path = self.chat.path if self.editing is None else self.chat.before(self.editing.id)
-            self.ask(event.text, content, path)
+            named = {absolute(path) for path in await asyncio.to_thread(documents_in, text, self.folder)}
+            new = named - {item.path for item in documents}
+            wanted = await self.add_documents(list(new)) if new else []
+            if len(wanted) < len(new) or not await self.all_read([*self.unread, *wanted]):
+                return
+            content = await asyncio.to_thread(with_files, text, self.folder)
+            if self.live is None and self.chat.documents is documents:
+                path = self.chat.path if self.editing is None else self.chat.before(self.editing.id)
+                self.ask(text, content, path)
 
     def ask(self, typed: str, content: str, path: Sequence[StoredMessage], *, overflow: Overflow | None = None) -> None:
         """Ask the model.
@@ -62,6 +80,8 @@ class TurnScreen(ChatParts):
         """
         if overflow == "trim" and self.chat.id is not None:
             self.trimming.add(self.chat.id)
+        self.stop_preparing()
+        documents = self.read_documents
         parent_id = path[-1].id if path else None
         settings = self.chat.settings
         store = TurnStore(self.history, self.chat, content, parent_id)
@@ -73,10 +93,12 @@ class TurnScreen(ChatParts):
             finish=store.finish,
             sampling=settings.sampling(),
             overflow="trim" if self.chat.id in self.trimming else overflow or "error",
+            documents=[item.document for item in documents if item.document is not None],
         )
         asked = Block("user", question_text(content), title="You") if content else None
         answer = Block("assistant", title=self.status.model_name or "Answer", streaming=True)
-        self.live = LiveTurn(self.engine.ask(question), store, path, content, typed, asked, answer, self.editing)
+        turn = self.engine.ask(question)
+        self.live = LiveTurn(turn, store, path, content, typed, asked, answer, self.editing, documents)
         self.conversation.follows = True
         self.conversation.replace_from(len(path), self.live.blocks)
         if self.prompt.text == typed:
@@ -101,20 +123,25 @@ class TurnScreen(ChatParts):
         """Bring the status line up to date."""
         status = self.status
         live = self.live
-        status.is_busy = live is not None or bool(self.load_note)
+        with_documents = self.documents_activity()
+        status.is_busy = live is not None or bool(self.load_note or with_documents)
         if live is not None and not (live.stage == "waiting" and self.load_note):
             status.activity = live.activity
             if live.stage != "waiting":
                 status.context_used = live.context_used
         elif self.load_note:
             status.activity = self.load_note
+        elif with_documents:
+            status.activity = with_documents
         else:
-            status.activity = "ready" if status.model_name else "choose one with Ctrl+O"
+            status.activity = self.documents_ready() or "ready" if status.model_name else "choose one with Ctrl+O"
 
     @on(engine.TurnReading)
     def _reading(self, event: engine.TurnReading) -> None:
         if self.live is not None and self.live.turn is event.turn:
             self.live.read(event.n_done, event.n_total)
+        elif event.turn is self.preparing:
+            self.read_preparation(event)
 
     @on(engine.TurnBegun)
     def _begun(self, event: engine.TurnBegun) -> None:
@@ -129,6 +156,8 @@ class TurnScreen(ChatParts):
             self.chat.id = live.store.conversation_id
             self.chat.title = title_from(live.content)
             self.show_title()
+            if self.chat.settings.to_json() != live.store.settings:
+                self.run_worker(self.keep_settings(self.chat.settings))
         self.query_one(Sidebar).refresh_list()
 
     # --- its end ---
@@ -136,6 +165,8 @@ class TurnScreen(ChatParts):
     @on(engine.TurnEnded)
     async def _ended(self, event: engine.TurnEnded) -> None:
         live = self.live
+        if event.turn is self.preparing:
+            self.end_preparation(event)
         if live is None or live.turn is not event.turn:
             return
         result = event.result
@@ -144,9 +175,13 @@ class TurnScreen(ChatParts):
         self._clock.pause()
         self.refresh_bindings()
         if event.turn.begun:
-            live.answer.finish(result.text)
+            live.answer.finish(result.text, result.citations)
             live.answer.note = note_of(result)
             self.status.context_used = result.usage.prompt_tokens + result.usage.completion_tokens
+            if result.usage.prompt_tokens:
+                told(live.documents, cached_tokens=result.usage.cached_tokens, n_ctx=self.status.n_ctx)
+        self.show_documents()
+        self.prepare()
         self.show_activity()
         if not shown:
             self._ended_elsewhere(live, event)
@@ -202,6 +237,8 @@ class TurnScreen(ChatParts):
         """Show a conversation, at its end, with what was typed there before."""
         self.remember_draft()
         self.stop_editing()
+        self.leave_documents()
+        self.close_source()
         self.chat = chat
         blocks = blocks_of(chat.path)
         if self.live is not None and chat.id is not None and self.live.store.conversation_id == chat.id:
@@ -211,6 +248,7 @@ class TurnScreen(ChatParts):
         self.show_title()
         self.prompt.set_sent(split_files(item.content)[0] for item in chat.path if item.role == "user")
         self.prompt.write(self.drafts.get(chat.id or NEW))
+        self.restore_documents()
         self.show_activity()
 
     async def reload(self) -> None:
@@ -220,6 +258,7 @@ class TurnScreen(ChatParts):
         with self.errors_shown():
             chat = await asyncio.to_thread(open_chat, self.history, conversation_id)
             if self.chat.id == conversation_id:
+                chat.documents, chat.settings = self.chat.documents, self.chat.settings
                 self.chat = chat
                 notices = [block for block in self.conversation.blocks if block.kind in ("notice", "error")]
                 self.conversation.replace_from(0, [*self._same_or_new(chat), *notices])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Literal
 
 from textual.content import Content
 from textual.strip import Strip
 
+from edgeai.documents.types import Citation
 from edgeai.safe_text import one_line
 from tui.markdown import MarkdownStream, parse_markdown
 from tui.markdown_rows import Document
 from tui.rows import EMPTY, Flexible, Line, Row, text_rows, tidy, wrap_rows
+from tui.sources import distinct, source_line
 
 Kind = Literal["user", "assistant", "notice", "error"]
 
@@ -27,6 +29,7 @@ class Block:
         kind: who speaks; it chooses the colours.
         note: said beside the title (speed, why it ended).
         branch: which of how many siblings this is, from 1; (1, 1) shows nothing.
+        sources: where the statements of an answer stand; listed under it.
         strips: lines that were drawn, by line number; cleared when they change.
     """
 
@@ -39,6 +42,7 @@ class Block:
         key: Hashable = None,
         note: str = "",
         branch: tuple[int, int] = (1, 1),
+        sources: Sequence[Citation] = (),
         streaming: bool = False,
     ) -> None:
         self.kind: Kind = kind
@@ -46,6 +50,7 @@ class Block:
         self.title = title
         self.note = note
         self.branch = branch
+        self.sources = distinct(sources)
         self.strips: dict[int, Strip] = {}
         self._text = text
         self._stream = MarkdownStream() if streaming else None
@@ -56,6 +61,7 @@ class Block:
         self._lines: list[Line] = []
         self._wrapped: list[Line] = []  # those of the finished rows
         self._n_wrapped = 0
+        self._first_source = 0  # the number of its row
 
     @property
     def text(self) -> str:
@@ -75,8 +81,8 @@ class Block:
 
     def shows_same(self, other: Block) -> bool:
         """Whether another block would look the same."""
-        mine = (self.kind, self.text, self.title, self.note, self.branch, self.streaming)
-        return mine == (other.kind, other.text, other.title, other.note, other.branch, other.streaming)
+        names = ("kind", "text", "title", "note", "branch", "sources", "streaming")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def append(self, text: str) -> None:
         """More of a text that is being written."""
@@ -84,9 +90,9 @@ class Block:
         self._finished, self._rest = self._stream.append(text)
         self.invalidate()
 
-    def finish(self, text: str) -> None:
+    def finish(self, text: str, sources: Sequence[Citation] = ()) -> None:
         """The whole text; it does not change any more."""
-        self._text, self._stream = text, None
+        self._text, self._stream, self.sources = text, None, distinct(sources)
         self._parsed, self._width, self._guess = False, 0, None
         self.invalidate()
 
@@ -103,7 +109,8 @@ class Block:
             self.invalidate()
         if not self._lines:
             self._parse()
-            self._lines = [*self._header(), *self._body(width), Line(Row(EMPTY), HEADER, 0, 0)]
+            body = self._body(width)
+            self._lines = [*self._header(), *body, *self._source_lines(body, width), Line(Row(EMPTY), HEADER, 0, 0)]
         return self._lines
 
     def is_laid_out(self, width: int) -> bool:
@@ -115,7 +122,8 @@ class Block:
         if self.is_laid_out(width):
             return len(self._lines)
         if not self._guess or self._guess[0] != width:
-            self._guess = (width, 3 + self._text.count("\n") + len(self._text) // max(width, 1))
+            n_lines = self._text.count("\n") + len(self._text) // max(width, 1) + len(self.sources)
+            self._guess = (width, 3 + n_lines)
         return self._guess[1]
 
     def rows_text(self, start: int = 0, end: int | None = None) -> Iterator[str]:
@@ -126,6 +134,22 @@ class Block:
                 last = line.number
                 if start <= last and (end is None or last <= end):
                     yield line.row.content.plain.rstrip()
+
+    def source_at(self, number: int, x: int) -> int | None:
+        """The source that is named at a character of a row: in the list, or by its mark in the text."""
+        if not self.sources or number < 0:
+            return None
+        if number >= self._first_source:
+            return min(number - self._first_source, len(self.sources) - 1)
+        row = next(self.rows_text(number, number), "")
+        for index, source in enumerate(self.sources):
+            mark = f"[{source.label}]"
+            start = row.find(mark)
+            while start >= 0:
+                if start <= x < start + len(mark):
+                    return index
+                start = row.find(mark, start + 1)
+        return None
 
     def safe_text(self) -> str:
         """What was written, without anything a terminal could act on: for the clipboard."""
@@ -152,14 +176,27 @@ class Block:
             lines.pop()
         return lines
 
+    def _source_lines(self, body: list[Line], width: int) -> list[Line]:
+        """The list of sources, after an empty row."""
+        if not self.sources:
+            return []
+        texts = [source_line(number, source) for number, source in enumerate(self.sources, 1)]
+        number = _next_number(body)
+        self._first_source = number + 1
+        rows = [Row(Content.styled(text, ".block-source"), hang=4) for text in texts]
+        return wrap_rows([Row(EMPTY), *rows], width, number)
+
+    def make_rows(self) -> list[Row | Flexible]:
+        """The rows of a text that is no Markdown."""
+        return list(text_rows(self._text))
+
     def _parse(self) -> None:
         if self._parsed:
             return
         if self.kind == "assistant":
             self._finished = parse_markdown(self._text)
         else:
-            rows: list[Row | Flexible] = list(text_rows(self._text))
-            self._finished = Document(rows)
+            self._finished = Document(self.make_rows())
         self._rest, self._parsed = Document(), True
         self._wrapped, self._n_wrapped = [], 0
 

@@ -31,7 +31,7 @@ class BlockView(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(
             f"block-{name}"
-            for name in ("user", "assistant", "notice", "error", "note", "branch", "question", "selected")
+            for name in ("user", "assistant", "notice", "error", "note", "branch", "source", "question", "selected")
         ),
         *(f"md-h{level}" for level in range(1, 7)),
         *(f"md-{name}" for name in ("code", "code-label", "code-inline", "link", "bullet", "quote-bar", "dim")),

@@ -33,6 +33,7 @@ class Conversation(BlockView):
         & .block-error { color: $error; text-style: bold; }
         & .block-note { color: $foreground 55%; }
         & .block-branch { color: $secondary; }
+        & .block-source { color: $secondary; }
         & .block-question { background: $surface; }
         & .block-selected { background: $panel; }
         & .md-h1, & .md-h2, & .md-h3, & .md-h4, & .md-h5, & .md-h6 { color: $accent; text-style: bold; }
@@ -56,6 +57,8 @@ class Conversation(BlockView):
         Binding("r", "block('regenerate')", "Again", tooltip="Make another answer, as a branch"),
         Binding("x", "block('export')", "Export", tooltip="Write the block to a file"),
         Binding("X,shift+x", "block('export_all')", "Export all", show=False, tooltip="Write all of it to a file"),
+        Binding("s", "source(0)", "Sources", key_display="s/1–9", tooltip="Open a source of the answer"),
+        *(Binding(str(number), f"source({number - 1})", show=False) for number in range(1, 10)),
         Binding("left", "block('previous_branch')", "Branch", key_display="←→", tooltip="Show another branch"),
         Binding("right", "block('next_branch')", "Next branch", show=False),
         Binding("g", "select(0)", "First block", show=False),
@@ -70,6 +73,13 @@ class Conversation(BlockView):
 
         action: str
         block: Block
+
+    @dataclass
+    class SourceRequested(Message):
+        """A source of an answer is to be opened."""
+
+        block: Block
+        index: int
 
     class Left(Message):
         """The user wants to write again."""
@@ -124,6 +134,15 @@ class Conversation(BlockView):
             self.screen.selections = {self: Selection(Offset(0, first), Offset(0, first + ROWS_OF_A_BLOCK - 1))}
         elif self.text_selection is None:
             self.select(index)
+            self._open_source_at(index, event)
+
+    def _open_source_at(self, index: int, event: events.Click) -> None:
+        """Open the source whose mark or line was clicked."""
+        x, y = event.style.meta.get("offset", (0, -1))
+        block = self.blocks[index]
+        source = block.source_at(y - index * ROWS_OF_A_BLOCK, x)
+        if source is not None:
+            self.post_message(self.SourceRequested(block, source))
 
     def action_walk(self, step: int) -> None:
         """Choose the block before or after."""
@@ -140,6 +159,12 @@ class Conversation(BlockView):
         """Ask for something to be done with the chosen block."""
         if (block := self.selected_block) is not None:
             self.post_message(self.BlockAction(action, block))
+
+    def action_source(self, index: int) -> None:
+        """Open a source of the chosen block."""
+        block = self.selected_block
+        if block is not None and index < len(block.sources):
+            self.post_message(self.SourceRequested(block, index))
 
     def action_leave(self) -> None:
         """Give the focus back to the prompt."""

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tui.dropped_paths import may_be_paths
 from tui.rows import tidy
 
 PLACEHOLDER = "Write a message"
@@ -42,6 +43,12 @@ class PromptEditor(TextArea):
     @dataclass
     class Submitted(Message):
         """The user sends this text."""
+
+        text: str
+
+    @dataclass
+    class PathsPasted(Message):
+        """What was pasted may be the paths of files that were dropped; `paste_text` is there for what is not."""
 
         text: str
 
@@ -89,7 +96,14 @@ class PromptEditor(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
-        if result := self._replace_via_keyboard(tidy(event.text), *self.selection):
+        if may_be_paths(event.text):
+            self.post_message(self.PathsPasted(event.text))
+        else:
+            self.paste_text(event.text)
+
+    def paste_text(self, text: str) -> None:
+        """Insert a text in place of the selection."""
+        if result := self._replace_via_keyboard(tidy(text), *self.selection):
             self.move_cursor(result.end_location)
 
     def action_submit(self) -> None:

@@ -1,0 +1,103 @@
+"""The documents of the conversation line by line: `/doc`, and those that a stored conversation is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edgeai.documents.types import Document
+from edgeai.errors import OptionError
+from edgeai.safe_text import one_line
+from tui.document_refs import MAX_DOCUMENTS, DocumentRef, absolute, refs_of
+from tui.documents import read_documents
+from tui.dropped_paths import typed_paths
+from tui.output import message
+from tui.progress_line import ProgressLine
+
+_REMOVE = "remove "
+
+
+class LineDocuments:
+    """What a conversation is about.
+
+    Args:
+        refs: as they are stored with it; each is read, and a line on stderr tells of what has changed or is not there.
+        read: documents that have been read already.
+        password: of encrypted ones.
+    """
+
+    def __init__(
+        self, refs: Iterable[DocumentRef] = (), read: Iterable[Document] = (), password: str | None = None
+    ) -> None:
+        self._password = password
+        self._read = {str(absolute(document.path)): document for document in read}
+        self._missing: dict[str, DocumentRef] = {}
+        for ref in refs:
+            if ref.path not in self._read:
+                self._restore(ref)
+        self._order = [ref.path for ref in refs if ref.path in self._read]
+        self._order += [path for path in self._read if path not in self._order]
+
+    @property
+    def all(self) -> tuple[Document, ...]:
+        """Those that were read, in the order in which they were added."""
+        return tuple(self._read[path] for path in self._order)
+
+    @property
+    def refs(self) -> tuple[DocumentRef, ...]:
+        """All as they are stored, also those that are not there at the moment."""
+        return (*self._missing.values(), *refs_of(self.all))
+
+    def obey(self, rest: str) -> str:
+        """Do what `/doc` and the rest of the line say: add, remove or show; what is said then.
+
+        Raises:
+            OptionError: no document has this name, or there would be too many.
+        """
+        if rest.startswith(_REMOVE):
+            return self._remove(rest[len(_REMOVE) :].strip())
+        if rest:
+            self._add(typed_paths(rest, Path.cwd()))
+        return "\n".join(map(_line, self.all)) or "There is no document: /doc PATH adds one."
+
+    def _add(self, paths: Sequence[Path]) -> None:
+        with ProgressLine() as line:
+            documents, _ = read_documents(paths, self._password, line)
+        new = {str(absolute(document.path)): document for document in documents}
+        if len({**self._read, **new}) > MAX_DOCUMENTS:
+            raise OptionError(f"more than {MAX_DOCUMENTS} documents: a conversation takes at most {MAX_DOCUMENTS}")
+        self._read |= new
+        self._order += [path for path in new if path not in self._order]
+        for path in new:
+            self._missing.pop(path, None)
+
+    def _remove(self, name: str) -> str:
+        found = [path for path in (*self._order, *self._missing) if name in (path, one_line(Path(path).name))]
+        if len(found) != 1:
+            names = ", ".join(one_line(Path(path).name) for path in self._order) or "none"
+            raise OptionError(f"/doc remove {one_line(name)}: expected the name of one document, of these: {names}")
+        self._missing.pop(found[0], None)
+        if found[0] in self._order:
+            self._order.remove(found[0])
+            del self._read[found[0]]
+        return f"Removed: {one_line(Path(found[0]).name)}"
+
+    def _restore(self, ref: DocumentRef) -> None:
+        """Read what a stored conversation is about."""
+        with ProgressLine() as line:
+            documents, n_failed = read_documents([Path(ref.path)], self._password, line)
+        for document in documents:
+            self._read[ref.path] = document
+            if document.sha256 != ref.sha256:
+                words = (
+                    f"{one_line(ref.path)} has changed since this conversation read it: it goes on with what it says"
+                )
+                message("note", f"{words} now", "yellow")
+        if n_failed:
+            self._missing[ref.path] = ref
+            message("note", "the conversation goes on without it", "yellow")
+
+
+def _line(document: Document) -> str:
+    pages = f", {document.n_pages:,} pages" if document.n_pages else ""
+    return f"{one_line(document.path.name)} ({document.kind}{pages})"

@@ -1,0 +1,149 @@
+"""The thread that reads documents, so that the window always answers keys."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.message import Message as Event
+
+from edgeai.documents.read import read_document
+from edgeai.documents.types import Document
+from edgeai.errors import DocumentError
+from edgeai.safe_text import one_line
+
+_KEPT = 32
+"""Documents that stay in memory, so that changing between conversations reads nothing again."""
+_ASKS_FOR_PASSWORD = "expected its password"  # the reading process sends words alone
+
+
+@dataclass(eq=False)
+class ReadJob:
+    """One document to be read."""
+
+    path: Path
+    password: str | None = None
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop reading it. Nothing is heard of it any more."""
+        self._cancelled.set()
+
+
+@dataclass
+class DocumentReading(Event):
+    """So many pages, or bytes, of a document have been read."""
+
+    job: ReadJob
+    n_done: int
+    n_total: int
+
+
+@dataclass
+class DocumentRead(Event):
+    """A document has been read."""
+
+    job: ReadJob
+    document: Document
+
+
+@dataclass
+class DocumentNotRead(Event):
+    """A document cannot be read; one that is encrypted can with its password."""
+
+    job: ReadJob
+    error: DocumentError
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether another password may help."""
+        return _ASKS_FOR_PASSWORD in str(self.error)
+
+
+class Reader:
+    """Reads one document after the other.
+
+    Args:
+        post: takes the events, from the reader's thread.
+        documents: that have been read already.
+    """
+
+    def __init__(self, post: Callable[[Event], object], documents: Iterable[Document] = ()) -> None:
+        self._post = post
+        self._jobs: queue.SimpleQueue[ReadJob] = queue.SimpleQueue()
+        self._kept: dict[Path, tuple[object, Document]] = {}
+        self._thread: threading.Thread | None = None
+        for document in documents:
+            self._keep(Path.cwd() / document.path, _state(document.path), document)
+
+    def read(self, path: Path, password: str | None = None) -> ReadJob:
+        """Read a document; events tell of it."""
+        job = ReadJob(path, password)
+        self._jobs.put(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="edgeai-reader", daemon=True)
+            self._thread.start()
+        return job
+
+    # --- in the reader's thread ---
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            try:
+                document = self._read(job)
+            except _CancelledError:
+                continue
+            except DocumentError as exc:
+                event: Event = DocumentNotRead(job, exc)
+            except Exception as exc:  # noqa: BLE001 - the window must hear of it, and the next one must be read
+                name = one_line(str(job.path))
+                event = DocumentNotRead(job, DocumentError(f"{name}: reading failed ({type(exc).__name__}: {exc})"))
+            else:
+                event = DocumentRead(job, document)
+            if not job.cancelled:
+                self._post(event)
+
+    def _read(self, job: ReadJob) -> Document:
+        if job.cancelled:
+            raise _CancelledError
+        state = _state(job.path)
+        kept = self._kept.get(job.path)
+        if kept is not None and kept[0] == state is not None:
+            return kept[1]
+
+        def on_progress(n_done: int, n_total: int) -> None:
+            if job.cancelled:
+                raise _CancelledError
+            self._post(DocumentReading(job, n_done, n_total))
+
+        document = read_document(job.path, password=job.password, on_progress=on_progress)
+        self._keep(job.path, state, document)
+        return document
+
+    def _keep(self, path: Path, state: object, document: Document) -> None:
+        self._kept.pop(path, None)
+        self._kept[path] = (state, document)
+        while len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+
+
+class _CancelledError(Exception):
+    """Thrown through the reading process, which ends with it."""
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file does."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
