@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -131,10 +132,17 @@ def _check(job: Job) -> None:
         )
     if job.out_is_folder and job.out.exists() and not job.out.is_dir():
         raise QuantizeError(f"{job.out}/ is a file, expected a folder: choose another place with --out")
+    if not job.dry_run and not os.access(folder := _there(job.folder), os.W_OK):
+        raise QuantizeError(f"{folder}: the folder cannot be written by you: choose another place with --out")
     if job.picture is not None:
         check_picture(job.picture)
     if job.calibrate is not None:
         check_text(job.calibrate)
+
+
+def _there(folder: Path) -> Path:
+    """A folder, or the nearest above it that exists."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
 
 
 def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
@@ -217,7 +225,7 @@ def _checked_plan(job: Job, model: Model) -> list[Planned]:
 
 def _tell_of_mxfp4(ftype: str, planned: Sequence[Planned]) -> None:
     if ftype == "MXFP4_MOE" and not any(item.qtype == "MXFP4" for item in planned):
-        terminal.note("MXFP4 is for the experts of a mixture alone, and this model has none: most of it became Q8_0")
+        terminal.note("MXFP4 is for the experts of a mixture alone, and this model has none: most of it is Q8_0")
 
 
 def _candidates(job: Job, model: Model, wishes: Wishes) -> list[Candidate]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from quantize.report import Report
 
 
+_PIPED_WIDTH = 200  # columns: whoever searches the plan finds a tensor's line whole
+
+
 def print_plan(planned: Sequence[Planned], ftype: str, *, as_json: bool) -> None:
     """Each tensor's type, and why."""
     if as_json:
@@ -39,7 +42,7 @@ def print_plan(planned: Sequence[Planned], ftype: str, *, as_json: bool) -> None
             ]
         )
         return
-    out = console()
+    out = console(piped_width=_PIPED_WIDTH)
     out.print(tensor_table(planned))
     n_bytes = sum(item.n_bytes for item in planned)
     out.print(f"{ftype}: {len(planned)} tensors, {size_text(n_bytes)}, {_bpw(planned):.2f} bits per weight")

@@ -25,11 +25,12 @@ _BAR_WIDTH = 12  # characters: the names, figures and this stand in 80 columns
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console; text is printed as it is, never read as markup."""
+def console(*, stderr: bool = False, piped_width: int | None = None) -> Console:
+    """A console; text is printed as it is, never read as markup. `piped_width`: its columns where it is no terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    width = None if sys.stdout.isatty() else piped_width
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
 
 
 def print_json(value: Any) -> None:

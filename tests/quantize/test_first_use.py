@@ -63,6 +63,18 @@ def test_a_file_is_no_folder(folder: Path, tmp_path: Path, capsys: Capture) -> N
     assert out.read_bytes() == b"mine"
 
 
+def test_a_plan_in_a_pipe_has_a_line_for_each_tensor(folder: Path, capsys: Capture) -> None:
+    flags = ["--dry-run", "--ftype", "Q4_K_M", str(folder)]
+    assert main([*flags, "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert main(flags) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(planned) + 2  # and a head and a sum
+    for line, item in zip(lines[1:], planned, strict=False):
+        assert item["name"] in line
+        assert item["why"] in line
+
+
 @pytest.mark.parametrize("failure", [QuantizeError("no numbers"), OSError(28, "No space left on device")])
 def test_an_artifact_that_cannot_be_measured_is_told(
     failure: Exception, folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
@@ -211,6 +223,16 @@ def test_a_text_that_is_too_short_is_known_before_the_work(
     for flags in ([], ["--auto"]):
         assert main([*flags, "--calibrate", str(text), str(folder)]) == 1
         assert "short.txt: a text of 6 bytes is too short, expected at least 1,024 tokens" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_known_at_once(
+    folder: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)  # root may write everywhere
+    for flags in (["-o", str(tmp_path / "a.gguf")], ["--auto", "-o", f"{tmp_path}/new/er/"]):
+        assert main([*flags, str(folder)]) == 1
+        assert f"{tmp_path}: the folder cannot be written by you" in capsys.readouterr().err
+    assert main(["--dry-run", "-o", str(tmp_path / "a.gguf"), str(folder)]) == 0
 
 
 def test_what_is_neither_a_folder_nor_a_model(tmp_path: Path, capsys: Capture) -> None:
