@@ -173,7 +173,10 @@ class Printer:
     def show(self, notes: Notes, part: NotesPart | None) -> None:
         """Print one part, or the overview."""
         self._line.clear()
-        blocks = [] if self._began else [f"# {escaped(notes.title)}"]
+        if self._began:
+            blocks, between = list[str](), "\n"
+        else:
+            blocks, between = [f"# {escaped(notes.title)}"], ""
         self._began = True
         if part is None:
             whole = NotesPart("In short", 2, notes.overview, notes.places)
@@ -187,7 +190,7 @@ class Printer:
                 blocks.append(heading_line(part))
                 self._shown.append(part)
             blocks.append(part_body(part))
-        sys.stdout.write("\n\n".join(blocks) + ("\n" if part is None else "\n\n"))
+        sys.stdout.write(between + "\n\n".join(blocks) + "\n")
         sys.stdout.flush()
 
     def _headings_over(self, notes: Notes, part: NotesPart) -> list[str]:

@@ -25,10 +25,10 @@ def merge_prompt(fenced: str, n_words: int, wishes: str) -> str:
 
 def section_prompt(fenced: str, n_words: int, heading: str, title: str, instruction: str, wishes: str) -> str:
     """Passages, to be made into a section of a report."""
-    told = f" {instruction}" if instruction else ""
+    told = f". {instruction}" if instruction else ""
     return (
-        f'{fenced}\n\nWrite the section "{heading}" of the report "{title}", in about {n_words} words, from the '
-        f"documents above alone.{told} {_STYLE}{wishes}"
+        f"{fenced}\n\nFrom the documents above, write about {n_words} words on: {heading}{told}\nThis is a section of "
+        f'"{title}". Use only what the documents say, with its names, numbers and warnings.{wishes}'
     )
 
 

@@ -12,6 +12,7 @@ from edgeai.documents.passages import index_text
 from edgeai.documents.prompt_text import fenced_run
 from edgeai.documents.search import PassageRun, context_for
 from edgeai.documents.types import Document
+from edgeai.documents.words import words
 from edgeai.errors import ContextOverflowError, OptionError
 from edgeai.notes.condense import Condenser, Wishes
 from edgeai.notes.markdown import Notes, NotesPart
@@ -32,7 +33,10 @@ WORDS = {"short": 80, "medium": 150, "long": 300}
 """Of a section."""
 NOTHING_FOUND = "The documents say nothing about this."
 _N_HITS = 40
-_MOST_TOKENS = 2000  # of passages: more of them make a small model slower, not better
+_GENERAL = set(
+    content_words("introduction overview background scope summary conclusion outlook はじめに 概要 序論 結論 まとめ")
+)
+_MOST_TOKENS = 1500  # of passages: more of them make a small model slower, not better
 _LEAST_TOKENS = 60
 _FENCE_TOKENS = 40  # of each
 
@@ -106,7 +110,9 @@ def _written(
             f"n_ctx = {session.n_ctx:,}; shorten the outline, or choose a larger window (--n-ctx)"
         )
     hits = _found(library, outline, section)
-    while runs := context_for(hits, room, lambda text: session.count_tokens(text) + _FENCE_TOKENS):
+    while hits and room >= _LEAST_TOKENS:
+        runs = context_for(hits, room, lambda text: session.count_tokens(text) + _FENCE_TOKENS)
+        runs = runs or [_beginning_of(hits[0], room - _FENCE_TOKENS, session)]
         max_tokens = condenser.max_tokens(wishes.n_words)
         text = "\n\n".join(map(fenced_run, runs))
         prompt = section_prompt(text, wishes.n_words, section.heading, outline.title, instruction, wishes.text)
@@ -118,14 +124,24 @@ def _written(
     return NOTHING_FOUND, []
 
 
+def _beginning_of(hit: Hit, n_tokens: int, session: Session) -> PassageRun:
+    """As much of the best passage as the window holds, where it does not hold one."""
+    text = hit.passage.text
+    while (n := session.count_tokens(text)) > n_tokens:
+        text = text[: len(text) * n_tokens // n]
+    return PassageRun((hit.passage,), text)
+
+
 def _found(library: Library, outline: Outline, section: OutlineSection) -> list[Hit]:
-    """Passages for a section: by its own words first, as the title's words stand everywhere."""
-    for question in (f"{section.heading} {section.instruction}", f"{outline.title} {outline.instruction}"):
-        asked = set(content_words(question))
-        hits = library.search(question, _N_HITS)
-        if found := [hit for hit in hits if asked & set(content_words(index_text(hit.passage)))]:
-            return found
-    return []
+    """Passages for a section: by its own words, or by the title's where its own are those of any report."""
+    question = f"{section.heading} {section.instruction}"
+    asked = set(content_words(question))
+    named = {word for word in words(section.heading) if len(word) > 3 or not word.isascii()}
+    if asked <= _GENERAL:
+        return library.search(f"{outline.title} {outline.instruction}", _N_HITS)
+    hits = library.search(question, _N_HITS)
+    texts = {hit.id: index_text(hit.passage) for hit in hits}
+    return [hit for hit in hits if asked & set(content_words(texts[hit.id])) or named & set(words(texts[hit.id]))]
 
 
 def _place(run: PassageRun) -> str:
