@@ -8,27 +8,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeai.documents.library import Library
+from edgeai.documents.library_place import library_dir
 from edgeai.history import History
+from tests.documents.library_files import document
 from tests.terminal_program import TerminalProgram
 
 EDGEAI = str(Path(sys.executable).with_name("edgeai"))
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "ask": (["ask", "-m", "MODEL", "--max-tokens", "5", "--stats", "Hello"], ""),
     "chat --plain": (["chat", "--plain", "-m", "MODEL", "--max-tokens", "8"], "Hello\nAnd again\n"),
+    "summarize": (["summarize", "-m", "MODEL", "--max-tokens", "5", "Makefile"], ""),
+    "report": (["report", "-m", "MODEL", "--from", "Makefile", "--outline", "the tests", "--dry-run", "--json"], ""),
     "models": (["models", "--json"], ""),
     "bench": (["bench", "-m", "MODEL", "--lengths", "16", "--decode", "2", "--repeat", "1", "--threads", "1"], ""),
     "history list": (["history", "list", "--json"], ""),
     "history show": (["history", "show", "ID"], ""),
     "history search": (["history", "search", "Hello"], ""),
     "history export": (["history", "export", "ID"], ""),
+    "docs list": (["docs", "list"], ""),
+    "docs search": (["docs", "search", "Hello"], ""),
+    "docs stats": (["docs", "stats", "--json"], ""),
     "doctor": (["doctor", "--json"], ""),
 }
 """Their arguments and what is piped in; MODEL and ID stand for a model's path and a stored conversation's id."""
 
 
 def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of COMMANDS; those of the history find at least one conversation."""
+    """Run a command of COMMANDS; those of the history find a conversation, those of documents a library."""
     arguments, stdin = COMMANDS[name]
+    if arguments[0] == "docs":
+        with Library.open(library_dir()) as library:
+            library.add(document("greeting", "Hello to you"))
     conversation_id = _stored_conversation() if arguments[0] == "history" else ""
     words = [{"MODEL": str(model), "ID": conversation_id}.get(word, word) for word in arguments]
     return subprocess.run([*wrapper, EDGEAI, *words], input=stdin, capture_output=True, text=True, timeout=120)

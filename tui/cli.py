@@ -25,6 +25,7 @@ COMMANDS = {
     "chat": ("tui.commands.chat", "Talk with a model, in a window of the terminal."),
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
+    "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
     "models": ("tui.commands.models", "List, fetch, add, check and remove models."),
     "history": ("tui.commands.history", "List, search, show, export and delete conversations."),
     "cache": ("tui.commands.cache", "List, bound and clear the evaluated documents that are kept."),

@@ -107,9 +107,9 @@ class Library:
         """
         return library_update.update(self, paths, read, on_progress, away)
 
-    def find_again(self) -> library_roots.Found:
+    def find_again(self, on_found: Callable[[int], None] | None = None) -> library_roots.Found:
         """The files that the remembered folders and globs stand for now, for `update`."""
-        return library_roots.find_again(self._db)
+        return library_roots.find_again(self._db, on_found)
 
     def remember(self, paths: Iterable[Path]) -> None:
         """Keep folders and globs among the paths, so that `find_again` finds new files in them."""

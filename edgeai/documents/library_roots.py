@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from edgeai.documents.library_rows import path_key, path_prefix
 from edgeai.documents.read import find_documents
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
+
+_TOLD_EACH = 200
 
 
 @dataclass(slots=True)
@@ -32,10 +34,17 @@ class Found:
     away: list[Path] = field(default_factory=list)
 
 
-def find(paths: Sequence[Path]) -> Found:
-    """What paths stand for: a file for itself, a folder or a glob for the documents that it holds."""
+def find(paths: Sequence[Path], on_found: Callable[[int], None] | None = None) -> Found:
+    """What paths stand for: a file for itself, a folder or a glob for the documents that it holds.
+
+    Args:
+        paths: files, folders and globs.
+        on_found: told, now and then, how many files there are so far.
+    """
     found, named = Found(), set(paths)
-    for item in find_documents(paths):
+    for number, item in enumerate(find_documents(paths), 1):
+        if on_found and number % _TOLD_EACH == 0:
+            on_found(number)
         if isinstance(item, DocumentError):
             found.failed.append(str(item))
         elif item not in named and _is_empty(item):
@@ -45,12 +54,12 @@ def find(paths: Sequence[Path]) -> Found:
     return found
 
 
-def find_again(db: LibraryDatabase) -> Found:
+def find_again(db: LibraryDatabase, on_found: Callable[[int], None] | None = None) -> Found:
     """What a library's folders and globs stand for now, without what was taken out of it."""
     kept = roots(db)
     away = [root for root in kept if not _is_glob(root) and not os.path.isdir(root)]  # noqa: PTH112 - never raises
     here = [root for root in kept if root not in away]
-    found = find(here)
+    found = find(here, on_found)
     left_out = [path_key(path) for path in _stored(db, is_left_out=True)]
     exact, below = set(left_out), tuple(path_prefix(Path(os.fsdecode(key))) for key in left_out)
     keys = ((path, path_key(path)) for path in found.paths)

