@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 try:
+    import logging
     import math
     import os
     import signal
@@ -18,7 +19,7 @@ try:
     from edgeai import EdgeAIError, OptionError, QuantizeError, __version__
     from edgeai.sizes import parse_size
     from quantize.ftypes import FTYPES
-    from quantize.terminal import error
+    from quantize.terminal import NoteHandler, error
 except KeyboardInterrupt:  # Ctrl-C that is faster than the imports
     sys.exit(130)
 
@@ -188,7 +189,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: SIGTERM or SIGHUP came; the code is 128 and its number.
     """
-    with _signals_unwind():
+    with _signals_unwind(), _warnings_noted():
         try:
             return _run(args)
         except KeyboardInterrupt:
@@ -215,6 +216,19 @@ def _signals_unwind() -> Iterator[None]:
     finally:
         for each in taken:
             signal.signal(each, signal.SIG_DFL)
+
+
+@contextmanager
+def _warnings_noted() -> Iterator[None]:
+    """What the libraries log as a warning is told in one line."""
+    loggers, handler = [logging.getLogger(name) for name in ("quantize", "edgeai")], NoteHandler(logging.WARNING)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 def _run(args: Sequence[str] | None) -> int:

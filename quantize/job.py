@@ -24,6 +24,7 @@ from quantize.picture import check_picture, draw
 from quantize.pipeline import Artifact, Model, Options, check_target, open_model, plan_model, quantize_model
 from quantize.plan import Planned
 from quantize.recipe import Recipe, check_architecture
+from quantize.reference import check_room_beside_reference, reference_file
 from quantize.report import Report, reports
 from quantize.writer import work_dir
 
@@ -96,7 +97,7 @@ def run(job: Job) -> None:
         if job.out_is_folder:
             job.out.mkdir(parents=True, exist_ok=True)
         if job.wishes is not None:
-            _choose(job, model, stack)
+            _choose(job, model)
         else:
             _quantize(job, model, stack, started)
 
@@ -166,6 +167,8 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
     if job.calibrate is not None or job.with_report:
         _checked_plan(job, model)
         text = None if job.calibrate is None else read_text(job.calibrate)
+        if not job.source.is_file():
+            check_room_beside_reference(model, target, options, will_calibrate=text is not None)
         float_path = _float_file(job, model, stack)
         if text is not None:
             options = _calibrated(job, float_path, target, text)
@@ -180,7 +183,7 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
         _tell_of_mxfp4(options.ftype, artifact.planned)
 
 
-def _choose(job: Job, model: Model, stack: ExitStack) -> None:
+def _choose(job: Job, model: Model) -> None:
     assert job.wishes is not None
     options = job.options
     if job.calibrate is not None:
@@ -188,7 +191,8 @@ def _choose(job: Job, model: Model, stack: ExitStack) -> None:
         for candidate in _candidates(job, model, job.wishes):
             check_target(job.target(model, candidate.ftype).absolute(), job.source, force=options.force)
         target = _free_target(job, model, "auto")
-        options = _calibrated(job, _float_file(job, model, stack), target, text)
+        with ExitStack() as stack:  # `auto` makes its own float file, and the disk need not hold two
+            options = _calibrated(job, _float_file(job, model, stack), target, text)
     with terminal.step_progress() as progress:
         choice = auto(
             job.source,
@@ -254,12 +258,12 @@ def _written(model: Model, target: Path, options: Options) -> Artifact:
 
 
 def _float_file(job: Job, model: Model, stack: ExitStack) -> Path:
-    """A file of the model as it was, to run: the source itself where it is a GGUF, else one in F16 for a while."""
+    """A file of the model as it was, to run: the source itself where it is a GGUF, else one made for a while."""
     if job.source.is_file():
         return job.source
-    path = stack.enter_context(work_dir(job.folder)) / "model-F16.gguf"
-    options = Options(ftype="F16", n_threads=job.options.n_threads, allow_nan=job.options.allow_nan)
-    return _written(model, path, options).path
+    path = stack.enter_context(work_dir(job.folder)) / "reference.gguf"
+    with terminal.write_progress() as progress:
+        return reference_file(model, path, job.options, progress).path
 
 
 def _calibrated(job: Job, float_path: Path, target: Path, text: str) -> Options:

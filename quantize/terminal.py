@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sys
@@ -53,6 +54,13 @@ def _message(prefix: str, color: str, text: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         prefix = click.style(prefix, fg=color, bold=True)
     click.echo(f"{prefix} {one_line(text)}", err=True, color=True)
+
+
+class NoteHandler(logging.Handler):
+    """Warnings of the library, as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
 
 
 def size_text(n_bytes: int) -> str:

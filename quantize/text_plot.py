@@ -59,7 +59,8 @@ def _grid(points: Sequence[Point], width: int, height: int) -> list[str]:
         value = 10 ** (high_y - (high_y - low_y) * index / (height - 1))
         number = f"{value:.2g}" if index % 4 == 0 or index == height - 1 else ""
         lines.append(f"{number:>{_MARGIN - 2}} │{''.join(row_cells)}".rstrip())
-    axis = f"{low_x:,.0f}".ljust(width - 8) + f"{high_x:>8,.0f}"
+    n_digits = 0 if high_x - low_x >= 10 else 1
+    axis = f"{low_x:,.{n_digits}f}".ljust(width - 8) + f"{high_x:>8,.{n_digits}f}"
     return [*lines, " " * (_MARGIN - 1) + "└" + "─" * width, " " * _MARGIN + axis]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gguf import GGUFReader
+from safetensors.numpy import load_file, save_file
 
 from quantize.cli import main
 from quantize.pipeline import Options, quantize
@@ -102,3 +103,38 @@ def test_what_is_known_does_not(tmp_path: Path) -> None:
     out = tmp_path / "a.gguf"
     assert main(["--converter", str(tmp_path / "nowhere"), "-o", str(out), str(folder)]) == 0
     assert out.exists()
+
+
+@pytest.fixture
+def vast(tmp_path: Path) -> Path:
+    """A checkpoint with a weight that F16 cannot hold."""
+    folder = case_checkpoint(tmp_path, "llama-f32-tied")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"][0, 0] = 7e4
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("more", [["--report"], ["--calibrate"]])
+def test_what_f16_cannot_hold_is_measured_in_bf16(
+    more: list[str], vast: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quantize.report.evaluation_text", lambda: "The sea is wide and the wind is strong. " * 120)
+    assert main([*more, "--ftype", "Q8_0", "-o", str(tmp_path / "a.gguf"), str(vast)]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("note: ")
+    assert "beyond F16's range" in told
+    assert told.count("\n") == 1
+
+
+def test_room_for_all_files_is_looked_for_at_once(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = case_checkpoint(tmp_path, "llama")
+    out = tmp_path / "a.gguf"
+    assert main(["--bits", "8", "-o", str(out), str(folder)]) == 0
+    monkeypatch.setattr("quantize.writer.free_bytes", lambda _folder: out.stat().st_size + 2**21)
+    for more in (["--report"], ["--calibrate"]):
+        assert main(["--bits", "8", *more, "-o", str(tmp_path / "b.gguf"), str(folder)]) == 1
+        assert "bytes are needed" in capsys.readouterr().err
+    assert not list(tmp_path.glob("b*"))

@@ -36,6 +36,14 @@ def test_neighbours_do_not_write_over_each_other() -> None:
     assert all(f"TYPE_{index}" in text for index in range(3))
 
 
+def test_speeds_that_are_close_can_be_read() -> None:
+    near = replace(
+        BEST, path=Path("b.gguf"), file_type="Q5_0", speed=made_up("", megabytes=1, decode_tokens_per_s=101).speed
+    )
+    low, high = text_plot([BEST, near])[-2].split()
+    assert float(low) < float(high)
+
+
 def test_one_point_is_a_plot() -> None:
     assert any("● Q8_0" in line for line in text_plot([BEST]))
 
