@@ -82,11 +82,17 @@ class Outcome:
         failed: a line for each path that failed.
     """
 
-    def __init__(self, library: str, found: Found) -> None:
+    def __init__(self, library: str) -> None:
+        """It begins now, before files are looked for."""
         self.library = library
-        self.failed = list(found.failed)
-        self.n_empty = found.n_empty
+        self.failed: list[str] = []
+        self._n_empty = 0
         self._began = time.monotonic()
+
+    def take(self, found: Found) -> None:
+        """Note what could not be found."""
+        self.failed += found.failed
+        self._n_empty += found.n_empty
 
     def facts(self, report: UpdateReport) -> dict[str, Any]:
         """All of it, for a program."""
@@ -97,7 +103,7 @@ class Outcome:
             "removed": list(map(str, report.removed)),
             "unchanged": report.unchanged,
             "failed": self.failed,
-            "empty": self.n_empty,
+            "empty": self._n_empty,
             "passages": report.n_passages,
             "seconds": round(time.monotonic() - self._began, 3),
         }
@@ -109,7 +115,7 @@ class Outcome:
             *(f"{len(paths):,} {name}" for name in ("changed", "removed") if (paths := getattr(report, name))),
             *([f"{report.unchanged:,} unchanged"] if report.unchanged else []),
             *([f"{len(self.failed):,} failed"] if self.failed else []),
-            *([f"{counted(self.n_empty, 'empty file')} left out"] if self.n_empty else []),
+            *([f"{counted(self._n_empty, 'empty file')} left out"] if self._n_empty else []),
         ]
         took = span_text(time.monotonic() - self._began)
         read = f"{counted(report.n_passages, 'passage')} in " if report.n_passages else ""

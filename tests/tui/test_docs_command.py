@@ -236,13 +236,13 @@ def test_embedding_lets_meaning_be_searched(folder: Path, capsys: Capture, embed
     _, err = run(capsys, "search", "automobile", code=1)
     assert "hint: found by words alone; by meaning too: `edgeai docs embed`" in err
     assert "hint" not in run(capsys, "search", "automobile", code=1)[1], "it is said once"
-    assert "3 of 3 passages can be found by meaning; 3 made" in run(capsys, "embed")[0]
+    assert "3 of 3 passages can be found by meaning; made 3 in" in run(capsys, "embed")[0]
     found = from_json(capsys, "search", "automobile")
     assert found["mode"] == "hybrid"
     assert found["hits"][0]["title"] == "car.txt"
     assert "vectors" in found["hits"][0]["ranks"]
     assert from_json(capsys, "search", "--words", "automobile", code=1)["hits"] == []
-    assert "0 made" in run(capsys, "embed")[0]
+    assert "made 0 in" in run(capsys, "embed")[0]
     assert from_json(capsys, "stats")["n_embedded"] == {embedder.name: 3}
 
 
@@ -263,8 +263,8 @@ def test_embedding_goes_on_where_it_was_stopped(
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(embedder, "embed_passages", stopping)
         _, err = run(capsys, "embed", code=130)
-        assert "stopped: 8 of 22 passages" in err
-    assert "22 of 22 passages can be found by meaning; 14 made" in run(capsys, "embed")[0]
+        assert "stopped: 8 of 22 passages done" in err
+    assert "22 of 22 passages can be found by meaning; made 14 in" in run(capsys, "embed")[0]
     assert sorted(embedder.embedded) == sorted(set(embedder.embedded))
 
 

@@ -61,7 +61,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
     from edgeai.documents.library_roots import find
     from edgeai.documents.library_types import UpdateReport
 
-    folder = library_dir(name)
+    folder, outcome = library_dir(name), Outcome(name)
     with ProgressLine() as line:
         found = find(paths, _looking(line))
         if not found.paths:
@@ -70,11 +70,12 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
                 found.failed.append(f"{', '.join(map(str, paths))}: {empty} and nothing else: expected documents")
             _tell_all(found.failed, line)
             if as_json:
-                click.echo(inert_json(Outcome(name, found).facts(UpdateReport())))
+                outcome.take(found)
+                click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
         with opened(folder) as library:
             library.remember(paths)
-            return _bring_in(library, name, found, line, password, as_json=as_json, only_found=True)
+            return _bring_in(library, outcome, found, line, password, as_json=as_json, only_found=True)
 
 
 @command.command()
@@ -90,9 +91,10 @@ def update(name: str, password: str | None, as_json: bool) -> int:
     What is new is found in the folders and globs that were added. A folder that is not there (a disk that is not
     connected) keeps its documents.
     """
+    outcome = Outcome(name)
     with ProgressLine() as line, opened(existing_library_dir(name)) as library:
         found = library.find_again(_looking(line))
-        return _bring_in(library, name, found, line, password, as_json=as_json, only_found=False)
+        return _bring_in(library, outcome, found, line, password, as_json=as_json, only_found=False)
 
 
 @command.command("list")
@@ -182,7 +184,7 @@ def stats(name: str, as_json: bool) -> None:
 
 def _bring_in(
     library: Library,
-    name: str,
+    outcome: Outcome,
     found: Found,
     line: ProgressLine,
     password: str | None,
@@ -191,7 +193,7 @@ def _bring_in(
     only_found: bool,
 ) -> int:
     """Read what is new or changed, and say what became of it; the exit code."""
-    outcome = Outcome(name, found)
+    outcome.take(found)
     _tell_all(found.failed, line)
     with CtrlC() as ctrl_c:
         reader = FileReader(line, ctrl_c, password)

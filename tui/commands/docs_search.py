@@ -98,14 +98,13 @@ def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
             ctrl_c.pressed = True
         line.clear()
         n_done, n_all = _n_embedded(library, embedder), library.stats().n_passages
-    seconds = time.monotonic() - began
-    made = n_done - n_before
-    rate = f" ({made / seconds:.1f} a second)" if made else ""
-    words = f"{n_done:,} of {counted(n_all, 'passage')} can be found by meaning; {made:,} made in {span_text(seconds)}"
+    seconds, n_new = time.monotonic() - began, n_done - n_before
+    made = f"{n_new:,} in {span_text(seconds)}" + (f" ({n_new / seconds:.1f} a second)" if n_new else "")
+    done = f"{n_done:,} of {counted(n_all, 'passage')}"
     if ctrl_c.pressed and n_done < n_all:
-        message("stopped", f"{words}{rate}; the same command goes on from there", "yellow")
+        message("stopped", f"{done} done, {made}; run it again to go on", "yellow")
         return 130
-    click.echo(f"library {name}: {words}{rate}")
+    click.echo(f"library {name}: {done} can be found by meaning; made {made}")
     return 0
 
 
