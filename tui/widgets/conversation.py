@@ -138,9 +138,9 @@ class Conversation(BlockView):
 
     def _open_source_at(self, index: int, event: events.Click) -> None:
         """Open the source whose mark or line was clicked."""
-        x, y = event.style.meta.get("offset", (0, -1))
+        _, place = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
         block = self.blocks[index]
-        source = block.source_at(y - index * ROWS_OF_A_BLOCK, x)
+        source = None if place is None else block.source_at(place.y - index * ROWS_OF_A_BLOCK, place.x)
         if source is not None:
             self.post_message(self.SourceRequested(block, source))
 
