@@ -92,6 +92,7 @@ class Library:
         read: Callable[[Path], Document],
         on_progress: Progress | None = None,
         away: Sequence[Path] | None = (),
+        roots: Sequence[Path] = (),
     ) -> UpdateReport:
         """Read what is new or changed among these files and all that the library holds; take out what is gone.
 
@@ -104,8 +105,9 @@ class Library:
             on_progress: told the number of files that are done and of those that must be read.
             away: folders that are not there at the moment: what the library holds of them stays. None: nothing but
                 `paths` is looked at.
+            roots: given to `remember`, unless another process is writing.
         """
-        return library_update.update(self, paths, read, on_progress, away)
+        return library_update.update(self, paths, read, on_progress, away, roots)
 
     def find_again(self, on_found: Callable[[int], None] | None = None) -> library_roots.Found:
         """The files that the remembered folders and globs stand for now, for `update`."""

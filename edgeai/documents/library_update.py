@@ -50,11 +50,19 @@ def update(
     read: Callable[[Path], Document],
     on_progress: Progress | None,
     away: Sequence[Path] | None,
+    roots: Sequence[Path],
 ) -> UpdateReport:
-    """What `Library.update` does; `away` None: nothing but `paths` is looked at."""
+    """What `Library.update` does."""
     plan = _plan(library, paths, away)
+
+    def prepare() -> Iterator[Prepared]:
+        library.remember(roots)  # only once the library is ours to be written, but before a kill can come
+        yield from _read_all(plan, read, on_progress)
+
     if plan.new or plan.changed:
-        library.add_prepared(_read_all(plan, read, on_progress))
+        library.add_prepared(prepare())
+    elif roots:
+        library.remember(roots)
     library.remove_paths(plan.gone)
     bad = {path for path, _ in plan.failed}
     return UpdateReport(

@@ -192,6 +192,7 @@ def test_a_library_that_is_damaged_or_in_use_is_one_line(folder: Path, capsys: C
     with writer_lock(library_dir()):
         _, err = run(capsys, "add", ".", code=1)
         assert "another process is writing into this library" in err
+        assert from_json(capsys, "list")["remembered"] == []
         run(capsys, "search", "pump")
     (library_dir() / "library.sqlite").write_bytes(b"nonsense" * 999)
     for command in (["list"], ["search", "x"], ["add", "."], ["stats"]):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from edgeai.documents.library_roots import Found
     from edgeai.documents.library_types import StoredDocument
 
+_ENDLESS = 10_000  # cells
+
 
 @click.group()
 def command() -> None:
@@ -74,8 +76,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
                 click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
         with opened(folder) as library:
-            library.remember(paths)
-            return _bring_in(library, outcome, found, line, password, as_json=as_json, only_found=True)
+            return _bring_in(library, outcome, found, line, password, as_json=as_json, added=paths)
 
 
 @command.command()
@@ -94,7 +95,7 @@ def update(name: str, password: str | None, as_json: bool) -> int:
     outcome = Outcome(name)
     with ProgressLine() as line, opened(existing_library_dir(name)) as library:
         found = library.find_again(_looking(line))
-        return _bring_in(library, outcome, found, line, password, as_json=as_json, only_found=False)
+        return _bring_in(library, outcome, found, line, password, as_json=as_json)
 
 
 @command.command("list")
@@ -118,6 +119,8 @@ def list_command(name: str, all_: bool, as_json: bool) -> None:
         click.echo(inert_json({"library": name, "remembered": list(map(str, roots)), "documents": listed}))
         return
     out = console()
+    if not out.is_terminal:
+        out.width = _ENDLESS  # names are not folded for programs
     if documents:
         out.print(_table_of(documents))
     out.print(f"{counted(len(documents), 'document')} in library {name}")
@@ -190,17 +193,19 @@ def _bring_in(
     password: str | None,
     *,
     as_json: bool,
-    only_found: bool,
+    added: Sequence[Path] = (),
 ) -> int:
-    """Read what is new or changed, and say what became of it; the exit code."""
+    """Read what is new or changed, and say what became of it; the exit code.
+
+    Only what was found is looked at where there are `added` paths, else all that the library holds.
+    """
     outcome.take(found)
     _tell_all(found.failed, line)
     with CtrlC() as ctrl_c:
         reader = FileReader(line, ctrl_c, password)
         try:
-            report = library.update(
-                found.paths, read=reader, on_progress=reader.progress, away=None if only_found else found.away
-            )
+            away = None if added else found.away
+            report = library.update(found.paths, read=reader, on_progress=reader.progress, away=away, roots=added)
         except KeyboardInterrupt:
             line.clear()
             kept = f"{counted(reader.n_read, 'file')} read and kept"
