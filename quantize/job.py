@@ -126,10 +126,11 @@ def measure(
 
 def _check(job: Job) -> None:
     """Refuse now what would be refused after all the work."""
-    if job.source.exists() and not job.source.is_dir() and job.source.suffix.lower() != ".gguf":
+    if not job.source.is_dir() and not (job.source.exists() and job.source.suffix.lower() == ".gguf"):
+        problem = "is something else" if job.source.exists() else "no such file or folder"
         raise QuantizeError(
-            f"{job.source}: is neither a Hugging Face folder (config.json, *.safetensors, tokenizer files) nor a .gguf "
-            "file: check the path"
+            f"{job.source}: {problem}, expected a Hugging Face folder (config.json, *.safetensors, tokenizer files) "
+            "or a .gguf file; check the path"
         )
     if job.out_is_folder and job.out.exists() and not job.out.is_dir():
         raise QuantizeError(f"{job.out}/ is a file, expected a folder: choose another place with --out")

@@ -238,10 +238,11 @@ def test_a_folder_that_cannot_be_written_is_known_at_once(
 def test_what_is_neither_a_folder_nor_a_model(tmp_path: Path, capsys: Capture) -> None:
     text = tmp_path / "text.txt"
     text.write_text("Hello.", encoding="utf-8")
-    assert main([str(text)]) == 1
-    told = capsys.readouterr().err
-    assert "neither a Hugging Face folder" in told
-    assert ".gguf" in told
+    for path, problem in ((text, "is something else"), (tmp_path / "none.gguf", "no such file or folder")):
+        assert main([str(path)]) == 1
+        told = capsys.readouterr().err
+        assert f"{path}: {problem}, expected a Hugging Face folder" in told
+        assert "or a .gguf file" in told
 
 
 def test_two_of_one_mix_are_told_apart(folder: Path, tmp_path: Path, capsys: Capture) -> None:
