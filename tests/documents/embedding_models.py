@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "embedding_oracle"
 ORACLE: dict[str, Any] = json.loads((FOLDER / "oracle.json").read_text(encoding="utf-8"))
 TEXTS: list[str] = ORACLE["texts"]
 N_CTX: int = ORACLE["n_ctx"]
-NAMES = ("bert", "xlmr", "qwen3")
+NAMES = ("bert", "xlmr", "qwen3", "gemma")
 
 
 def embedding_model(path: Path, name: str) -> Path:

@@ -165,10 +165,48 @@ def _qwen3(folder: Path) -> Any:
     return transformers.Qwen3Model(config)
 
 
+def _gemma(folder: Path) -> Any:
+    """An encoder made of a decoder, like EmbeddingGemma: it needs a layer of each kind, and so six."""
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=400,
+        model_type="bpe",
+        byte_fallback=True,
+        character_coverage=0.98,
+        hard_vocab_limit=False,
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        normalization_rule_name="identity",
+        minloglevel=2,
+        **{"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, "eos_piece": "<eos>", "bos_piece": "<bos>"},
+    )
+    (folder / "config.json").write_text(json.dumps({"model_type": "gemma3_text"}))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_bos_token = tokenizer.add_eos_token = True
+    tokenizer.save_pretrained(folder)
+    config = transformers.Gemma3TextConfig(
+        **{**_SIZES, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 6},
+        vocab_size=len(tokenizer),
+        num_key_value_heads=1,
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        max_position_embeddings=N_CTX,
+        layer_types=["sliding_attention"] * 5 + ["full_attention"],
+        use_bidirectional_attention=True,
+        bos_token_id=2,
+        eos_token_id=1,
+        initializer_range=_SPREAD,
+    )
+    config.sliding_window = 8 * N_CTX  # halved whenever it is read
+    return transformers.Gemma3TextModel(config)
+
+
 _MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "bert": (_bert, "mean_tokens"),
     "xlmr": (_xlmr, "cls_token"),
     "qwen3": (_qwen3, "lasttoken"),
+    "gemma": (_gemma, "mean_tokens"),
 }
 
 
