@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeai.session import Session
 
 _CHARS_A_TOKEN = 3  # English has four or five, numbers and code fewer
+_MOST_CHARS_A_TOKEN = 6
 _ROOM = 512  # tokens, for the question and the answer
 
 
@@ -56,20 +57,23 @@ def open_session_with(documents: Sequence[Document], model: str | None, **option
     """
     if not documents:
         return session_options.open_session(model, **options)
-    trained = read_header(Catalog.load().resolve(model).path)["context_length"]
-    if (n_ctx := n_ctx_for(documents, trained)) is not None:
-        options.setdefault("n_ctx", n_ctx)
+    if "n_ctx" not in options and n_ctx_for(documents, None) is not None:
+        trained = read_header(Catalog.load().resolve(model).path)["context_length"]
+        if (n_ctx := n_ctx_for(documents, trained)) is not None:
+            options["n_ctx"] = n_ctx
     session = session_options.open_session(model, **{"keep_states": True, **options})
     session.documents = documents
     return session
 
 
 def n_ctx_for(documents: Sequence[Document], n_ctx_train: int | None) -> int | None:
-    """A context window that holds documents and a question about them; None where the usual one does.
+    """A context window that holds documents and a question about them; None where the usual one does, or none can.
 
     Windows double from the usual one on: the same document then finds the same window, and what was evaluated for it.
     """
     n_chars = sum(len(block.text) for document in documents for block in document.blocks)
+    if n_ctx_train is not None and n_chars > _MOST_CHARS_A_TOKEN * n_ctx_train:
+        return None  # passages of it are searched, which need no more than the usual window
     return window_of(n_chars // _CHARS_A_TOKEN, n_ctx_train)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from edgeai.backends.base import Event, GenerateRequest
@@ -23,6 +24,7 @@ class PreparedBackend(FakeBackend):
 
     def __init__(self, n_ctx: int = 4096, n_ctx_train: int | None = None) -> None:
         super().__init__(n_ctx)
+        self._info = replace(self._info, n_ctx_train=n_ctx_train or n_ctx)
         self.preparations: list[GenerateRequest] = []
 
     def generate(self, request: GenerateRequest) -> Iterator[Event]:

@@ -1,0 +1,113 @@
+"""`edgeai chat --plain` about documents, and `--doc` in both kinds of chat."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgeai.documents.types import Citation
+from edgeai.history import History
+from edgeai.response import Response
+from tests.fakes import FakeBackend
+from tests.tui.documented import RESET, citation_of, manual_in
+from tests.tui.terminal import FakeModels
+from tests.tui.test_plain import chat
+from tui.app import EdgeAIApp
+from tui.sources import from_stats
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeModels:
+    """Fake models, in a folder of our own."""
+    monkeypatch.chdir(tmp_path)
+    return FakeModels(monkeypatch, FakeBackend())
+
+
+def settings_of_last() -> dict[str, object]:
+    with History() as history:
+        return dict(json.loads(history.conversations()[0].settings))
+
+
+def test_a_document_is_added_shown_and_removed(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    manual_in(tmp_path)
+    assert chat(monkeypatch, "/doc\n/doc manual.md\nHow?\n/doc remove manual.md\nAnd?\n") == 0
+    assert RESET in models.prompts[0]
+    assert RESET not in models.prompts[1]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["There is no document: /doc PATH adds one.", "manual.md (markdown)", "Removed: manual.md"]
+    assert settings_of_last() == {}
+
+
+def test_documents_are_there_again_and_changes_are_told_of(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    manual, rules = manual_in(tmp_path), manual_in(tmp_path, "rules.md", "# Rules\n\nNo smoking.\n")
+    assert chat(monkeypatch, "/doc manual.md rules.md\nHow?\n") == 0
+    manual.write_text("# Manual\n\nPress the blue key.\n")
+    rules.unlink()
+    capsys.readouterr()
+    assert chat(monkeypatch, "And now?\n", "--continue") == 0
+    assert "Press the blue key." in models.prompts[-1]
+    assert "No smoking" not in models.prompts[-1]
+    error = capsys.readouterr().err
+    assert "manual.md has changed" in error
+    assert "rules.md: no such file" in error
+    assert "goes on without it" in error
+    rules.write_text("# Rules\n\nNo smoking.\n")
+    assert chat(monkeypatch, "And now?\n", "--continue") == 0
+    assert "No smoking" in models.prompts[-1]
+
+
+def test_a_new_conversation_keeps_the_documents_of_the_run(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manual_in(tmp_path)
+    assert chat(monkeypatch, "one\n/reset\ntwo\n", "--doc", "manual.md") == 0
+    assert [RESET in prompt for prompt in models.prompts] == [True, True]
+    with History() as history:
+        assert all("manual.md" in item.settings for item in history.conversations())
+
+
+def test_errors_are_one_line_each(models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    assert chat(monkeypatch, "/doc gone.md\n/doc remove gone.md\n") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "gone.md: no such file" in lines[0]
+    assert lines[1] == "There is no document: /doc PATH adds one."
+    assert lines[2].startswith("error: /doc remove gone.md: expected the name of one document")
+
+
+def test_sources_are_listed_and_stored(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    citation: Citation = citation_of(tmp_path / "manual.md")
+    monkeypatch.setattr(Response, "citations", property(lambda _self: (citation,)))
+    assert chat(monkeypatch, "How?\n") == 0
+    assert "[1] manual.md l. 5 · Manual › Reset" in capsys.readouterr().err
+    with History() as history:
+        path = history.path(history.conversations()[0].id)
+    assert from_stats(path[1].stats["citations"]) == (citation,)
+
+
+def test_the_window_gets_the_documents_and_may_open_a_larger_one(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manual, rules = manual_in(tmp_path), manual_in(tmp_path, "rules.md")
+    assert chat(monkeypatch, "How?\n", "--doc", "manual.md") == 0
+    made: list[EdgeAIApp] = []
+    monkeypatch.setattr("tui.commands.chat._has_terminal", lambda: True)
+    monkeypatch.setattr(EdgeAIApp, "run", lambda app: made.append(app))
+    assert chat(monkeypatch, "", "--continue", "--doc", "rules.md", "-m", "some") == 0
+    assert [ref["path"] for ref in settings_of_last()["documents"]] == [str(manual), str(rules)]  # type: ignore[attr-defined]
+    assert [ref.path for ref in made[0].default_settings.documents] == [str(rules)]
+    made[0].engine._open_session("some", on_load_progress=print, n_ctx=8192).close()
+    assert models.opened[-1] == ("some", {"keep_states": True, "n_ctx": 8192, "on_load_progress": print})
+    assert chat(monkeypatch, "", "--n-ctx", "512", "-m", "some") == 0
+    made[1].engine._open_session("some", on_load_progress=print, n_ctx=8192).close()
+    assert models.opened[-1][1]["n_ctx"] == 512
