@@ -40,7 +40,7 @@ def command() -> None:
     \b
       edgeai docs add ~/manuals report.pdf
       edgeai docs search "how do I reset it"
-      edgeai docs update                        # after files were changed, added or deleted
+      edgeai docs update                        # after files have changed
 
     There can be several libraries: --library NAME, with each of the commands.
     """
