@@ -108,7 +108,8 @@ class E5Process:
             if not isinstance(reply, Embedded) or len(reply.data) != 4 * self.dimension * len(request.texts):
                 raise link.distrusted(f"{type(reply).__name__} of another size than it may have", _DOING)
         vectors = np.frombuffer(reply.data, "<f4").reshape(-1, self.dimension)
-        return np.nan_to_num(vectors, posinf=0.0, neginf=0.0)
+        finite: F32 = np.nan_to_num(vectors, posinf=0.0, neginf=0.0)
+        return finite
 
     def _started(self) -> Link[Reply]:
         if not is_installed():
