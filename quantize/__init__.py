@@ -7,6 +7,18 @@ artifact = quantize("SmolLM2-135M-Instruct", "smollm2-Q4_K_M.gguf", Options(ftyp
 
 from __future__ import annotations
 
-from quantize.pipeline import Artifact, Options, Progress, quantize
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantize.pipeline import Artifact, Options, Progress, quantize
 
 __all__ = ["Artifact", "Options", "Progress", "quantize"]
+
+
+def __getattr__(name: str) -> Any:
+    """Read the library when it is asked for: the command is to answer Ctrl-C before all of it is read."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from quantize import pipeline
+
+    return getattr(pipeline, name)

@@ -197,8 +197,7 @@ def windows(tokens: Sequence[int] | I32, n_ctx: int, n_chunks: int | None) -> li
     n_whole = len(ids) // n_ctx
     if n_whole < 2:
         raise QuantizeError(
-            f"the text has {len(ids):,} tokens: expected at least two windows of {n_ctx:,}; take a longer text, or "
-            "smaller windows with n_ctx"
+            f"the text has {len(ids):,} tokens: expected at least two windows of {n_ctx:,}; take a longer text"
         )
     n_taken = n_whole if n_chunks is None else min(n_chunks, n_whole)
     return [ids[index * n_ctx : (index + 1) * n_ctx] for index in range(n_taken)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ if sys.platform != "win32":
 
 _SUFFIX = ".quantizing"
 _WORK_PREFIX, _LOCK, _WORK = ".quantize-", "lock", "work"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
@@ -134,8 +136,9 @@ def _put(file: BinaryIO, staging: Path, target: Path, *, replace: bool) -> None:
 
 
 def _error(target: Path, exc: OSError) -> QuantizeError:
+    advice = "make room" if exc.errno in _NO_ROOM else "check the rights of its folder"
     return QuantizeError(
-        f"{target}: cannot be written ({exc.strerror or exc}): make room, or choose another place with --out"
+        f"{target}: cannot be written ({exc.strerror or exc}): {advice}, or choose another place with --out"
     )
 
 
