@@ -1,4 +1,4 @@
-"""SmolLM2-135M, a real checkpoint: every recorded mix is the official tools' own, and 4 bits still know a capital."""
+"""SmolLM2-135M, a real checkpoint: every recorded mix is the official one, and what is left still knows a capital."""
 
 from __future__ import annotations
 
@@ -33,8 +33,28 @@ def test_the_artifact_is_the_official_one(ftype: str, smollm2_folder: Path, tmp_
         assert keys[key] == value, key
 
 
-def test_four_bits_know_a_capital(smollm2_folder: Path, tmp_path: Path) -> None:
-    artifact = quantize(smollm2_folder, tmp_path / "a.gguf", Options(ftype="Q4_K_M"))
+@pytest.mark.parametrize(
+    ("ftype", "question"),
+    [
+        ("Q8_0", "What is the capital of France?"),  # at temperature 0.2 right for 16 seeds of 20, Q4_K_M for 4
+        ("Q4_K_M", "What is the capital of France? Answer with one word."),
+    ],
+)
+def test_what_is_left_of_it_knows_a_capital(ftype: str, question: str, smollm2_folder: Path, tmp_path: Path) -> None:
+    """With the catalog's sampling and system message: the file says itself which model it is."""
+    artifact = quantize(smollm2_folder, tmp_path / "a.gguf", Options(ftype=ftype))
     with Session(artifact.path) as session:
-        answer = session.chat("What is the capital of France? Answer with one word.", temperature=0.0, max_tokens=40)
-        assert "Paris" in answer.text
+        assert "Paris" in session.chat(question, temperature=0.0, max_tokens=40).text
+        assert session.messages[0].role == "user"
+
+
+def test_a_finetune_of_it_gets_nothing_of_the_catalog_s(smollm2_folder: Path, tmp_path: Path) -> None:
+    own = quantize(smollm2_folder, tmp_path / "own.gguf", Options(ftype="Q8_0")).path
+    other = tmp_path / "other.gguf"
+    data = own.read_bytes()
+    assert data.count(b"SmolLM2 135M Instruct") == 1
+    other.write_bytes(data.replace(b"SmolLM2 135M Instruct", b"SmolLM2 135M Medicine"))
+    with Session(own) as one, Session(other) as two:
+        assert one._default_system == "You are a helpful assistant."
+        assert two._default_system == ""
+        assert not two._sampling
