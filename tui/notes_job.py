@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -265,8 +265,3 @@ def progress_text(progress: StepProgress) -> str:
 def n_failed_text(n_failed: int, n_all: int) -> str:
     """The summary at the end of a batch."""
     return f"{n_failed} of {n_all} documents could not be read and {'is' if n_failed == 1 else 'are'} not in it"
-
-
-def wanted(**values: Any) -> Mapping[str, Any]:
-    """What a result depends on besides documents and model."""
-    return {name: value for name, value in values.items() if value is not None}

@@ -27,6 +27,7 @@ class NotesPart:
         level: of the heading, 2 … 6.
         text: Markdown; None as long as it is to be written, "" where nothing but the heading is meant to stand.
         places: that it comes from: `manual.pdf p. 12-14`.
+        places_are: what is said before them.
         citations: what supports the statements of the text; their marks stand in it.
     """
 
@@ -34,6 +35,7 @@ class NotesPart:
     level: int = 2
     text: str | None = None
     places: tuple[str, ...] = ()
+    places_are: str = ""
     citations: tuple[Citation, ...] = ()
 
 
@@ -65,7 +67,7 @@ def markdown(notes: Notes) -> str:
     for part in notes.parts:
         has_more = part.text is not None or any(other.text for other in _below(notes, part))
         if has_more:
-            lines += [heading_line(part), *_body(part.text, part.places)]
+            lines += [heading_line(part), *_body(part.text, part.places, part.places_are)]
     if not notes.is_whole:
         lines.append(UNFINISHED)
     return "\n\n".join(lines) + "\n"
@@ -78,7 +80,7 @@ def heading_line(part: NotesPart) -> str:
 
 def part_body(part: NotesPart) -> str:
     """What stands under that line."""
-    return "\n\n".join(_body(part.text, part.places))
+    return "\n\n".join(_body(part.text, part.places, part.places_are))
 
 
 def parent_of(notes: Notes, part: NotesPart) -> NotesPart | None:
@@ -134,11 +136,11 @@ def _umask() -> int:
     return mask
 
 
-def _body(text: str | None, places: tuple[str, ...]) -> Iterator[str]:
+def _body(text: str | None, places: tuple[str, ...], places_are: str = "") -> Iterator[str]:
     if text:
         yield text
         if places:
-            yield " ".join(f"[{place}]" for place in places)
+            yield " ".join([*filter(None, [places_are]), *(f"[{place}]" for place in places)])
 
 
 def _below(notes: Notes, part: NotesPart) -> Iterator[NotesPart]:

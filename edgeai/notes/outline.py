@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeai.documents.content_words import content_words
+from edgeai.documents.passages import index_text
 from edgeai.documents.prompt_text import fenced
 from edgeai.documents.types import Block, Document
 from edgeai.documents.words import words
@@ -116,14 +118,19 @@ def _sensible(text: str, topic: str, documents: Sequence[Document]) -> list[str]
 
 def _headings(documents: Sequence[Document], library: Library, topic: str) -> list[str]:
     """Headings of the documents, those first under which the topic stands."""
+    asked = set(content_words(topic))
     hits = library.search(topic, _N_HEADINGS_SHOWN)
-    near = (hit.passage.headings[-1] for hit in hits if hit.passage.headings)
-    unique: dict[str, str] = {}
-    for heading in (*near, *_outer_headings(documents)):
-        text = " ".join(one_line(heading).split())[:_MAX_HEADING_CHARS]
-        if text:
-            unique.setdefault(text.casefold(), text)
-    return list(unique.values())[:_N_HEADINGS_SHOWN]
+    about = [hit.passage for hit in hits if asked & set(content_words(index_text(hit.passage)))]
+    near = _unique(passage.headings[-1] for passage in about if passage.headings)
+    return near if len(near) >= _LEAST_PROPOSED else _unique([*near, *_outer_headings(documents)])
+
+
+def _unique(headings: Iterable[str]) -> list[str]:
+    found: dict[str, str] = {}
+    for heading in headings:
+        if text := " ".join(one_line(heading).split())[:_MAX_HEADING_CHARS]:
+            found.setdefault(text.casefold(), text)
+    return list(found.values())[:_N_HEADINGS_SHOWN]
 
 
 def _outer_headings(documents: Sequence[Document]) -> Iterator[str]:

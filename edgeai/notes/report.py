@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 WORDS = {"short": 80, "medium": 150, "long": 300}
 """Of a section."""
 NOTHING_FOUND = "The documents say nothing about this."
+_UNCHECKED = "Written from these, with no statement that stands there as such:"
 _N_HITS = 40
 _GENERAL = set(
     content_words("introduction overview background scope summary conclusion outlook はじめに 概要 序論 結論 まとめ")
@@ -87,6 +88,7 @@ def report(
             part.citations = tuple(citer.citations)
             cited = (citation.label for citation in citer.citations)
             part.places = tuple(dict.fromkeys(cited)) or tuple(dict.fromkeys(map(_place, runs)))
+            part.places_are = "Sources:" if part.citations else _UNCHECKED
             on_part(notes, part)
     return notes
 

@@ -144,6 +144,7 @@ class Worker:
         if kept is None:
             _fitting(self._session, step)
         self._number += 1
+        self._n_steps = max(self._n_steps, self._number)  # an outline may have more sections than was planned
         if kept is None:
             kept = self._answer(step, {}) or self._answer(step, {"temperature": 0.7, "seed": 1}) or step.instead
             self._journal.put(step.key, kept)

@@ -8,11 +8,14 @@ from edgeai.safe_text import plain
 
 _MAX_PERIOD = 400  # characters: what is longer than this and comes again is bounded by max_tokens alone
 _MIN_LOOPED = 60
+_MIN_REPEATED = 20
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
 _RULE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|\*{3,}|_{3,})[ \t]*$", re.MULTILINE)
 _ACTIVE = re.compile(r"!(?=\[)|<(?=[A-Za-z/!?])")
-_FENCE = re.compile(r"<\s?/?\s?document\b[^>\n]*>?", re.IGNORECASE)
+_FENCE = re.compile(r"<\s?/?\s?document\b[^>\n]*>?|</?(?:pre|code|p|br|div|span|b|i|ul|ol|li)\s?/?>", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s|$)|[。！？][」』）”]*|\n")
+_BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
+_BARE_BULLET = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s*")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 
 
@@ -44,7 +47,7 @@ def tidy(text: str, *, is_whole: bool) -> str:
     text = _RULE.sub("", _HEADING.sub(_bold, _FENCE.sub("", text)))
     # No picture that a reader fetches and no tag that a reader obeys.
     text = _ACTIVE.sub(lambda match: "" if match.group() == "!" else "\\<", text)
-    text = _without_repeated_lines(text)
+    text = _without_repetitions(text)
     text = _closed(text if is_whole else whole_sentences(text))
     return _BLANK_LINES.sub("\n\n", text).strip()
 
@@ -70,17 +73,20 @@ def _bold(match: re.Match[str]) -> str:
     return f"**{words}**" if words else ""
 
 
-def _without_repeated_lines(text: str) -> str:
-    """Small models write the same item again and again, with other items between."""
+def _without_repetitions(text: str) -> str:
+    """Small models write the same item or sentence again and again, with others between."""
     seen: set[str] = set()
-    lines = []
-    for line in text.split("\n"):
-        key = " ".join(re.sub(r"^\s*(?:[-*+•]|\d+[.)])\s+", "", line).lower().split())
-        if len(key) > 20 and key in seen:
-            continue
+    kept, start = "", 0
+    ends = [match.end() for match in _SENTENCE.finditer(text)]
+    for end in (*ends, len(text)):
+        sentence, start = text[start:end], end
+        key = " ".join(_BULLET.sub("", sentence).lower().split())
+        if len(key) <= _MIN_REPEATED or key not in seen:
+            kept += sentence
+        elif sentence.endswith("\n"):
+            kept += "\n"
         seen.add(key)
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in kept.split("\n") if not _BARE_BULLET.fullmatch(line))
 
 
 def _closed(text: str) -> str:

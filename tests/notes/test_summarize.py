@@ -7,13 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edgeai.backends.base import Event, GenerateRequest
 from edgeai.documents.types import Block, Document
-from edgeai.errors import GenerationError, OptionError
+from edgeai.errors import EngineCrashedError, GenerationError, OptionError
 from edgeai.notes.condense import Wishes
 from edgeai.notes.job import Plan, opened
 from edgeai.notes.journal import jobs_dir
@@ -123,7 +125,7 @@ def test_kill_9_at_any_moment_costs_one_step_at_most(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.notes.readers", str(out)]
     n_asked, n_kills = 0, 0
     while not out.exists():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         assert process.stdout is not None
         for n_here, _line in enumerate(process.stdout, 1):
             n_asked += 1
@@ -154,6 +156,22 @@ def test_a_model_that_says_nothing_or_goes_round_does_not_break_it() -> None:
     assert len(first) < 400
     assert second.count("round and round") == 1
     assert backend.requests[-1].sampling.max_tokens is not None
+
+
+def test_an_engine_that_crashes_once_is_asked_again() -> None:
+    class Crashing(MarkReader):
+        n_crashes = 0
+
+        def generate(self, request: GenerateRequest) -> Iterator[Event]:
+            if len(self.asked) == 2 and self.n_crashes < 1:
+                self.n_crashes += 1
+                raise EngineCrashedError(doing="generating", signal="SIGSEGV")
+            yield from super().generate(request)
+
+    backend = Crashing()
+    notes, _ = run(backend, marked_document(12, per_heading=4))
+    assert backend.n_crashes == 1
+    assert marks(notes.overview or "") == [f"M{number:03}" for number in range(12)]
 
 
 def test_what_a_document_says_stays_between_its_marks() -> None:

@@ -40,8 +40,8 @@ def test_a_report_by_an_outline(models: FakeModels, folder: Path, capsys: Captur
     captured = capsys.readouterr()
     assert captured.out == (
         "# The press\n\n"
-        "## The lamp\n\nA broken lamp must be replaced at once [lamp.md l. 3].\n\n[lamp.md l. 3]\n\n"
-        "## Pump\n\nThe pump stops when the tank is empty [pump.md l. 3].\n\n[pump.md l. 3]\n"
+        "## The lamp\n\nA broken lamp must be replaced at once [lamp.md l. 3].\n\nSources: [lamp.md l. 3]\n\n"
+        "## Pump\n\nThe pump stops when the tank is empty [pump.md l. 3].\n\nSources: [pump.md l. 3]\n"
     )
     assert captured.err.startswith("plan: 2 steps, ")
     assert not list(jobs_dir().iterdir())

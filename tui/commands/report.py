@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from edgeai.notes.prompts import wishes as wishes_text
 from edgeai.notes.report import WORDS, filled, report
 from edgeai.safe_text import one_line
 from tui import session_options
-from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run, wanted
+from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run
 from tui.output import message
 from tui.progress_line import ProgressLine
 from tui.session_options import given, take_sampling
@@ -73,13 +74,7 @@ def command(
         output = output_for(out, documents, dry_run, as_json)
         with session_options.open_session(model, **given({"on_load_progress": line.loading, **options})) as session:
             line.clear()
-            facts = wanted(
-                command="report",
-                words=wishes.n_words,
-                wishes=wishes.text,
-                max_tokens=wishes.max_tokens,
-                outline=repr(outline),
-            )
+            facts = {"command": "report", "outline": repr(outline), **asdict(wishes)}
             with opened(session, documents, facts, sampling) as job:
                 _write(job, session, documents, outline, wishes, output, line)
     if n_failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgeai.notes.job import opened
 from edgeai.notes.prompts import wishes as wishes_text
 from edgeai.notes.summarize import WORDS, summarize
 from tui import session_options
-from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run, wanted
+from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run
 from tui.output import message
 from tui.progress_line import ProgressLine
 from tui.session_options import given, take_sampling
@@ -46,8 +47,7 @@ def command(
     """
     sampling = take_sampling(options)
     language, prompt = checked_text("--language", language), checked_text("--prompt", prompt)
-    n_words = words or WORDS[length]
-    wishes = Wishes(n_words, wishes_text(language, prompt), sampling.pop("max_tokens", None))
+    wishes = Wishes(words or WORDS[length], wishes_text(language, prompt), sampling.pop("max_tokens", None))
     with ProgressLine() as line:
         documents, n_failed = readable(paths, password, line)
         if not documents:
@@ -55,7 +55,7 @@ def command(
         output = output_for(out, documents, dry_run, as_json)
         with session_options.open_session(model, **given({"on_load_progress": line.loading, **options})) as session:
             line.clear()
-            facts = wanted(command="summarize", words=n_words, wishes=wishes.text, max_tokens=wishes.max_tokens)
+            facts = {"command": "summarize", **asdict(wishes)}
             with opened(session, documents, facts, sampling) as job:
                 run(job, lambda ask, on_part: summarize(session, documents, ask, wishes, on_part), output, line)
     if n_failed:
