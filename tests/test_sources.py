@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgeai import ContextOverflowError, OptionError, Session
+from edgeai.documents import embedders
 from edgeai.documents.library import Library
 from edgeai.documents.types import Block, Document
 from edgeai.messages import Message
+from tests.documents.test_vectors import FakeEmbedder
 from tests.fakes import FakeBackend
 
 FILL = "The weather in the valley was mild and the road was long. "  # what nobody asks for
@@ -142,3 +145,29 @@ def test_what_was_written_to_search_in_goes_with_the_session(
     assert folder.stat().st_mode & 0o777 == 0o700
     session.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_was_embedded_is_searched_by_meaning_too(
+    session: Session, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = FakeEmbedder("fake")
+    monkeypatch.setattr(embedders, "open_embedder", lambda source: {"here": embedder}[source])
+    with Library(tmp_path / "library") as library:
+        library.add(manual())
+        assert embedders.embedder_of(library) is None
+        library.embed_pending(embedder)
+        library.remember_embedder("fake", "here")
+        assert embedders.embedder_of(library) is embedder
+        asked = list[str]()
+        vectors = embedder.embed_query
+
+        def noted(texts: Sequence[str]) -> Any:
+            asked.extend(texts)
+            return vectors(texts)
+
+        monkeypatch.setattr(embedder, "embed_query", noted)
+        session.chat("How do I descale the kettle?", documents=[library]).wait()
+        assert asked == ["How do I descale the kettle?"]
+        library.remember_embedder("fake", "moved")
+        monkeypatch.setattr(embedders, "open_embedder", lambda _source: FakeEmbedder("another"))
+        assert embedders.embedder_of(library) is None

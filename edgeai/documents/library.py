@@ -159,10 +159,18 @@ class Library:
         sizes = (database, index, text_bytes, vector_bytes)
         return LibraryStats(n_documents, n_passages, n_chars, dict(embedded), *sizes)
 
-    def has_vectors(self, embedder_name: str) -> bool:
-        """Whether any passage has a vector of this embedder."""
-        sql = "SELECT 1 FROM vectors JOIN embedders ON embedders.id = embedder WHERE name = ? LIMIT 1"
-        return bool(self._db.read(sql, embedder_name))
+    def remember_embedder(self, embedder_name: str, source: str) -> None:
+        """Keep where an embedder is to be had: what `open_embedder` takes."""
+        with self._db.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO embedder_sources VALUES (?, ?)", (embedder_name, source))
+
+    def embedders(self) -> list[tuple[str, str]]:
+        """The embedders of which there are vectors, the one with the most first: names and where they are to be had."""
+        return self._db.read(
+            "SELECT embedders.name, source FROM embedders "
+            "JOIN embedder_sources ON embedder_sources.name = embedders.name "
+            "JOIN vectors ON embedder = embedders.id GROUP BY embedders.id ORDER BY count(*) DESC"
+        )
 
     def search(self, query: str, k: int = 10, *, embedder: Embedder | None = None, n_new_vectors: int = 8) -> list[Hit]:
         """The best passages for a question.

@@ -14,7 +14,7 @@ from typing import Any
 from edgeai.errors import DocumentError
 
 APPLICATION_ID = 0x65646C62  # "edlb": tells a library from another program's SQLite file
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_S = 5.0
 
 # A number is never given twice (AUTOINCREMENT): an index that lags behind cannot take a new passage for an old one.
@@ -53,7 +53,10 @@ CREATE TABLE vectors (
     UNIQUE (passage, embedder)
 );
 """
-_ROOTS = "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)"  # since version 2
+_LATER = (  # versions 2 and 3
+    "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS embedder_sources (name TEXT PRIMARY KEY, source TEXT NOT NULL)",
+)
 
 
 class LibraryDatabase:
@@ -127,7 +130,8 @@ class LibraryDatabase:
             raise DocumentError(f"{self.path}: written by a newer version of edgeai: update edgeai to read it")
         if version < SCHEMA_VERSION:
             with self.transaction():
-                run(_ROOTS)
+                for statement in _LATER:
+                    run(statement)
                 run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _make(self) -> None:
@@ -137,7 +141,7 @@ class LibraryDatabase:
         with self.transaction():
             if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # another process was faster
                 return
-            for statement in (*_SCHEMA.split(";"), _ROOTS):
+            for statement in (*_SCHEMA.split(";"), *_LATER):
                 run(statement)
             run("INSERT INTO library VALUES (?, 0)", (secrets.randbits(62),))
             run(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -184,4 +184,4 @@ def test_stats_count_text_and_vectors(tmp_path: Path) -> None:
         library.update([file], read=Reader())
         stats = library.stats()
         assert (stats.n_chars, stats.text_bytes, stats.vector_bytes) == (2, 6, 0)
-        assert not library.has_vectors("any")
+        assert library.embedders() == []

