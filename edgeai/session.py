@@ -77,7 +77,7 @@ class Session:
         self._backend = loaded.backend
         self._sampling = dict(loaded.sampling)
         self._system = system
-        self._default_system = loaded.system
+        self._default_system = loaded.system if chat_template is None else ""
         self._messages: list[Message] = []
         self._turn = threading.Lock()  # held from a call until its answer is complete
         self._state = threading.Lock()
