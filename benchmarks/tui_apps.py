@@ -64,9 +64,7 @@ class Ours(EdgeAIApp):
         self._result = result
         self._long_id = fill(history, n_turns)
 
-    def _open(
-        self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any
-    ) -> Session:
+    def _open(self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any) -> Session:
         return Session(backend=self._backend)
 
     async def on_ready(self) -> None:
@@ -100,9 +98,7 @@ class OnModel(Ours):
         self._path = model
         self._isolation = isolation
 
-    def _open(
-        self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any
-    ) -> Session:
+    def _open(self, model: str | None, *, on_load_progress: Callable[[float], None], **load_options: Any) -> Session:
         return EndlessSession(self._path, isolation=self._isolation, on_load_progress=on_load_progress)
 
     def _ask(self) -> None:
