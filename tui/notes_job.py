@@ -158,7 +158,8 @@ def _do(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: Pr
 def _tell_how_to_go_on(job: Job, output: Output) -> None:
     if job.journal.is_empty:
         return
-    partly = f"; what is written so far stands in {output.file.part_path}" if output.file else ""
+    is_there = output.file is not None and output.file.part_path.exists()
+    partly = f"; what is written so far stands in {output.file.part_path}" if output.file and is_there else ""
     message("note", f"not finished: the same command goes on with what is done{partly}", "yellow")
 
 

@@ -84,7 +84,7 @@ def _summarize_one(
     parts = parts_of(document, max(1, n_left // _LEAST_WORDS), n_bytes)
     name = one_line(document.path.name)
     if len(parts) == 1:
-        return condenser.summary(document, name, wishes.n_words)
+        return condenser.summary(document, name, _words(parts[0], wishes.n_words))
     level = 2 if over is None else 3
     made = [NotesPart(part.heading, level, None, (place(document.path, part.blocks),)) for part in parts]
     at = 0 if over is None else next(i for i, part in enumerate(notes.parts) if part is over) + 1
@@ -99,5 +99,5 @@ def _summarize_one(
 
 
 def _words(part: Part, n_most: int) -> int:
-    """A short part gets a shorter summary than itself."""
+    """A short text gets a shorter summary than itself."""
     return max(15, min(n_most, part.n_bytes // _BYTES_A_WORD // 2))

@@ -15,6 +15,7 @@ from edgeai.backends.base import Event, GenerateRequest
 from edgeai.notes.journal import jobs_dir
 from edgeai.notes.markdown import UNFINISHED
 from edgeai.notes.steps import StepProgress
+from tests.documents.pdf_files import pdf
 from tests.notes.readers import MarkReader, marks
 from tests.tui.terminal import FakeModels
 from tui.cli import main
@@ -70,6 +71,24 @@ def test_a_file_has_the_whole_at_its_beginning(models: FakeModels, manual: Path,
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines()[-1].startswith(f"done: {out}: ")
+
+
+def test_the_pages_of_a_pdf_stand_at_each_part(models: FakeModels, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "press.pdf"
+    lines = [f"M{number:03} filler filler filler filler filler filler." for number in range(40)]
+    pages = [["Safety", "", *lines[:10]], lines[10:20], ["Upkeep", "", *lines[20:30]], lines[30:]]
+    path.write_bytes(pdf(pages, outline=[("Safety", 1), ("Upkeep", 3)]))
+    assert main(["summarize", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(part["heading"], part["places"]) for part in found["parts"]] == [
+        ("Safety", ["press.pdf p. 1-2"]),
+        ("Upkeep", ["press.pdf p. 3-4"]),
+    ]
+    assert found["places"] == ["press.pdf p. 1-4"]
+    assert [marks(part["text"]) for part in found["parts"]] == [
+        marks(" ".join(lines[:20])),
+        marks(" ".join(lines[20:])),
+    ]
 
 
 def test_as_json(models: FakeModels, manual: Path, capsys: Capture) -> None:
