@@ -172,7 +172,7 @@ def table(path: Path, figures: dict[str, Figures], n_ctx: int) -> list[str]:
         n_read = len(joined.nll) * n_ctx / (n_ctx - FIRST - 1)
         lines.append(
             f"{name:<12}{need.kv_bytes / 2**20:>8.1f}{need.total_bytes / 2**20:>9.0f}"
-            f"{scores.perplexity(joined.nll).value:>11.3f}{joined.kld.mean():>9.5f}"
+            f"{scores.perplexity(joined.nll).value:>11.3f}{max(joined.kld.mean(), 0.0):>9.5f}"
             f"{np.percentile(joined.kld, 99):>9.4f}{joined.kld.max():>8.3f}{joined.same_top.mean():>10.2%}"
             f"{n_read / found.prefill_s:>10.0f}{1 / statistics.median(found.decode_s):>9.1f}"
         )
