@@ -200,7 +200,8 @@ def _models(report: Report) -> None:
         if model.problem:
             report.warn(f"{model.name}: {model.problem}", f"edgeai models verify {model.name}")
         elif model.fits is False:
-            report.warn(f"{model.name} needs more memory than is free", "use a smaller --n-ctx, or a smaller model")
+            advice = "use a smaller --n-ctx, --type-k q8_0 --type-v q8_0 (half the KV cache), or a smaller model"
+            report.warn(f"{model.name} needs more memory than is free", advice)
     if not installed:
         report.warn("no model is installed", f"edgeai models pull {Catalog.load().default_name}")
     elif default is None or not default.installed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edgeai import OptionError, SamplingOptions
+from edgeai.options import KV_TYPES
 
 if TYPE_CHECKING:
     from edgeai.session import Session
@@ -19,6 +20,8 @@ _LOAD = (
     click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder."),
     click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens."),
     click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load."),
+    click.option("--type-k", type=click.Choice(KV_TYPES), help="Type of the K cache; q8_0 takes half of f16's memory."),
+    click.option("--type-v", type=click.Choice(KV_TYPES), help="The same of the V cache."),
     click.option(
         "--isolation",
         type=click.Choice(["process", "none"]),
@@ -60,7 +63,7 @@ password_option = click.option("--password", metavar="TEXT", help="The password 
 
 
 def load_options(function: _Function) -> _Function:
-    """Adds --model, --n-ctx, --threads and --isolation."""
+    """Adds the options that open a model."""
     return _with(_LOAD, function)
 
 
