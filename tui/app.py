@@ -105,6 +105,7 @@ class EdgeAIApp(App[None]):
 
     async def on_unmount(self) -> None:
         """Store what is being made, free the model."""
+        self.reader.close()
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.drafts.save)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgeai.documents.types import Document
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
 
+_TELL_S = 0.05  # seconds between two words of progress
 _KEPT = 32
 """Documents that stay in memory, so that changing between conversations reads nothing again."""
 _ASKS_FOR_PASSWORD = "expected its password"  # the reading process sends words alone
@@ -80,6 +82,7 @@ class Reader:
         self._post = post
         self._jobs: queue.SimpleQueue[ReadJob] = queue.SimpleQueue()
         self._kept: dict[Path, tuple[object, Document]] = {}
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         for document in documents:
             self._keep(Path.cwd() / document.path, _state(document.path), document)
@@ -93,10 +96,14 @@ class Reader:
             self._thread.start()
         return job
 
+    def close(self) -> None:
+        """Read nothing more; what is being read ends at its next page."""
+        self._closed.set()
+
     # --- in the reader's thread ---
 
     def _run(self) -> None:
-        while True:
+        while not self._closed.is_set():
             job = self._jobs.get()
             try:
                 document = self._read(job)
@@ -120,10 +127,15 @@ class Reader:
         if kept is not None and kept[0] == state is not None:
             return kept[1]
 
+        told = 0.0
+
         def on_progress(n_done: int, n_total: int) -> None:
-            if job.cancelled:
+            nonlocal told
+            if job.cancelled or self._closed.is_set():
                 raise _CancelledError
-            self._post(DocumentReading(job, n_done, n_total))
+            if time.monotonic() - told > _TELL_S:
+                told = time.monotonic()
+                self._post(DocumentReading(job, n_done, n_total))
 
         document = read_document(job.path, password=job.password, on_progress=on_progress)
         self._keep(job.path, state, document)

@@ -60,7 +60,7 @@ async def test_a_document_by_command_is_read_prepared_asked_and_stored(tmp_path:
         assert len(backend.preparations) == 1
         assert bar(chat).startswith("▤ manual.md ")
         assert bar(chat).endswith("tokens · ready")
-        assert chat.screen.status.activity == "document ready"
+        assert chat.screen.status.activity.startswith("document ready")
         assert chat.history.conversations() == []
         await chat.ask("How?")
         assert RESET in backend.prompt()
@@ -314,6 +314,63 @@ async def test_escape_stops_the_preparation(tmp_path: Path) -> None:
         await chat.until(lambda: chat.screen.status.activity == "ready")
         assert names(chat) == ["manual.md"]
         backend.gate.set()
+
+
+async def test_documents_wait_for_the_model_that_is_being_loaded(tmp_path: Path) -> None:
+    manual_in(tmp_path)
+    models, backend = prepared_models()
+    models.is_open = False
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/doc manual.md")
+        await chat.until(lambda: chat.screen.read_documents)
+        models.is_open = True
+        await chat.until(lambda: chat.screen.status.activity.startswith("document ready"))
+        assert backend.preparations
+
+
+async def test_another_model_and_another_system_prompt_read_them_anew(tmp_path: Path) -> None:
+    manual_in(tmp_path)
+    models, backend = prepared_models()
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/doc manual.md")
+        await chat.until(lambda: chat.screen.status.activity.startswith("document ready"))
+        backend._cached = []
+        backend.gate.clear()  # nothing is evaluated before it is asked for
+        chat.app.engine.load("other")
+        await chat.until(lambda: len(models.opened) == 2 and len(backend.preparations) > 1)
+        await settled_documents(chat)
+        assert chat.screen.status.activity == "ready"
+        backend.gate.set()
+        await chat.ask("How?")
+        assert chat.screen.status.activity.startswith("document ready")
+        await chat.press("ctrl+s")
+        await chat.until(lambda: chat.app.screen is not chat.screen)
+        backend._cached = []
+        backend.gate.clear()
+        await chat.press(*"Brief", "ctrl+s")
+        await chat.until(lambda: chat.screen.chat.settings.system == "Brief")
+        await settled_documents(chat)
+        assert chat.screen.status.activity == "ready"
+        backend.gate.set()
+
+
+async def test_what_does_not_fit_the_window_is_searched(tmp_path: Path) -> None:
+    manual_in(tmp_path)
+    text = "".join(f"## Part {n}\n\nThe number of part {n} is written on its back side.\n\n" for n in range(300))
+    manual_in(tmp_path, "long.md", text)
+    models, backend = prepared_models("one", "two")
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/doc long.md manual.md")
+        await chat.until(lambda: len(chat.screen.read_documents) == 2)
+        await settled_documents(chat)
+        assert backend.preparations == []
+        assert [item.state for item in chat.screen.chat.documents] == ["searched", "searched"]
+        assert chat.screen.status.activity == "ready"
+        await chat.send("/doc remove long.md")
+        await chat.until(lambda: names(chat) == ["manual.md"])
+        await settled_documents(chat)
+        await chat.ask("How?")
+        assert chat.screen.status.activity.startswith("document ready")
 
 
 async def test_a_folder_with_too_many_documents_is_refused(tmp_path: Path) -> None:

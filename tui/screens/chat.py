@@ -184,7 +184,9 @@ class ChatScreen(BlockActions):
             self.prompt.write(self.drafts.get(self.chat.id or NEW))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Esc stops only where there is something to stop, so that it also leaves the blocks."""
+        """Esc stops only where there is something to stop, so that it also leaves the blocks and closes a source."""
+        if action == "stop" and isinstance(self.focused, SourceView):
+            return False
         if action == "stop":
             busy = self.live_is_shown or bool(self.unread) or self.preparing is not None
             return busy or self.editing is not None
@@ -232,7 +234,10 @@ class ChatScreen(BlockActions):
 
         settings = await self.app.push_screen_wait(SettingsScreen(self.chat.settings, title=self.chat.title))
         if settings is not None:
+            system = self.chat.settings.system
             await self.keep_settings(replace(settings, documents=self.chat.settings.documents))
+            if settings.system != system:
+                self.evaluate_again()
 
     @work
     async def action_search(self) -> None:

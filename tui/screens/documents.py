@@ -71,9 +71,18 @@ class DocumentParts(ChatParts):
         if item.job is not None:
             item.job.cancel()
         item.state = "missing"
-        self.chat.documents.remove(item)
-        self.stop_preparing()
+        index = self.chat.documents.index(item)
+        del self.chat.documents[index]
         await self._keep_documents()
+        self.evaluate_again(index)
+
+    def evaluate_again(self, index: int = 0) -> None:
+        """What stands before the documents from this one on has changed, or they may fit the window now."""
+        for item in self.chat.documents[:index]:
+            item.state = "read" if item.state == "searched" else item.state
+        for item in self.chat.documents[index:]:
+            item.state = "read" if item.document is not None else item.state
+        self.stop_preparing()
         self.show_documents()
         self.prepare()
 
@@ -176,6 +185,8 @@ class DocumentParts(ChatParts):
         wanted = self.read_documents
         if self.live is not None or self.unread or all(item.state != "read" for item in wanted):
             return
+        if self.preparing is not None:  # it did not come to its end
+            self._has_new = self._has_new or not self.preparing.question.only_if_cached
         self.stop_preparing()
         self._prepared, self._pace = wanted, Pace()
         documents = [item.document for item in wanted if item.document is not None]
