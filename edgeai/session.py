@@ -296,6 +296,7 @@ class Session:
     def _start(self, job: Job, prepare: Callable[[], None]) -> Response:
         """Prepare a prompt, raising what is wrong with it, and let a thread make the answer."""
         started = time.perf_counter()
+        claim = threading.Lock()  # Ctrl-C may come when the thread has been started already: one of both takes it
         self._turn.acquire()
         try:
             if self._closed:
@@ -303,17 +304,22 @@ class Session:
             prepare()
             response = Response(self._cancel, job.prompt.dropped)
             thread = threading.Thread(
-                target=self._make_answer, args=(job, response, started), name="edgeai-answer", daemon=True
+                target=self._make_answer, args=(job, response, started, claim), name="edgeai-answer", daemon=True
             )
             self._active = response
             thread.start()
         except BaseException:
-            self._active = None
-            self._turn.release()
+            if claim.acquire(blocking=False):
+                self._active = None
+                self._turn.release()
+            else:
+                response.cancel()  # nobody will read it
             raise
         return response
 
-    def _make_answer(self, job: Job, response: Response, started: float) -> None:
+    def _make_answer(self, job: Job, response: Response, started: float, claim: threading.Lock) -> None:
+        if not claim.acquire(blocking=False):
+            return
         outcome = Outcome(finish_reason="error")
         prepared_ms = (time.perf_counter() - started) * 1000
         try:

@@ -18,6 +18,8 @@ EDGEAI = str(Path(sys.executable).with_name("edgeai"))
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "ask": (["ask", "-m", "MODEL", "--max-tokens", "5", "--stats", "Hello"], ""),
     "chat --plain": (["chat", "--plain", "-m", "MODEL", "--max-tokens", "8"], "Hello\nAnd again\n"),
+    "summarize": (["summarize", "-m", "MODEL", "--max-tokens", "5", "Makefile"], ""),
+    "report": (["report", "-m", "MODEL", "--from", "Makefile", "--outline", "the tests", "--dry-run", "--json"], ""),
     "models": (["models", "--json"], ""),
     "bench": (["bench", "-m", "MODEL", "--lengths", "16", "--decode", "2", "--repeat", "1", "--threads", "1"], ""),
     "history list": (["history", "list", "--json"], ""),

@@ -291,3 +291,22 @@ def test_a_model_s_own_system_message_is_said_where_there_is_none(backend: FakeB
     session.messages = [Message("system", "Be brief.")]
     session.chat("hello").wait()
     assert text_of(backend).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nhello")
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+def test_an_interrupt_while_the_thread_starts_leaves_the_session_usable(
+    has_started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if has_started:
+            start(thread)
+        raise KeyboardInterrupt
+
+    with Session(backend=FakeBackend().enqueue("one", "two")) as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                session.chat("Hello")
+        assert session.chat("Hello again").text in ("one", "two")
