@@ -29,7 +29,8 @@ from edgeai.documents.vectors import Embedder
 DEPTH = 10
 """Passages that are looked at for the reciprocal rank."""
 
-_ENOUGH = 200  # so many of the fused ranking hold the ten best of the ranking by vectors
+_N_HITS = 24  # as many as an answer looks at
+_ENOUGH = 200  # so many of the fused ranking hold the best ten of the ranking by vectors
 _GROUPS = ("en", "ja", "cross")
 
 
@@ -42,7 +43,7 @@ class Searched:
 
     def reciprocal_rank(self, method: str) -> float:
         """1 divided by the place of the passage that answers, 0 beyond the depth."""
-        found = [index_text(hit.passage) for hit in self.hits[method]]
+        found = [index_text(hit.passage) for hit in self.hits[method][:DEPTH]]
         return reciprocal_rank(found, self.question.quote or "")
 
 
@@ -50,12 +51,12 @@ def search(library: Library, asked: Sequence[Question], embedder: Embedder | Non
     """Ask all questions in every way."""
     result = []
     for question in asked:
-        hits = {"words": library.search(question.question, DEPTH)}
+        hits = {"words": library.search(question.question, _N_HITS)}
         if embedder is not None:
             both = library.search(question.question, _ENOUGH, embedder=embedder, n_new_vectors=0)
             near = sorted((hit for hit in both if "vectors" in hit.ranks), key=lambda hit: hit.ranks["vectors"])
             hits["vectors"] = near[:DEPTH]
-            hits["hybrid"] = library.search(question.question, DEPTH, embedder=embedder, n_new_vectors=0)
+            hits["hybrid"] = library.search(question.question, _N_HITS, embedder=embedder, n_new_vectors=0)
         result.append(Searched(question, hits))
     return result
 

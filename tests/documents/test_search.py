@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgeai.documents.library_types import Hit
 from edgeai.documents.passages import Passage, passages
-from edgeai.documents.search import RRF_K, context_for, fuse, runs
+from edgeai.documents.search import RRF_K, WEIGHTS, context_for, fuse, runs
 from edgeai.documents.types import Block, Document
 from tests.documents.library_files import document
 
@@ -32,7 +32,11 @@ RANKING = st.lists(st.integers(0, 30), unique=True, max_size=12)
 def test_fusion_is_reciprocal_ranks_added_exactly(rankings: dict[str, list[int]]) -> None:
     fused = fuse(rankings)
     exact = {
-        number: sum(Fraction(1, RRF_K + held.index(number) + 1) for held in rankings.values() if number in held)
+        number: sum(
+            Fraction(WEIGHTS.get(name, 1), RRF_K + other.index(number) + 1)
+            for name, other in rankings.items()
+            if number in other
+        )
         for held in rankings.values()
         for number in held
     }
