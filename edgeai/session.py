@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import threading
-import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, get_args
@@ -18,10 +14,7 @@ from edgeai.documents.types import Document
 from edgeai.engine.load import Loaded, load
 from edgeai.errors import (
     ContextOverflowError,
-    EdgeAIError,
-    GenerationError,
     OptionError,
-    SessionClosedError,
     UnsupportedModalityError,
 )
 from edgeai.messages import Message, MessageLike, to_message
@@ -30,8 +23,7 @@ from edgeai.response import Outcome, Response
 from edgeai.sources import Source, Sources
 from edgeai.structured import OutputFormat
 from edgeai.tools import ToolBox
-
-_CLOSE_TIMEOUT_S = 30
+from edgeai.turns import Turns
 
 
 class Session:
@@ -79,14 +71,10 @@ class Session:
         self._system = system
         self._default_system = loaded.system if chat_template is None else ""
         self._messages: list[Message] = []
-        self._turn = threading.Lock()  # held from a call until its answer is complete
-        self._state = threading.Lock()
-        self._active: Response | None = None
-        self._closed = False
         self._sources = Sources()
         self._template_source = chat_template
         self._window: ContextWindow | None = None
-        self._shut_down = weakref.finalize(self, _shut_down, self._backend, self._turn)
+        self._turns = Turns(self._backend, self.load_ms)
         self.reset()
 
     # --- what it is ---
@@ -260,11 +248,7 @@ class Session:
 
     def close(self) -> None:
         """Stop what is being generated and free the model's memory. May be called twice."""
-        with self._state:
-            self._closed = True
-            if self._active is not None:
-                self._active.cancel_requested = True
-        self._shut_down()
+        self._turns.close()
         self._sources.close()
 
     def __enter__(self) -> Session:
@@ -294,67 +278,16 @@ class Session:
         return self._window
 
     def _start(self, job: Job, prepare: Callable[[], None]) -> Response:
-        """Prepare a prompt, raising what is wrong with it, and let a thread make the answer."""
-        started = time.perf_counter()
-        claim = threading.Lock()  # Ctrl-C may come when the thread has been started already: one of both takes it
-        self._turn.acquire()
-        try:
-            if self._closed:
-                raise SessionClosedError("this session is closed: open a new one")
+        def prepared() -> tuple[Message, ...]:
             prepare()
-            response = Response(self._cancel, job.prompt.dropped)
-            thread = threading.Thread(
-                target=self._make_answer, args=(job, response, started, claim), name="edgeai-answer", daemon=True
-            )
-            self._active = response
-            thread.start()
-        except BaseException:
-            if claim.acquire(blocking=False):
-                self._active = None
-                self._turn.release()
-            else:
-                response.cancel()  # nobody will read it
-            raise
-        return response
+            return job.prompt.dropped
 
-    def _make_answer(self, job: Job, response: Response, started: float, claim: threading.Lock) -> None:
-        if not claim.acquire(blocking=False):
-            return
-        outcome = Outcome(finish_reason="error")
-        prepared_ms = (time.perf_counter() - started) * 1000
-        try:
+        def make(response: Response, outcome: Outcome) -> None:
             new = Answer(self._backend, self._window if job.messages else None, job, response).make(outcome)
             if job.keep and new:
                 self._messages = [*job.messages, *new]
-            outcome.timings = dataclasses.replace(
-                outcome.timings, load_ms=self.load_ms, ttft_ms=outcome.timings.ttft_ms + prepared_ms
-            )
-        except EdgeAIError as exc:
-            outcome.error = exc
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
-            outcome.error = GenerationError(f"the answer failed: {type(exc).__name__}: {exc}")
-            outcome.error.__cause__ = exc
-        finally:
-            with self._state:
-                self._active = None
-            self._turn.release()
-            response._finish(outcome)
 
-    def _cancel(self) -> None:
-        """Called by the response that is being made; a finished one does not call."""
-        with self._state:
-            if self._active is not None and self._active.cancel_requested:
-                self._backend.cancel()
-
-
-def _shut_down(backend: Backend, turn: threading.Lock) -> None:
-    """Stop a running generation, wait for it, free the model; also at the interpreter's exit."""
-    backend.cancel()
-    if turn.acquire(timeout=_CLOSE_TIMEOUT_S):
-        try:
-            backend.close()
-        finally:
-            turn.release()
+        return self._turns.start(prepared, make)
 
 
 def _checked_overflow(value: str) -> Overflow:

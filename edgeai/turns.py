@@ -1,0 +1,109 @@
+"""One answer at a time: each in a thread of its own, from a prompt that is known to be good to the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+from edgeai.backends.base import Backend
+from edgeai.errors import EdgeAIError, GenerationError, SessionClosedError
+from edgeai.messages import Message
+from edgeai.response import Outcome, Response
+
+_CLOSE_TIMEOUT_S = 30
+
+Prepare = Callable[[], tuple[Message, ...]]
+"""Makes the prompt, raising what is wrong with it; the messages that were left out."""
+Make = Callable[[Response, Outcome], None]
+"""Makes the answer, in its thread."""
+
+
+class Turns:
+    """The order in which a backend's answers are made. Calls from several threads are served one after the other."""
+
+    def __init__(self, backend: Backend, load_ms: float) -> None:
+        """
+        Args:
+            backend: closed with this object, or with the interpreter.
+            load_ms: what loading it took, for the timings of the answers.
+        """
+        self._backend = backend
+        self._load_ms = load_ms
+        self._turn = threading.Lock()  # held from a call until its answer is complete
+        self._state = threading.Lock()
+        self._active: Response | None = None
+        self._closed = False
+        self._shut_down = weakref.finalize(self, _shut_down, backend, self._turn)
+
+    def start(self, prepare: Prepare, make: Make) -> Response:
+        """Prepare a prompt and let a thread make the answer.
+
+        Raises:
+            SessionClosedError: `close` was called.
+        """
+        started = time.perf_counter()
+        claim = threading.Lock()  # Ctrl-C may come when the thread has been started already: one of both takes it
+        self._turn.acquire()
+        try:
+            if self._closed:
+                raise SessionClosedError("this session is closed: open a new one")
+            response = Response(self._cancel, prepare())
+            arguments = (make, response, started, claim)
+            thread = threading.Thread(target=self._run, args=arguments, name="edgeai-answer", daemon=True)
+            self._active = response
+            thread.start()
+        except BaseException:
+            if claim.acquire(blocking=False):
+                self._active = None
+                self._turn.release()
+            else:
+                response.cancel()  # nobody will read it
+            raise
+        return response
+
+    def close(self) -> None:
+        """Stop what is being generated and free the backend's memory. May be called twice."""
+        with self._state:
+            self._closed = True
+            if self._active is not None:
+                self._active.cancel_requested = True
+        self._shut_down()
+
+    def _run(self, make: Make, response: Response, started: float, claim: threading.Lock) -> None:
+        if not claim.acquire(blocking=False):
+            return
+        outcome = Outcome(finish_reason="error")
+        prepared_ms = (time.perf_counter() - started) * 1000
+        try:
+            make(response, outcome)
+            ttft_ms = outcome.timings.ttft_ms + prepared_ms
+            outcome.timings = replace(outcome.timings, load_ms=self._load_ms, ttft_ms=ttft_ms)
+        except EdgeAIError as exc:
+            outcome.error = exc
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the caller's thread must hear of it
+            outcome.error = GenerationError(f"the answer failed: {type(exc).__name__}: {exc}")
+            outcome.error.__cause__ = exc
+        finally:
+            with self._state:
+                self._active = None
+            self._turn.release()
+            response._finish(outcome)
+
+    def _cancel(self) -> None:
+        """Called by the response that is being made; a finished one does not call."""
+        with self._state:
+            if self._active is not None and self._active.cancel_requested:
+                self._backend.cancel()
+
+
+def _shut_down(backend: Backend, turn: threading.Lock) -> None:
+    """Stop a running generation, wait for it, free the model; also at the interpreter's exit."""
+    backend.cancel()
+    if turn.acquire(timeout=_CLOSE_TIMEOUT_S):
+        try:
+            backend.close()
+        finally:
+            turn.release()
