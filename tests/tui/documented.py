@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from edgeai.backends.base import Event, GenerateRequest
-from edgeai.documents.types import Citation
+from edgeai.documents.read import read_document
+from edgeai.documents.types import Citation, Document
 from tests.fakes import FakeBackend
 from tests.tui.chat_app import Chat, Models
+from tui.widgets.document_bar import DocumentBar
 
 RESET = "Hold the red key for five seconds."
 MANUAL = f"# Manual\n\n## Reset\n\n{RESET} Then wait until the lamp is green.\n"
@@ -66,3 +71,27 @@ def citation_of(path: Path, quote: str = RESET, page: int | None = None, line: i
     """A citation, as an answer has it."""
     passage = f"Before it.\n\n{quote} Then wait until the lamp is green.\n\nAfter it."
     return Citation(path, quote, passage, 0, 0, ("Manual", "Reset"), page, line)
+
+
+def names(chat: Chat) -> list[str]:
+    """The documents of the shown conversation."""
+    return [item.name for item in chat.screen.chat.documents]
+
+
+def bar(chat: Chat) -> str:
+    """What stands above the prompt."""
+    return "   ".join(item.plain for item in chat.screen.query_one(DocumentBar).chips)
+
+
+def read_slowly(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Reading tells of page 12 of 80 and waits until this is set."""
+    on = threading.Event()
+
+    def slow(path: Path, password: str | None, on_progress: Callable[[int, int], None]) -> Document:
+        on_progress(12, 80)
+        while not on.wait(0.01):
+            on_progress(12, 80)
+        return read_document(path, password=password)
+
+    monkeypatch.setattr("tui.reader.read_document", slow)
+    return on

@@ -5,30 +5,16 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual.widgets import Input
 
-from edgeai.documents.read import read_document
-from edgeai.documents.types import Document
 from tests.documents.pdf_files import pdf
 from tests.tui.chat_app import Chat, running_chat
-from tests.tui.documented import MANUAL, RESET, manual_in, prepared_models, settled_documents
+from tests.tui.documented import MANUAL, RESET, bar, manual_in, names, prepared_models, read_slowly, settled_documents
 from tui.screens.password import PasswordScreen
-from tui.widgets.document_bar import DocumentBar
-
-OnProgress = Callable[[int, int], None]
-
-
-def names(chat: Chat) -> list[str]:
-    return [item.name for item in chat.screen.chat.documents]
-
-
-def bar(chat: Chat) -> str:
-    return "   ".join(item.plain for item in chat.screen.query_one(DocumentBar).chips)
 
 
 async def paste(chat: Chat, text: str) -> None:
@@ -38,17 +24,7 @@ async def paste(chat: Chat, text: str) -> None:
 
 @pytest.fixture
 def slow_reading(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Reading tells of page 12 of 80 and waits until this is set."""
-    on = threading.Event()
-
-    def slow(path: Path, password: str | None, on_progress: OnProgress) -> Document:
-        on_progress(12, 80)
-        while not on.wait(0.01):
-            on_progress(12, 80)
-        return read_document(path, password=password)
-
-    monkeypatch.setattr("tui.reader.read_document", slow)
-    return on
+    return read_slowly(monkeypatch)
 
 
 async def test_a_document_by_command_is_read_prepared_asked_and_stored(tmp_path: Path) -> None:
@@ -80,7 +56,7 @@ async def test_a_conversation_is_opened_again_with_its_documents(tmp_path: Path)
         conversation_id = chat.screen.chat.id
         await chat.press("ctrl+n")
         assert names(chat) == []
-        assert not chat.screen.query_one(DocumentBar).display
+        assert bar(chat) == ""
     backend._cached = [*backend._cached, 0]  # as a state on the disk would leave it
     async with running_chat(models, folder=tmp_path, conversation_id=conversation_id) as chat:
         await chat.until(lambda: names(chat) == ["manual.md"])
@@ -89,23 +65,6 @@ async def test_a_conversation_is_opened_again_with_its_documents(tmp_path: Path)
         await chat.ask("And then?")
         assert RESET in backend.prompt()
         assert chat.notices == ""
-
-
-async def test_nothing_is_evaluated_for_a_conversation_that_is_only_looked_at(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    models, backend = prepared_models("one")
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.md")
-        await chat.ask("How?")
-        conversation_id = chat.screen.chat.id
-    backend._cached = []
-    backend.gate.clear()  # an answer would be waited for
-    async with running_chat(models, folder=tmp_path, conversation_id=conversation_id) as chat:
-        await chat.until(lambda: names(chat) == ["manual.md"])
-        await settled_documents(chat)
-        assert not bar(chat).endswith("ready")
-        assert chat.screen.status.activity == "ready"
-        backend.gate.set()
 
 
 async def test_changed_and_missing_files_are_told_of_and_the_conversation_goes_on(tmp_path: Path) -> None:
@@ -169,23 +128,6 @@ async def test_a_pdf_that_a_message_names_is_read_before_the_message_is_sent(tmp
         assert "Hold the red key." in backend.prompt()
         assert chat.texts[0] == "What says @manual.pdf ?"
         assert "2 p." in bar(chat)
-
-
-async def test_a_message_waits_for_what_is_being_read(tmp_path: Path, slow_reading: threading.Event) -> None:
-    (tmp_path / "manual.pdf").write_bytes(pdf([["Hold the red key."]]))
-    models, backend = prepared_models("one")
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.pdf")
-        await chat.until(lambda: chat.screen.status.activity == "reading manual.pdf: 12 of 80 pages")
-        chat.screen.prompt.write("How?")
-        await chat.press("enter")
-        await chat.pilot.pause(0.1)
-        assert chat.screen.live is None
-        assert chat.screen.prompt.text == "How?"
-        slow_reading.set()
-        await chat.until(lambda: chat.texts[-1:] == ["one"])
-        await chat.answered()
-        assert "Hold the red key." in backend.prompt()
 
 
 async def test_escape_stops_reading_and_keeps_what_was_typed(tmp_path: Path, slow_reading: threading.Event) -> None:
@@ -287,90 +229,6 @@ async def test_settings_leave_the_documents_alone(tmp_path: Path) -> None:
         await chat.press(*"Brief", "ctrl+s")
         await chat.until(lambda: chat.screen.chat.settings.system == "Brief")
         assert len(chat.screen.chat.settings.documents) == 1
-
-
-async def test_a_question_stops_the_preparation(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    models, backend = prepared_models("one")
-    backend.gate.clear()
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.md")
-        await chat.until(lambda: backend.preparations)
-        assert chat.screen.status.activity.startswith("evaluating the document")
-        await chat.send("How?")
-        backend.gate.set()
-        await chat.answered()
-        assert chat.texts[-1] == "one"
-
-
-async def test_escape_stops_the_preparation(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    models, backend = prepared_models()
-    backend.gate.clear()
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.md")
-        await chat.until(lambda: backend.preparations)
-        await chat.press("escape")
-        await chat.until(lambda: chat.screen.status.activity == "ready")
-        assert names(chat) == ["manual.md"]
-        backend.gate.set()
-
-
-async def test_documents_wait_for_the_model_that_is_being_loaded(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    models, backend = prepared_models()
-    models.is_open = False
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.md")
-        await chat.until(lambda: chat.screen.read_documents)
-        models.is_open = True
-        await chat.until(lambda: chat.screen.status.activity.startswith("document ready"))
-        assert backend.preparations
-
-
-async def test_another_model_and_another_system_prompt_read_them_anew(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    models, backend = prepared_models()
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc manual.md")
-        await chat.until(lambda: chat.screen.status.activity.startswith("document ready"))
-        backend._cached = []
-        backend.gate.clear()  # nothing is evaluated before it is asked for
-        chat.app.engine.load("other")
-        await chat.until(lambda: len(models.opened) == 2 and len(backend.preparations) > 1)
-        await settled_documents(chat)
-        assert chat.screen.status.activity == "ready"
-        backend.gate.set()
-        await chat.ask("How?")
-        assert chat.screen.status.activity.startswith("document ready")
-        await chat.press("ctrl+s")
-        await chat.until(lambda: chat.app.screen is not chat.screen)
-        backend._cached = []
-        backend.gate.clear()
-        await chat.press(*"Brief", "ctrl+s")
-        await chat.until(lambda: chat.screen.chat.settings.system == "Brief")
-        await settled_documents(chat)
-        assert chat.screen.status.activity == "ready"
-        backend.gate.set()
-
-
-async def test_what_does_not_fit_the_window_is_searched(tmp_path: Path) -> None:
-    manual_in(tmp_path)
-    text = "".join(f"## Part {n}\n\nThe number of part {n} is written on its back side.\n\n" for n in range(300))
-    manual_in(tmp_path, "long.md", text)
-    models, backend = prepared_models("one", "two")
-    async with running_chat(models, folder=tmp_path) as chat:
-        await chat.send("/doc long.md manual.md")
-        await chat.until(lambda: len(chat.screen.read_documents) == 2)
-        await settled_documents(chat)
-        assert backend.preparations == []
-        assert [item.state for item in chat.screen.chat.documents] == ["searched", "searched"]
-        assert chat.screen.status.activity == "ready"
-        await chat.send("/doc remove long.md")
-        await chat.until(lambda: names(chat) == ["manual.md"])
-        await settled_documents(chat)
-        await chat.ask("How?")
-        assert chat.screen.status.activity.startswith("document ready")
 
 
 async def test_a_folder_with_too_many_documents_is_refused(tmp_path: Path) -> None:

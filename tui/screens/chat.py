@@ -62,7 +62,11 @@ class ChatScreen(BlockActions):
         self.show_chat(Chat(self.default_settings))
         self._begin()
         self.prompt.focus()
-        self.call_after_refresh(self.prompt.focus)  # its first layout hides it for a moment, which takes the focus
+        self.call_after_refresh(self._focus_prompt)  # its first layout hides it for a moment, which takes the focus
+
+    def _focus_prompt(self) -> None:
+        if not self.has_class("-source"):
+            self.prompt.focus()
 
     def _tick(self) -> None:
         self.status.memory_bytes = resident_bytes(os.getpid(), self.engine.pid)
@@ -138,6 +142,9 @@ class ChatScreen(BlockActions):
         wanted = fits if self._list_wanted is None or (with_source and not fits) else self._list_wanted
         self.set_class(wanted, "-with-list")
         self.set_class(narrow, "-narrow")
+        # Set on the widgets: by the stylesheet it would come after the focus, which nothing hidden can have.
+        self.query(SourceView).set(display=with_source)
+        self.query("#main").set(display=not (with_source and narrow))
 
     # --- writing ---
 

@@ -98,9 +98,9 @@ class DocumentCommands(DocumentParts):
         self._returns_to = self.focused
         self.add_class("-source")
         view = self.query_one(SourceView)
+        self.place()
         view.open(event.block.sources, event.index)
         view.focus()
-        self.place()
 
     def action_sources(self) -> None:
         """Open the sources of the newest answer that has any."""
