@@ -80,8 +80,8 @@ class Journal:
 
     def remove(self) -> None:
         """The job is finished: nothing of it is needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)  # before another process can take it up
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Let go of it; what is kept stays. May be called twice."""

@@ -15,7 +15,7 @@ from edgeai.files import write_text
 from edgeai.safe_text import one_line
 
 UNFINISHED = "*Unfinished: the rest is still to be written.*"
-_ACTIVE = re.compile(r"[\\`*_<>\[\]]")
+_ACTIVE = re.compile(r"[\\`*<>\[\]]|_(?![^\W_])|(?<![^\W_])_")  # an underscore within a word means nothing
 
 
 @dataclass(slots=True)
@@ -26,9 +26,9 @@ class NotesPart:
         heading: one line, hostile.
         level: of the heading, 2 … 6.
         text: Markdown; None as long as it is to be written, "" where nothing but the heading is meant to stand.
-        places: that it comes from: `manual.pdf p. 12-14`.
+        places: that it comes from: `manual.pdf p. 12-14`; hostile.
         places_are: what is said before them.
-        citations: what supports the statements of the text; their marks stand in it.
+        citations: what supports the statements of the text; their marks stand in it, with labels that are escaped.
     """
 
     heading: str
@@ -90,7 +90,7 @@ def parent_of(notes: Notes, part: NotesPart) -> NotesPart | None:
 
 
 def escaped(text: str) -> str:
-    """A title or heading of a document, whose characters mean nothing in Markdown."""
+    """A title, heading or name of a document, whose characters mean nothing in Markdown."""
     return _ACTIVE.sub(lambda match: "\\" + match.group(), one_line(text)).strip() or "Untitled"
 
 
@@ -140,7 +140,7 @@ def _body(text: str | None, places: tuple[str, ...], places_are: str = "") -> It
     if text:
         yield text
         if places:
-            yield " ".join([*filter(None, [places_are]), *(f"[{place}]" for place in places)])
+            yield " ".join([*filter(None, [places_are]), *(f"[{escaped(place)}]" for place in places)])
 
 
 def _below(notes: Notes, part: NotesPart) -> Iterator[NotesPart]:

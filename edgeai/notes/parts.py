@@ -43,8 +43,8 @@ def parts_of(document: Document, n_most: int, n_bytes: int) -> list[Part]:
     """
     groups = _by_headings(document)
     if len(groups) > 1:
-        return [_joined(members) for members in _joined_small(groups, n_most)]
-    total = sum(size(block.text) for block in document.blocks)
+        return [_joined([groups[index] for index in members]) for members in _joined_small(groups, n_most)]
+    total = groups[0].n_bytes
     cut = evenly(document.blocks, max(1, min(n_most, -(-total // n_bytes))))
     if len(cut) == 1:
         return [Part(_heading(document.title), tuple(document.blocks))]
@@ -128,17 +128,21 @@ def _by_headings(document: Document) -> list[Part]:
     return groups
 
 
-def _joined_small(groups: list[Part], n_most: int) -> list[list[Part]]:
-    """Neighbours joined until there are `n_most`, the small ones first, and whatever is a heading alone."""
+def _joined_small(groups: list[Part], n_most: int) -> list[list[int]]:
+    """Neighbours joined until there are `n_most`, the small ones first, and whatever is a heading alone; their places."""
+    sizes, bare = [group.n_bytes for group in groups], [_is_bare(group) for group in groups]
     least = 200
     while True:
-        made: list[list[Part]] = []
-        for group in groups:
-            if made and (sum(held.n_bytes for held in made[-1]) < least or _is_bare(made[-1][-1])):
-                made[-1].append(group)
+        made: list[list[int]] = []
+        held = 0
+        for index, n_bytes in enumerate(sizes):
+            if made and (held < least or bare[index - 1]):
+                made[-1].append(index)
             else:
-                made.append([group])
-        if len(made) > 1 and sum(held.n_bytes for held in made[-1]) < least // 2:
+                made.append([index])
+                held = 0
+            held += n_bytes
+        if len(made) > 1 and held < least // 2:
             last = made.pop()
             made[-1] += last
         if len(made) <= max(1, n_most):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,11 @@ from edgeai.documents.content_words import content_words
 from edgeai.documents.passages import index_text
 from edgeai.documents.prompt_text import fenced_run
 from edgeai.documents.search import PassageRun, context_for
-from edgeai.documents.types import Document
+from edgeai.documents.types import Citation, Document
 from edgeai.documents.words import words
 from edgeai.errors import ContextOverflowError, OptionError
 from edgeai.notes.condense import Condenser, Wishes
-from edgeai.notes.markdown import Notes, NotesPart
+from edgeai.notes.markdown import Notes, NotesPart, escaped
 from edgeai.notes.outline import Outline, OutlineSection
 from edgeai.notes.parts import place_label
 from edgeai.notes.prompts import section_prompt
@@ -84,8 +85,7 @@ def report(
         if section.is_written:
             text, runs = _written(session, library, outline, section, condenser, ask, wishes)
             citer = Citer([passage for run in runs for passage in run.passages], section.heading)
-            part.text = citer.feed(text) + citer.finish()
-            part.citations = tuple(citer.citations)
+            part.text, part.citations = _with_inert_marks(citer.feed(text) + citer.finish(), citer.citations)
             cited = (citation.label for citation in citer.citations)
             part.places = tuple(dict.fromkeys(cited)) or tuple(dict.fromkeys(map(_place, runs)))
             part.places_are = "Sources:" if part.citations else _UNCHECKED
@@ -124,6 +124,17 @@ def _written(
         except ContextOverflowError:
             room //= 2
     return NOTHING_FOUND, []
+
+
+def _with_inert_marks(text: str, citations: Sequence[Citation]) -> tuple[str, tuple[Citation, ...]]:
+    """A text whose marks mean nothing in Markdown, whatever the files are called, and where the marks stand then."""
+    made, at, moved = "", 0, list[Citation]()
+    for citation in citations:
+        label = escaped(citation.label)
+        made += f"{text[at : citation.start]}{label}"
+        moved.append(replace(citation, start=len(made) - len(label), end=len(made)))
+        at = citation.end
+    return made + text[at:], tuple(moved)
 
 
 def _beginning_of(hit: Hit, n_tokens: int, session: Session) -> PassageRun:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,19 @@ def test_finished_work_leaves_nothing() -> None:
     fill("a")
     Journal("a").remove()
     assert not (jobs_dir() / "a").exists()
+
+
+def test_nobody_takes_up_a_job_while_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Path] = []
+    rmtree = shutil.rmtree
+
+    def watched(folder: Path, ignore_errors: bool) -> None:
+        with pytest.raises(DocumentError, match="by another process"):
+            Journal("a")
+        tried.append(folder)
+        rmtree(folder, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    Journal("a").remove()
+    assert tried == [jobs_dir() / "a"]
+    assert not tried[0].exists()

@@ -7,9 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from edgeai.errors import OptionError
-from edgeai.notes.markdown import UNFINISHED, Notes, NotesFile, NotesPart, markdown
+from edgeai.notes.markdown import UNFINISHED, Notes, NotesFile, NotesPart, escaped, markdown
 
 
 def notes() -> Notes:
@@ -71,3 +72,25 @@ def test_where_it_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(OptionError, match=words) as caught:
             NotesFile(path, (source,))
         assert "\n" not in str(caught.value)
+
+
+EVIL = "![a](https:\\\\evil.example\\p.png) <img src=x>"
+
+
+def test_a_files_name_is_no_picture_and_no_tag() -> None:
+    made = Notes(EVIL, "all", [NotesPart(EVIL, 2, "text", (EVIL,))], (f"{EVIL} p. 1",))
+    text = markdown(made)
+    tokens = [token for block in MarkdownIt().parse(text) for token in (block, *(block.children or []))]
+    assert {token.type for token in tokens} & {"image", "link_open", "html_inline", "html_block"} == set()
+    shown = "".join(token.content for token in tokens if token.type in ("text", "text_special"))
+    assert shown.count(EVIL) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["my_old_manual.pdf", "__init__.py", "_a_", "a__b.md", "*x*", "a`b`.md", "_x.md y_z_.md"]
+)
+def test_names_read_as_they_are(name: str) -> None:
+    (inline,) = (block for block in MarkdownIt().parse(escaped(name)) if block.type == "inline")
+    assert {token.type for token in inline.children or []} <= {"text", "text_special"}
+    assert "".join(token.content for token in inline.children or []) == name
+    assert escaped("my_old_manual.pdf") == "my_old_manual.pdf"

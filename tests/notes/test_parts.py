@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeai.documents.cuts import size
 from edgeai.documents.types import Block, Document
 from edgeai.notes.parts import packed, parts_of, place
 from tests.notes.readers import marked_document, marks
@@ -32,6 +33,19 @@ def test_headings_name_the_parts() -> None:
     joined = parts_of(marked_document(12, per_heading=3), 2, 2000)
     assert joined[0].heading.startswith("Chapter 0")
     assert joined[-1].heading.endswith("Chapter 3")
+
+
+def test_each_block_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def counted(text: str) -> int:
+        measured.append(text)
+        return size(text)
+
+    monkeypatch.setattr("edgeai.notes.parts.size", counted)
+    document = marked_document(300, per_heading=1)
+    assert 1 < len(parts_of(document, 10, 2000)) <= 10
+    assert len(measured) <= len(document.blocks)
 
 
 def test_a_title_over_all_is_no_part() -> None:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from edgeai.documents.types import Block, Document
 from edgeai.errors import DocumentError, OptionError
 from edgeai.notes.condense import Wishes
 from edgeai.notes.job import opened
-from edgeai.notes.markdown import Notes, markdown
+from edgeai.notes.markdown import Notes, escaped, markdown
 from edgeai.notes.outline import Outline, OutlineSection, outline_of, proposed
 from edgeai.notes.report import NOTHING_FOUND, filled, report
 from edgeai.notes.steps import Step
@@ -72,6 +73,20 @@ def test_statements_get_the_page_where_they_stand() -> None:
     assert [citation.quote in PUMP for citation in part.citations] == [True]
     assert part.places == ("manual.pdf p. 7",)
     assert markdown(notes).startswith("# The press\n\n## The pump\n\nThe pump stops")
+
+
+def test_a_files_name_in_the_marks_is_no_picture() -> None:
+    backend = MarkReader()
+    backend.enqueue("p", "p", "The pump stops by itself when the tank is empty. Unicorns dance. Press the red key.")
+    name = "![a](http:\\\\h\\p.png)"
+    (part,) = write(backend, outline(OutlineSection("The pump")), manual({7: PUMP}, name)).parts
+    assert len(part.citations) == 2
+    for citation in part.citations:
+        assert part.text is not None
+        assert part.text[citation.start : citation.end] == escaped(citation.label)
+    images = [token for block in MarkdownIt().parse(part.text or "") for token in block.children or []]
+    assert "image" not in {token.type for token in images}
+    assert "".join(token.content for token in images).count(name) == 2
 
 
 def test_a_section_reads_what_is_about_it_and_nothing_else() -> None:
