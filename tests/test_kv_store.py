@@ -17,7 +17,7 @@ import pytest
 
 from edgeai.backends.base import Backend, Finished, GenerateRequest
 from edgeai.engine.load import load
-from edgeai.kv_store import store as store_module
+from edgeai.kv_store import room
 from edgeai.kv_store.key import state_key
 from edgeai.kv_store.room import clear_states, kept_states, states_dir
 from edgeai.kv_store.store import StateStore
@@ -228,13 +228,19 @@ def test_those_not_used_for_longest_make_room(tmp_path: Path) -> None:
 
 
 def test_left_overs_are_cleared_away_when_they_are_old(tmp_path: Path) -> None:
-    store = StateStore(tmp_path, "key", 2**30)
-    old, young = store.engine_dir / "old.state", store.engine_dir / "young.state"
-    for path in (old, young):
+    store, other = StateStore(tmp_path, "key", 2**30), StateStore(tmp_path, "other", 2**30)
+    (store.engine_dir / "kept.state").write_bytes(b"whole")
+    assert store.add("kept.state", [1, 2])
+    left = [folder / name for folder in (store.engine_dir, other.engine_dir) for name in ("old.state", "young.state")]
+    left += [folder / f".staging-{name}" for folder in (tmp_path / "other", tmp_path) for name in ("old", "young")]
+    for path in left:
         path.write_bytes(b"half")
-    os.utime(old, (time.time() - 2 * store_module._STALE_S,) * 2)
+    kept = {store.engine_dir / "kept.state", tmp_path / "key" / "kept.state.meta"}
+    for path in {path for path in left if "old" in path.name} | kept:
+        os.utime(path, (time.time() - 2 * room._STALE_S,) * 2)
     StateStore(tmp_path, "key", 2**30)
-    assert [path.name for path in store.engine_dir.iterdir()] == ["young.state"]
+    files = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {path for path in left if "young" in path.name} | kept
 
 
 @pytest.mark.parametrize("isolation", ["none", "process"])

@@ -40,7 +40,7 @@ class StoringBackend:
         """`backend` reads and writes states in `store.engine_dir`."""
         self._backend = backend
         self._store = store
-        self._tokens: list[int] = []  # that stand in the KV cache, as far as can be seen from here
+        self._tokens: list[int] = []  # that stand in the KV cache; none where that is not known
 
     @property
     def info(self) -> ModelInfo:
@@ -72,6 +72,7 @@ class StoringBackend:
         files = self._files(request)
         lengths = {file.name: file.n_tokens for file in files}
         request = replace(request, restore=self._kept(request.tokens), save_as=files)
+        self._tokens = []  # what stands there is not known, unless the last event comes
         for event in self._backend.generate(request):
             if isinstance(event, StateSaved):
                 self._add(event.name, request.tokens[: lengths[event.name]])
@@ -104,8 +105,10 @@ class StoringBackend:
         except EdgeAIError as exc:
             _log.warning("the conversation's state is not kept: %s", exc)
             return
-        if n_tokens:
-            self._add(name, present[:n_tokens], is_conversation=True)
+        if n_tokens == len(present):
+            self._add(name, present, is_conversation=True)
+        else:
+            self._store.drop(name)
 
     def _kept(self, tokens: Sequence[int]) -> StateFile | None:
         """The state that has the most of a prompt, unless what stands in the KV cache has as much, and all of it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeai.config import config_text
-from edgeai.files import free_bytes
+from edgeai.files import STAGING_PREFIX, free_bytes
 from edgeai.kv_store.meta import read_meta
 from edgeai.paths import cache_dir
 from edgeai.sizes import parse_size
@@ -16,6 +17,7 @@ from edgeai.sizes import parse_size
 LIMIT_KEY = "cache_limit"  # in config.toml
 _SHARE_OF_FREE = 0.1  # of the disk, where no limit is set
 _MOST_BYTES = 8 * 2**30
+_STALE_S = 3600  # what is still being written is younger
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,16 @@ def shrink(root: Path, n_bytes: int) -> bool:
         remove(root / oldest.key / f"{oldest.name}.meta", root / oldest.key / "engine" / oldest.name)
         held -= oldest.n_bytes
     return held <= n_bytes
+
+
+def clear_left_over(root: Path) -> None:
+    """Remove what killed processes left, of all models: states that nothing tells of, and small files half-written."""
+    for pattern in ("*/engine/*", f"*/{STAGING_PREFIX}*", f"{STAGING_PREFIX}*"):
+        for path in root.glob(pattern):
+            with contextlib.suppress(OSError):
+                is_old = time.time() - path.lstat().st_mtime > _STALE_S
+                if is_old and not (path.parent.parent / f"{path.name}.meta").exists():
+                    path.unlink()
 
 
 def remove(*paths: Path) -> None:

@@ -16,7 +16,6 @@ import hashlib
 import os
 import secrets
 import struct
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +23,7 @@ from edgeai.backends.base import StateFile
 from edgeai.common_prefix import n_common
 from edgeai.files import sha256
 from edgeai.kv_store.meta import Meta, read_meta, write_meta
-from edgeai.kv_store.room import remove, shrink
-
-_STALE_S = 3600  # a state that is still being written is younger
+from edgeai.kv_store.room import clear_left_over, remove, shrink
 
 
 class StateStore:
@@ -54,7 +51,7 @@ class StateStore:
         for folder in (root, self._folder, self.engine_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
-        self._clear_left_over()
+        clear_left_over(root)
 
     def new_name(self) -> str:
         """A name for a state that is going to be written."""
@@ -138,14 +135,6 @@ class StateStore:
 
     def _make_room(self, n_bytes: int) -> bool:
         return n_bytes <= self._limit_bytes and shrink(self._root, self._limit_bytes - n_bytes)
-
-    def _clear_left_over(self) -> None:
-        """What killed processes left: states that nothing tells of."""
-        for path in self.engine_dir.iterdir():
-            with contextlib.suppress(OSError):
-                is_old = time.time() - path.lstat().st_mtime > _STALE_S
-                if is_old and not self._meta_path(path.name).exists():
-                    path.unlink()
 
     def _meta_path(self, name: str) -> Path:
         return self._folder / f"{name}.meta"

@@ -129,7 +129,7 @@ def _by_headings(document: Document) -> list[Part]:
 
 
 def _joined_small(groups: list[Part], n_most: int) -> list[list[int]]:
-    """Neighbours joined until there are `n_most`, the small ones first, and whatever is a heading alone; their places."""
+    """Places of neighbours, joined until there are `n_most`, small ones first, and whatever is a heading alone."""
     sizes, bare = [group.n_bytes for group in groups], [_is_bare(group) for group in groups]
     least = 200
     while True:
