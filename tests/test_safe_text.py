@@ -23,6 +23,7 @@ from edgeai.safe_text import one_line, plain
         ("invoice\u202egpj.exe", "invoicegpj.exe"),
         ("bell\x07 back\x08 null\x00", "bell back null"),
         ("lone \ud83d surrogate", "lone  surrogate"),
+        ("no\ufdd0 \ufdefcharacter\ufffe\uffff, \ufdcf \ufdf0 \ufffd stay", "no character, \ufdcf \ufdf0 \ufffd stay"),
         ("[bold]markup[/] stays", "[bold]markup[/] stays"),
         ("日本語 👩‍👩‍👧 é", "日本語 👩‍👩‍👧 é"),
     ],

@@ -54,7 +54,7 @@ def refs_from_json(value: Any) -> tuple[DocumentRef, ...]:
 
 def absolute(path: Path) -> Path:
     """The same file from any folder; links stay as they are, so that its name is the one that was given."""
-    return Path.cwd() / path.expanduser()
+    return Path.cwd() / path
 
 
 def _ref(item: object) -> DocumentRef | None:

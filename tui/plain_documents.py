@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edgeai.documents.read import read_document
 from edgeai.documents.types import Document
-from edgeai.errors import OptionError
+from edgeai.errors import DocumentError, OptionError
 from edgeai.safe_text import one_line
 from tui.document_refs import MAX_DOCUMENTS, DocumentRef, absolute, refs_of
 from tui.documents import read_documents
@@ -32,6 +33,7 @@ class LineDocuments:
         self._password = password
         self._read = {str(absolute(document.path)): document for document in read}
         self._missing: dict[str, DocumentRef] = {}
+        refs = list(refs)
         for ref in refs:
             if ref.path not in self._read:
                 self._restore(ref)
@@ -83,19 +85,25 @@ class LineDocuments:
         return f"Removed: {one_line(Path(found[0]).name)}"
 
     def _restore(self, ref: DocumentRef) -> None:
-        """Read what a stored conversation is about."""
-        with ProgressLine() as line:
-            documents, n_failed = read_documents([Path(ref.path)], self._password, line)
-        for document in documents:
-            self._read[ref.path] = document
-            if document.sha256 != ref.sha256:
-                words = (
-                    f"{one_line(ref.path)} has changed since this conversation read it: it goes on with what it says"
+        """Read what a stored conversation is about: the file itself, whatever folder or glob its name has become."""
+        path = Path(ref.path)
+        try:
+            with ProgressLine() as line:
+                shown = f"reading {one_line(path.name)}"
+                document = read_document(
+                    path,
+                    password=self._password,
+                    on_progress=lambda n_done, n_total: line.show(f"{shown}: {n_done:,} of {n_total:,}"),
                 )
-                message("note", f"{words} now", "yellow")
-        if n_failed:
+        except DocumentError as exc:
             self._missing[ref.path] = ref
+            message("error", str(exc), "red")
             message("note", "the conversation goes on without it", "yellow")
+            return
+        self._read[ref.path] = document
+        if document.sha256 != ref.sha256:
+            words = f"{one_line(ref.path)} has changed since this conversation read it: it goes on with what it says"
+            message("note", f"{words} now", "yellow")
 
 
 def _line(document: Document) -> str:

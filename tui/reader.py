@@ -11,14 +11,14 @@ from pathlib import Path
 
 from textual.message import Message as Event
 
-from edgeai.documents.read import read_document
+from edgeai.documents.read import file_state, read_document
 from edgeai.documents.types import Document
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
 
 _TELL_S = 0.05  # seconds between two words of progress
-_KEPT = 32
-"""Documents that stay in memory, so that changing between conversations reads nothing again."""
+_KEPT_CHARS = 64_000_000
+"""Characters of documents that stay in memory, so that changing between conversations reads nothing again."""
 _ASKS_FOR_PASSWORD = "expected its password"  # the reading process sends words alone
 
 
@@ -81,7 +81,8 @@ class Reader:
     def __init__(self, post: Callable[[Event], object], documents: Iterable[Document] = ()) -> None:
         self._post = post
         self._jobs: queue.SimpleQueue[ReadJob] = queue.SimpleQueue()
-        self._kept: dict[Path, tuple[object, Document]] = {}
+        self._kept: dict[Path, tuple[object, Document, int]] = {}
+        self._n_chars = 0
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         for document in documents:
@@ -142,10 +143,14 @@ class Reader:
         return document
 
     def _keep(self, path: Path, state: object, document: Document) -> None:
-        self._kept.pop(path, None)
-        self._kept[path] = (state, document)
-        while len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
+        """Keep a document, and of the others those that were read last."""
+        if path in self._kept:
+            self._n_chars -= self._kept.pop(path)[2]
+        n_chars = sum(len(block.text) for block in document.blocks)
+        self._kept[path] = (state, document, n_chars)
+        self._n_chars += n_chars
+        while self._n_chars > _KEPT_CHARS:
+            self._n_chars -= self._kept.pop(next(iter(self._kept)))[2]
 
 
 class _CancelledError(Exception):
@@ -155,7 +160,6 @@ class _CancelledError(Exception):
 def _state(path: Path) -> tuple[int, ...] | None:
     """What changes when a file does."""
     try:
-        found = path.stat()
+        return file_state(path.stat())
     except (OSError, ValueError):
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)

@@ -19,7 +19,7 @@ from edgeai.safe_text import one_line
 if TYPE_CHECKING:
     from edgeai.documents.reading.process import Content
 
-__all__ = ["KINDS", "find_documents", "is_readable", "read_document"]
+__all__ = ["KINDS", "file_state", "find_documents", "is_readable", "read_document"]
 
 _PIECE_BYTES = 2**20
 
@@ -52,7 +52,7 @@ def read_document(
 def _read(path: Path, password: str | None, on_progress: Callable[[int, int], None] | None) -> Document:
     with _opened(path) as (file, before):
         content, sha256 = _content(file, path, before.st_size, password, on_progress)
-        if _state(os.fstat(file.fileno())) != _state(before):
+        if file_state(os.fstat(file.fileno())) != file_state(before):
             raise _changed()
     return Document(
         path=path,
@@ -112,7 +112,8 @@ def _check(found: os.stat_result) -> None:
         )
 
 
-def _state(found: os.stat_result) -> tuple[int, ...]:
+def file_state(found: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file does."""
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 

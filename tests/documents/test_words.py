@@ -84,7 +84,19 @@ def test_a_huge_query_is_cut() -> None:
     assert len(whole) == MAX_QUERY_WORDS
 
 
-@pytest.mark.parametrize("unit", ["a-", "a", "-", "電", "é-", "\u0903", "_"])
-def test_hostile_text_costs_time_in_proportion(unit: str) -> None:
-    words(unit * 300_000)
-    query_words(unit * 300_000)
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("a-", {"a-" * 32, "a"}),
+        ("a", {"a" * 64}),
+        ("-", set()),
+        ("電", {"電電", "電"}),
+        ("é-", {"e-" * 32, "e"}),
+        ("\u0903", {"\u0903" * 64}),
+        ("_", set()),
+    ],
+)
+def test_hostile_text_is_cut_into_words_of_a_bounded_length(unit: str, expected: set[str]) -> None:
+    assert set(words(unit * 300_000)) == expected
+    whole, beginnings = query_words(unit * 300_000)
+    assert (sorted(whole), beginnings) == (sorted(expected), [])

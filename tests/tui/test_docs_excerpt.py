@@ -53,5 +53,8 @@ def test_what_is_shown_is_one_harmless_line() -> None:
     assert len(shown) <= 62
 
 
-def test_long_hostile_texts_take_no_time() -> None:
-    excerpt("ab-" * 30_000, "ab-ab ab", 200)
+def test_a_long_hostile_text_is_marked_as_a_short_one() -> None:
+    shown, spans = excerpt("ab-" * 30_000, "ab-ab ab", 200)
+    assert shown == f"{'ab-' * 66}ab…"
+    assert {shown[start:end] for start, end in spans} == {"ab-ab", "ab"}
+    assert "".join(shown[start:end] for start, end in spans).count("ab") == 67  # each is marked once

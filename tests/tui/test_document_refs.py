@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,13 @@ def test_documents_come_back_with_the_settings() -> None:
 def test_each_path_once_and_absolute() -> None:
     document = Document(Path("manual.md"), "markdown", "Manual", SHA, ())
     assert refs_of([document, document]) == (DocumentRef(str(Path.cwd() / "manual.md"), SHA),)
+
+
+@pytest.mark.parametrize("name", ["~nobody1/a.txt", "~/a.txt", "~", "x/~/a.txt"])
+def test_a_tilde_is_a_letter_like_others(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (ref,) = refs_of([Document(Path(name), "text", "a", SHA, ())])
+    assert ref.path == f"{tmp_path}/{name}"
 
 
 def test_what_makes_no_sense_is_left_out() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeai.documents.read import read_document
 from edgeai.documents.types import Citation
 from edgeai.history import History
 from edgeai.response import Response
@@ -15,6 +16,8 @@ from tests.tui.documented import RESET, citation_of, manual_in
 from tests.tui.terminal import FakeModels
 from tests.tui.test_plain import chat
 from tui.app import EdgeAIApp
+from tui.document_refs import refs_of
+from tui.plain_documents import LineDocuments
 from tui.sources import from_stats
 
 Capture = pytest.CaptureFixture[str]
@@ -62,6 +65,29 @@ def test_documents_are_there_again_and_changes_are_told_of(
     rules.write_text("# Rules\n\nNo smoking.\n")
     assert chat(monkeypatch, "And now?\n", "--continue") == 0
     assert "No smoking" in models.prompts[-1]
+
+
+def test_stored_ones_may_come_from_any_iterable(tmp_path: Path) -> None:
+    one, other = manual_in(tmp_path), manual_in(tmp_path, "rules.md", "# Rules\n\nNo smoking.\n")
+    documents = [read_document(one), read_document(other)]
+    restored = LineDocuments(iter(refs_of(documents)), documents[1:])
+    assert [document.path for document in restored.all] == [one, other]
+
+
+def test_a_path_that_became_a_folder_is_not_read_as_one(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    manual = manual_in(tmp_path)
+    assert chat(monkeypatch, "/doc manual.md\nHow?\n") == 0
+    manual.unlink()
+    manual.mkdir()
+    manual_in(manual, "secret.md", "Another's words.")
+    capsys.readouterr()
+    assert chat(monkeypatch, "And now?\n", "--continue") == 0
+    assert "Another's words" not in models.prompts[-1]
+    error = capsys.readouterr().err
+    assert f"{manual}: it is a folder" in error
+    assert "goes on without it" in error
 
 
 def test_a_new_conversation_keeps_the_documents_of_the_run(

@@ -70,6 +70,22 @@ def test_what_was_read_before_is_not_read_again(manual: Path, events: queue.Queu
     assert event.document is document
 
 
+def test_what_is_kept_is_bounded_by_its_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.reader._KEPT_CHARS", 1000)
+    sizes = {"a": 400, "b": 100, "c": 600, "d": 300, "huge": 1001}
+    kept: dict[tuple[str, ...], list[str]] = {
+        ("a", "b"): ["a", "b"],
+        ("a", "b", "c"): ["b", "c"],
+        ("a", "b", "c", "d"): ["b", "c", "d"],
+        ("a", "b", "a", "c"): ["a", "c"],
+        ("a", "huge"): [],
+        ("huge", "a"): ["a"],
+    }
+    for names, expected in kept.items():
+        documents = [Document(tmp_path / name, "text", name, "0" * 64, (Block("x" * sizes[name]),)) for name in names]
+        assert [path.name for path in Reader(print, documents)._kept] == expected
+
+
 def test_an_error_is_told_and_the_next_one_is_read(manual: Path, events: queue.Queue[Event], tmp_path: Path) -> None:
     one = Reader(events.put)
     one.read(tmp_path / "gone.pdf")

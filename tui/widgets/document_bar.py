@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual import events
 from textual.content import Content
@@ -40,19 +40,31 @@ class DocumentBar(Widget):
     def render(self) -> Content:
         """The chips that fit, and the number of the others."""
         width, chips = self.content_size.width, self.chips
-        for n_shown in range(len(chips), 0, -1):
-            more = f"{_BETWEEN}+{len(chips) - n_shown}" if n_shown < len(chips) else ""
-            line = Content(_BETWEEN).join(chips[:n_shown]) + Content.styled(more, "$text-muted")
-            if line.cell_length <= width or n_shown == 1:
-                break
-        else:
+        if not chips:
             return Content("")
+        n_shown = _n_fitting([chip.cell_length for chip in chips], width)
+        line = Content(_BETWEEN).join(chips[:n_shown]) + Content.styled(_more(len(chips) - n_shown), "$text-muted")
         return line.truncate(width, ellipsis=True)
 
     def on_click(self, event: events.Click) -> None:
         """Show them in full."""
         event.stop()
         self.post_message(self.Clicked())
+
+
+def _n_fitting(lengths: Sequence[int], width: int) -> int:
+    """How many chips fit beside the number of the others; one is shown whatever its length."""
+    n_fitting, end = 1, 0
+    for n_shown, length in enumerate(lengths, 1):
+        end += length
+        if end + len(_more(len(lengths) - n_shown)) <= width:
+            n_fitting = n_shown
+        end += len(_BETWEEN)
+    return n_fitting
+
+
+def _more(n_left: int) -> str:
+    return f"{_BETWEEN}+{n_left}" if n_left else ""
 
 
 def chip(item: ChatDocument) -> Content:
