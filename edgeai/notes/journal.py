@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from edgeai.errors import DocumentError
+from edgeai.file_lock import FileLockedError, lock_file
 from edgeai.files import write_bytes
 from edgeai.paths import cache_dir
 
@@ -125,26 +125,12 @@ def _good_lines(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _locked(folder: Path) -> int:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor)
-    except OSError as exc:
-        os.close(descriptor)
+        return lock_file(folder / "lock")
+    except FileLockedError as exc:
         raise DocumentError(
             f"{folder}: the same work is being done by another process: expected one at a time; wait for it to end"
         ) from exc
-    return descriptor
-
-
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_old(own: Path) -> None:
