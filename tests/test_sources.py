@@ -137,14 +137,13 @@ def test_something_else_than_documents_is_refused(session: Session) -> None:
 
 
 def test_what_was_written_to_search_in_goes_with_the_session(
-    session: Session, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, backend: FakeBackend, home: Path
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     session.chat("How do I descale the kettle?", documents=[manual()]).wait()
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (home / "cache" / "documents").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     session.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list((home / "cache" / "documents").iterdir()) == []
 
 
 def test_a_library_that_was_embedded_is_searched_by_meaning_too(

@@ -1,12 +1,15 @@
-"""Libraries of documents for a command that answers from them."""
+"""Libraries of documents, for the commands that keep them and for those that answer from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
@@ -20,6 +23,18 @@ library_option = click.option(
     help="Answer from this library (see `edgeai docs`; the usual one is called default); may be repeated.",
 )
 
+one_library_option = click.option(
+    "-l", "--library", "name", metavar="NAME", default=DEFAULT_LIBRARY, show_default=True, help="Which library."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def opened(folder: Path) -> Library:
+    """The library of a folder. It is imported here, as a wrong option needs none."""
+    from edgeai.documents.library import Library
+
+    return Library.open(folder)
+
 
 @contextmanager
 def opened_libraries(names: Sequence[str]) -> Iterator[list[Library]]:
@@ -28,12 +43,6 @@ def opened_libraries(names: Sequence[str]) -> Iterator[list[Library]]:
     Raises:
         DocumentError: there is none of a name, or it is damaged.
     """
-    if not names:
-        yield []
-        return
-    from edgeai.documents.library import Library
-    from edgeai.documents.library_place import existing_library_dir
-
     folders = [existing_library_dir(name) for name in dict.fromkeys(names)]
     with ExitStack() as stack:
-        yield [stack.enter_context(Library.open(folder)) for folder in folders]
+        yield [stack.enter_context(opened(folder)) for folder in folders]

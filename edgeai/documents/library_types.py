@@ -49,6 +49,7 @@ class Hit:
         ranks: its place, from 1, in each ranking that it stands in: "words", "vectors".
         cosine: of its vector and the question's, -1 … 1; None where it was not found by vectors.
         id: the passage's number in the library.
+        source: which of the libraries that were searched together holds it, from 0.
     """
 
     passage: Passage
@@ -56,6 +57,7 @@ class Hit:
     ranks: Mapping[str, int]
     cosine: float | None
     id: int
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class _Plan:
     new: list[Path] = field(default_factory=list)
     changed: list[Path] = field(default_factory=list)
     gone: list[Path] = field(default_factory=list)
+    touched: list[tuple[Path, int]] = field(default_factory=list)
     unchanged: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
     n_passages: int = 0
@@ -105,21 +106,28 @@ def _plan(library: Library, paths: Iterable[Path], away: Sequence[Path] | None) 
             keys[path_key(path)] = None
         except DocumentError as exc:
             plan.failed.append((path, str(exc)))
-    prefixes = tuple(map(path_prefix, away or ()))
-    for key in keys if away is None else keys | dict.fromkeys(known):
-        held = known.get(key)
-        try:
-            now = os.stat(key)  # noqa: PTH116 - of bytes, see above
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            now = None
-        except OSError as exc:  # it may be there: what is held of it stays
-            plan.failed.append(_unseen(key, exc))
-            continue
-        if now and held and (now.st_size, now.st_mtime_ns) == held[1:]:
-            plan.unchanged += 1
-        elif now or not key.startswith(prefixes):
-            _place(library, plan, Path(os.fsdecode(key)), held, now)
+    away_prefixes = tuple(map(path_prefix, away or ()))
+    try:
+        for key in keys if away is None else keys | dict.fromkeys(known):
+            _look_at(key, plan, known.get(key), away_prefixes)
+    finally:  # to hash them took time: Ctrl-C does not lose it
+        if plan.touched:
+            library.touch(plan.touched)
     return plan
+
+
+def _look_at(key: bytes, plan: _Plan, held: tuple[str, int, int] | None, away: tuple[bytes, ...]) -> None:
+    try:
+        now = os.stat(key)  # noqa: PTH116 - of bytes, as a Path for each of many files is slow
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        now = None
+    except OSError as exc:  # it may be there: what is held of it stays
+        plan.failed.append(_unseen(key, exc))
+        return
+    if now and held and (now.st_size, now.st_mtime_ns) == held[1:]:
+        plan.unchanged += 1
+    elif now or not key.startswith(away):
+        _place(plan, Path(os.fsdecode(key)), held, now)
 
 
 def _unseen(key: bytes, error: OSError) -> tuple[Path, str]:
@@ -127,9 +135,7 @@ def _unseen(key: bytes, error: OSError) -> tuple[Path, str]:
     return path, f"{one_line(str(path))}: cannot be looked at ({error.strerror}): check the rights of its folder"
 
 
-def _place(
-    library: Library, plan: _Plan, path: Path, held: tuple[str, int, int] | None, now: os.stat_result | None
-) -> None:
+def _place(plan: _Plan, path: Path, held: tuple[str, int, int] | None, now: os.stat_result | None) -> None:
     if held is None:
         if now is None:
             plan.failed.append((path, f"{one_line(str(path))}: expected a file, there is none: check the path"))
@@ -138,7 +144,7 @@ def _place(
     elif now is None:
         plan.gone.append(path)
     elif now.st_size == held[1] and _sha256(path) == held[0]:
-        library.touch(path, now.st_mtime_ns)
+        plan.touched.append((path, now.st_mtime_ns))
         plan.unchanged += 1
     else:
         plan.changed.append(path)

@@ -83,25 +83,28 @@ def context_for(hits: Sequence[Hit], n_tokens: int, count_tokens: Callable[[str]
     Returns:
         Runs: documents in the order of their best hit, passages in the order of their document.
     """
-    chosen: list[Passage] = []
+    chosen: list[Hit] = []
     counted: dict[str, int] = {}
     for hit in hits:
-        if hit.passage in chosen:
+        if any(hit.passage == other.passage for other in chosen):
             continue
-        candidate = runs([*chosen, hit.passage])
+        candidate = runs([*chosen, hit])
         for run in candidate:
             if run.text not in counted:
                 counted[run.text] = count_tokens(run.text)
         if sum(counted[run.text] for run in candidate) <= n_tokens:
-            chosen.append(hit.passage)
+            chosen.append(hit)
     return runs(chosen)
 
 
-def runs(passages: Sequence[Passage]) -> list[PassageRun]:
-    """Passages in document order with neighbours joined; documents in the order in which they come first."""
-    documents: dict[Path, dict[int, Passage]] = {}
-    for passage in passages:
-        documents.setdefault(passage.path, {})[passage.ordinal] = passage
+def runs(hits: Sequence[Hit]) -> list[PassageRun]:
+    """Passages in document order with neighbours joined; documents in the order in which they come first.
+
+    A file that stands in two libraries is two documents: it may have changed between.
+    """
+    documents: dict[tuple[int, Path], dict[int, Passage]] = {}
+    for hit in hits:
+        documents.setdefault((hit.source, hit.passage.path), {})[hit.passage.ordinal] = hit.passage
     result = []
     for by_ordinal in documents.values():
         held: list[Passage] = []

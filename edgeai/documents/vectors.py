@@ -62,42 +62,54 @@ def cosines(query: F32, rows: NDArray[np.int8], scales: F32) -> F32:
 class Vectors:
     """One embedder's vectors of one library's passages. Rows are read once, then only those that are new."""
 
-    def __init__(self, db: LibraryDatabase, embedder: Embedder) -> None:
-        self._db, self._embedder = db, embedder
+    def __init__(self, db: LibraryDatabase, name: str, dimension: int) -> None:
+        """`name`, `dimension`: the embedder's; any that has them may make more of these vectors.
+
+        Raises:
+            DocumentError: vectors of another dimension are kept under the name.
+        """
+        self._db, self._dimension = db, dimension
         self._lock = threading.Lock()
-        self._number = self._find()
+        self._number = self._find(name)
         self._generation, self._last = -1, 0
-        self._rows = np.empty((0, embedder.dimension), np.int8)
+        self._rows = np.empty((0, dimension), np.int8)
         self._scales = np.empty(0, np.float32)
         self._passages = np.empty(0, np.int64)
 
-    def search(self, query: str, k: int) -> list[tuple[int, float]]:
-        """The passages that are nearest to the question among those with vectors: numbers and cosines, best first."""
-        vector = self._checked(self._embedder.embed_query([query]), 1)[0]
+    def search(self, embedder: Embedder, query: str, k: int) -> list[tuple[int, float]]:
+        """The passages that are nearest to the question among those with vectors: numbers and cosines, best first.
+
+        A vector of zeros, which stands for a text that could not be embedded, is near to nothing.
+        """
+        vector = self._checked(embedder, embedder.embed_query([query]), 1)[0]
+        if not vector.any():
+            return []
         with self._lock:
             self._refresh()
             near = cosines(vector, self._rows, self._scales)
             k = min(k, len(near))
             best = np.argpartition(near, len(near) - k)[len(near) - k :] if k else np.empty(0, np.int64)
             best = best[np.lexsort((self._passages[best], -near[best]))]
+            best = best[self._scales[best] > 0]
             return [(int(self._passages[index]), float(near[index])) for index in best]
 
     def missing(self, passages: Sequence[int]) -> list[int]:
         """Those of the passages that have no vector yet, in the same order."""
         marks = ",".join("?" * len(passages))
-        known = self._db.read(
+        rows = self._db.read(
             f"SELECT passage FROM vectors WHERE embedder = ? AND passage IN ({marks})", self._number, *passages
         )
-        return [number for number in passages if (number,) not in set(known)]
+        known = {number for (number,) in rows}
+        return [number for number in passages if number not in known]
 
-    def pending(self, n: int) -> list[int]:
-        """The first passages without a vector."""
+    def pending(self, n: int, after: int = 0) -> list[int]:
+        """The first passages without a vector whose numbers are larger than `after`."""
         return [
             row[0]
             for row in self._db.read(
-                "SELECT id FROM passages WHERE NOT EXISTS "
+                "SELECT id FROM passages WHERE id > ? AND NOT EXISTS "
                 "(SELECT 1 FROM vectors WHERE passage = passages.id AND embedder = ?) ORDER BY id LIMIT ?",
-                *(self._number, n),
+                *(after, self._number, n),
             )
         ]
 
@@ -105,9 +117,9 @@ class Vectors:
         """Passages that have a vector."""
         return int(self._db.read("SELECT count(*) FROM vectors WHERE embedder = ?", self._number)[0][0])
 
-    def add(self, passages: Sequence[int], texts: Sequence[str]) -> None:
+    def add(self, embedder: Embedder, passages: Sequence[int], texts: Sequence[str]) -> None:
         """Embed passages and keep their vectors; those that were removed meanwhile are left out."""
-        rows, scales = to_rows(self._checked(self._embedder.embed_passages(texts), len(texts)))
+        rows, scales = to_rows(self._checked(embedder, embedder.embed_passages(texts), len(texts)))
         with self._db.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO vectors (embedder, passage, scale, row) "
@@ -118,8 +130,8 @@ class Vectors:
                 ],
             )
 
-    def _find(self) -> int:
-        name, dimension = self._embedder.name, self._embedder.dimension
+    def _find(self, name: str) -> int:
+        dimension = self._dimension
         if not self._db.read("SELECT 1 FROM embedders WHERE name = ?", name):
             with self._db.transaction() as db:
                 db.execute("INSERT OR IGNORE INTO embedders (name, dimension) VALUES (?, ?)", (name, dimension))
@@ -142,7 +154,7 @@ class Vectors:
         if not found:
             return
         ids, passages, scales, blobs = zip(*found, strict=True)
-        dimension = self._embedder.dimension
+        dimension = self._dimension
         if any(len(blob) != dimension for blob in blobs):
             raise damaged(self._db.path, f"a vector without {dimension} numbers")
         rows = np.frombuffer(b"".join(blobs), np.int8).reshape(-1, dimension)
@@ -151,12 +163,12 @@ class Vectors:
         self._passages = np.concatenate([self._passages, np.array(passages, np.int64)])
         self._last = ids[-1]
 
-    def _checked(self, vectors: F32, n: int) -> F32:
+    def _checked(self, embedder: Embedder, vectors: F32, n: int) -> F32:
         vectors = np.asarray(vectors, np.float32)
-        expected = (n, self._embedder.dimension)
+        expected = (n, self._dimension)
         if vectors.shape != expected or not np.isfinite(vectors).all():
             raise DocumentError(
-                f"embedder {self._embedder.name[:80]}: expected {expected} finite numbers, got {vectors.shape}: "
+                f"embedder {embedder.name[:80]}: expected {expected} finite numbers, got {vectors.shape}: "
                 "use another embedder"
             )
         return vectors

@@ -109,7 +109,7 @@ class WordIndex:
                 self._writer.add_document(entry)
 
     def commit(self, identity: int, generation: int) -> None:
-        """All since the last commit, and the generation that is reached with it, durably."""
+        """All since the last commit, and the generation that is reached with it, durably; `reload` shows it."""
         with self._our_errors():
             self._writer.delete_documents_by_query(self._numbered("id", _MARK))
             mark = self._tantivy.Document()
@@ -118,7 +118,6 @@ class WordIndex:
             mark.add_unsigned("generation", generation)
             self._writer.add_document(mark)
             self._writer.commit()
-        self.reload()
 
     def _read_mark(self) -> tuple[int, int]:
         """(0, 0) of a new index."""

@@ -84,11 +84,13 @@ class EmbeddingEngine:
         self.name, self.architecture, self.n_ctx = one_line(header.name), header.architecture, self._plan.n_ctx
         self._n_bytes = header.n_file_bytes
         self._link = self._start()
-        self.sha256 = sha256(self.path)  # while the process imports its libraries
         try:
+            self.sha256 = sha256(self.path)  # while the process imports its libraries
             self._load(self._link)
-        except EngineCrashedError as exc:
-            crash_marks.note_crash(self.path, exc)
+        except BaseException as exc:
+            self._link.close()
+            if isinstance(exc, EngineCrashedError):
+                crash_marks.note_crash(self.path, exc)
             raise
 
     @property
@@ -110,7 +112,12 @@ class EmbeddingEngine:
             SessionClosedError: it was closed.
         """
         with self._lock:
-            return b"".join(self._embed(request) for request in self._requests(texts))
+            try:
+                return b"".join(self._embed(request) for request in self._requests(texts))
+            except EdgeAIError as exc:
+                if self._closed and not isinstance(exc, SessionClosedError):  # that is what ended its process
+                    raise self._closed_error() from exc
+                raise
 
     def close(self) -> None:
         """End the process. May be called twice."""
@@ -182,7 +189,7 @@ class EmbeddingEngine:
     def _ensure(self) -> None:
         """Start and load anew where the process is dead."""
         if self._closed:
-            raise SessionClosedError(f"{self.path}: the embedding model is closed: open it again")
+            raise self._closed_error()
         process = self._link.process
         if process.is_alive:
             return
@@ -197,9 +204,15 @@ class EmbeddingEngine:
             raise GenerationError(f"{self.path} has changed since it was loaded: open it again")
         before = self.dimension
         self._link = self._start()
+        if self._closed:  # meanwhile: `close` has seen the old process alone
+            self._link.close()
+            raise self._closed_error()
         self._load(self._link)
         if self.dimension != before:
             raise self._link.distrusted(f"vectors of {self.dimension:,} numbers instead of {before:,}", self._loading)
+
+    def _closed_error(self) -> SessionClosedError:
+        return SessionClosedError(f"{self.path}: the embedding model is closed: open it again")
 
     @property
     def _loading(self) -> str:

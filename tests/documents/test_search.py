@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_context_never_exceeds_its_room_and_takes_the_best_first(found: list[Pas
     assert set(taken) == set(list(dict.fromkeys(found))[: len(taken)])
 
 
+def test_passages_of_two_versions_are_no_neighbours() -> None:
+    older, newer = (passages(document("a", *(f"{word} {n} " * 110 for n in range(3)))) for word in ("old", "new"))
+    of_older, of_newer = hits(older[0], older[1]), hits(newer[1], newer[2])
+    of_newer = [replace(hit, source=1) for hit in of_newer]
+    context = context_for([*of_newer, *of_older], 10_000, n_words)
+    assert [run.passages for run in context] == [tuple(newer[1:]), tuple(older[:2])]
+
+
 def test_merged_passages_are_the_document_again() -> None:
     rows = "\n".join(f"| {n} | {'cell ' * 12}|" for n in range(60))
     made = Document(
@@ -76,7 +85,7 @@ def test_merged_passages_are_the_document_again() -> None:
         (Block("One sentence. " * 200, page=1), Block(f"| a | b |\n| - | - |\n{rows}", kind="table", page=2)),
     )
     parts = passages(made)
-    (run,) = runs(parts[::-1])
+    (run,) = runs(hits(*parts[::-1]))
     assert len(parts) > 6
     assert run.text == "\n\n".join(block.text.strip() for block in made.blocks)
     assert run.pages == (1, 2)

@@ -46,6 +46,13 @@ class FakeEmbedder:
         return result
 
 
+class ZeroQueries(FakeEmbedder):
+    """Its questions crash."""
+
+    def embed_query(self, texts: Sequence[str]) -> Any:
+        return np.zeros((len(texts), self.dimension), np.float32)
+
+
 def test_cosines_are_exact_but_for_the_rounding() -> None:
     rng = np.random.default_rng(3)
     vectors = rng.standard_normal((10_000, 48)).astype(np.float32) * rng.uniform(1e-3, 1e3, (10_000, 1)).astype(
@@ -64,6 +71,21 @@ def test_zero_vectors_are_near_to_nothing() -> None:
     rows, scales = to_rows(np.zeros((2, 4), np.float32))
     assert cosines(np.ones(4, np.float32), rows, scales).tolist() == [0, 0]
     assert to_rows(np.zeros((0, 4), np.float32))[0].shape == (0, 4)
+
+
+def test_a_vector_of_zeros_ranks_nothing_and_is_not_ranked(tmp_path: Path) -> None:
+    """It stands for a text that crashed the embedder."""
+    with Library.open(tmp_path) as library:
+        library.add(document("x", "a car"), document("y", "..."), document("z", "the doctor"))
+        embedder = FakeEmbedder()
+        embedder.bad = np.zeros((1, 64), np.float32)
+        library.search("car", embedder=embedder, n_new_vectors=1)
+        embedder.bad = None
+        library.embed_pending(embedder)
+        assert {hit.passage.title for hit in library.search("physician", embedder=embedder)} == {"y", "z"}
+        assert library.search("?", embedder=embedder) == []
+        (hit,) = library.search("car ?", embedder=ZeroQueries())
+        assert (hit.passage.title, hit.ranks) == ("x", {"words": 1})
 
 
 def test_meaning_finds_what_words_do_not(tmp_path: Path) -> None:
@@ -142,5 +164,8 @@ def test_another_dimension_under_the_same_name_is_refused(tmp_path: Path) -> Non
         library.embed_pending(FakeEmbedder())
     other = FakeEmbedder()
     other.dimension = 32
-    with Library.open(tmp_path) as library, pytest.raises(DocumentError, match="64 dimensions are kept, got 32"):
-        library.embed_pending(other)
+    with Library.open(tmp_path) as library:
+        for _ in range(2):  # also where the library has met the first
+            with pytest.raises(DocumentError, match="64 dimensions are kept, got 32"):
+                library.embed_pending(other)
+            library.embed_pending(FakeEmbedder())

