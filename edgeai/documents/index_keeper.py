@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ from edgeai.documents.word_index import BrokenIndexError, WordIndex
 
 BATCH_CHARS = 8_000_000
 """After so many characters, what was added is committed: memory stays small, and a kill costs little."""
+
+PATIENCE_S = 1.0
+"""So long a writer waits for the folder's lock: another process's search that catches up holds it for moments."""
 
 _logger = logging.getLogger(__name__)
 
@@ -57,10 +61,7 @@ class IndexKeeper:
     def writing(self) -> Iterator[WordIndex]:
         """The index, level with SQLite and ready to be written; the caller commits SQLite before the index."""
         with self._writing, ExitStack() as held:
-            with self._lock:  # a search that catches up holds the folder's lock, too
-                held.enter_context(writer_lock(self._folder))
-                self._catch_up()
-                index = self._usable()
+            index = self._level_and_locked(held)
             with index.writing():
                 yield index
 
@@ -69,6 +70,19 @@ class IndexKeeper:
         index.commit(self._identity, generation)
         with self._lock:
             index.reload()
+
+    def _level_and_locked(self, held: ExitStack) -> WordIndex:
+        give_up = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self._lock:  # without it, a search of ours that catches up could hold the folder's
+                    held.enter_context(writer_lock(self._folder))
+                    self._catch_up()
+                    return self._usable()
+            except LibraryBusyError:
+                if time.monotonic() > give_up:
+                    raise
+            time.sleep(PATIENCE_S / 50)
 
     def _refresh(self) -> None:
         """See what others have committed; finish what a killed one has begun."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgeai.documents.library import Library
+from edgeai.documents.library_lock import writer_lock
 from edgeai.documents.types import Document
 from tests.documents.library_files import Reader, document
 
@@ -30,6 +31,23 @@ def test_a_search_goes_on_while_an_update_reads(tmp_path: Path) -> None:
         searched.set()
         assert updated.result().added == (tmp_path / "slow.txt",)
         assert [hit.passage.title for hit in library.search("harbour")] == ["slow.txt"]
+
+
+def test_a_writer_waits_for_a_search_that_catches_up(tmp_path: Path) -> None:
+    locked, waiting = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with writer_lock(tmp_path):
+            locked.set()
+            assert waiting.wait(PATIENCE_S)
+
+    with Library(tmp_path) as library, ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        assert locked.wait(PATIENCE_S)
+        threading.Timer(0.05, waiting.set).start()  # long before `add` gives up
+        library.add(document("a", "first"))
+        holding.result()
+        assert len(library.search("first")) == 1
 
 
 def test_writers_of_one_library_wait_for_each_other_and_searches_see_each_batch(tmp_path: Path) -> None:
