@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from edgeai.notes.markdown import (
     Notes,
@@ -25,44 +23,15 @@ from edgeai.safe_text import one_line
 from tui.documents import read_documents
 from tui.output import message, print_json
 from tui.progress_line import ProgressLine
-from tui.session_options import load_options, password_option, sampling_options
 
 if TYPE_CHECKING:
     from edgeai.documents.types import Document
     from edgeai.notes.job import Job, Plan
     from edgeai.notes.steps import Ask, StepProgress
     from edgeai.notes.summarize import OnPart
+    from tui.notes_options import Asked
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-_MAX_TEXT_CHARS = 2000
-_MAX_LANGUAGE_CHARS = 40
 _LINE_CELLS = 78
-
-_OPTIONS = (
-    click.option(
-        "--length",
-        type=click.Choice(["short", "medium", "long"]),
-        default="medium",
-        show_default=True,
-        help="How much.",
-    ),
-    click.option("--words", type=click.IntRange(20, 100_000), help="About so many words instead."),
-    click.option("--language", metavar="NAME", help="Write in this language; by default in the documents' own."),
-    click.option("--prompt", metavar="TEXT", help="What to attend to besides."),
-    click.option(
-        "-o", "--out", type=click.Path(path_type=Path), metavar="FILE.md", help="Write there instead of to stdout."
-    ),
-    click.option("--dry-run", is_flag=True, help="Say what there is to do and how long it takes, and do nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-)
-
-
-def notes_options(function: _Function) -> _Function:
-    """Adds what both commands take."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return load_options(sampling_options(password_option(function)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,21 +49,6 @@ class Output:
     as_json: bool
 
 
-def checked_text(name: str, value: str | None) -> str | None:
-    """A text that goes into prompts.
-
-    Raises:
-        click.UsageError: it is empty or too long.
-    """
-    if value is None:
-        return None
-    text = " ".join(value.encode("utf-8", "replace").decode().split())
-    most = _MAX_LANGUAGE_CHARS if name == "--language" else _MAX_TEXT_CHARS
-    if not text or len(text) > most:
-        raise click.UsageError(f"{name}: {len(text):,} characters: expected 1 to {most:,}")
-    return text
-
-
 def readable(paths: Sequence[Path], password: str | None, line: ProgressLine) -> tuple[list[Document], int]:
     """The documents of some paths that have text, and how many have none or cannot be read; a line tells of each."""
     documents, n_failed = read_documents(paths, password, line)
@@ -106,10 +60,10 @@ def readable(paths: Sequence[Path], password: str | None, line: ProgressLine) ->
     return with_text, n_failed + len(documents) - len(with_text)
 
 
-def output_for(out: Path | None, documents: Sequence[Document], dry_run: bool, as_json: bool) -> Output:
-    """Where notes go; checked before any work is done."""
-    file = NotesFile(out, tuple(document.path for document in documents)) if out else None
-    return Output(file, dry_run, as_json)
+def output_for(asked: Asked, sources: Iterable[Path]) -> Output:
+    """Where notes go, which is none of their sources; checked before any work is done."""
+    file = NotesFile(asked.out, tuple(sources)) if asked.out else None
+    return Output(file, asked.dry_run, asked.as_json)
 
 
 def run(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine) -> None:
@@ -180,13 +134,13 @@ class Printer:
             blocks, between = [f"# {escaped(notes.title)}"], ""
         self._began = True
         if part is None:
-            whole = NotesPart("In short", 2, notes.overview, notes.places)
+            whole = NotesPart(notes.fixed.in_short, 2, notes.overview, notes.places)
             blocks += [heading_line(whole)] if notes.parts else []
             blocks.append(part_body(whole))
         else:
             blocks += self._headings_over(notes, part)
             if any(other is part for other in self._shown):
-                blocks.append(heading_line(NotesPart("In short", part.level + 1)))
+                blocks.append(heading_line(NotesPart(notes.fixed.in_short, part.level + 1)))
             else:
                 blocks.append(heading_line(part))
                 self._shown.append(part)
@@ -263,6 +217,9 @@ def progress_text(progress: StepProgress) -> str:
     return f"{start}{what}{end}"
 
 
-def n_failed_text(n_failed: int, n_all: int) -> str:
-    """The summary at the end of a batch."""
-    return f"{n_failed} of {n_all} documents could not be read and {'is' if n_failed == 1 else 'are'} not in it"
+def exit_code(n_failed: int, n_read: int) -> int:
+    """The summary at the end of a batch, and the command's exit code."""
+    if n_failed:
+        words = f"{n_failed} of {n_failed + n_read} documents could not be read and"
+        message("note", f"{words} {'is' if n_failed == 1 else 'are'} not in it", "yellow")
+    return int(n_failed > 0)

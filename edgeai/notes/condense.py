@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgeai.documents.prompt_text import document_text, fenced
 from edgeai.documents.types import Block, Document
 from edgeai.errors import ContextOverflowError, OptionError
+from edgeai.notes.fixed_words import ENGLISH, FixedWords
 from edgeai.notes.parts import evenly, n_bytes_a_token, packed
 from edgeai.notes.prompts import SYSTEM, merge_prompt, summarize_prompt
 from edgeai.notes.steps import TEMPLATE_TOKENS, Ask, Step
@@ -38,11 +39,13 @@ class Wishes:
         n_words: of the whole.
         text: what ends each prompt.
         max_tokens: of an answer, at most; None leaves it to the number of words.
+        fixed: what the notes say by themselves.
     """
 
     n_words: int
     text: str
     max_tokens: int | None = None
+    fixed: FixedWords = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)

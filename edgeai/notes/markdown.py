@@ -12,9 +12,9 @@ from pathlib import Path
 from edgeai.documents.types import Citation
 from edgeai.errors import OptionError
 from edgeai.files import write_text
+from edgeai.notes.fixed_words import ENGLISH, FixedWords
 from edgeai.safe_text import one_line
 
-UNFINISHED = "*Unfinished: the rest is still to be written.*"
 _ACTIVE = re.compile(r"[\\`*<>\[\]]|_(?![^\W_])|(?<![^\W_])_")  # an underscore within a word means nothing
 
 
@@ -48,12 +48,14 @@ class Notes:
         overview: what stands under the title; None as long as it is to be written, "" where there is none.
         parts: in the order in which they stand, which need not be the one in which they are written.
         places: that the overview comes from.
+        fixed: what they say by themselves.
     """
 
     title: str
     overview: str | None = None
     parts: list[NotesPart] = field(default_factory=list)
     places: tuple[str, ...] = ()
+    fixed: FixedWords = ENGLISH
 
     @property
     def is_whole(self) -> bool:
@@ -69,7 +71,7 @@ def markdown(notes: Notes) -> str:
         if has_more:
             lines += [heading_line(part), *_body(part.text, part.places, part.places_are)]
     if not notes.is_whole:
-        lines.append(UNFINISHED)
+        lines.append(notes.fixed.unfinished)
     return "\n\n".join(lines) + "\n"
 
 

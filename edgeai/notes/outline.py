@@ -19,7 +19,7 @@ from edgeai.notes.steps import Ask, Step
 from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
-    from edgeai.documents.library import Library
+    from edgeai.notes.shelf import Shelf
 
 MAX_SECTIONS = 200
 _N_PROPOSED = 6
@@ -91,35 +91,36 @@ def outline_of(document: Document) -> Outline:
     return Outline(title, tuple(sections), instruction)
 
 
-def proposed(topic: str, documents: Sequence[Document], library: Library, ask: Ask, wishes: str) -> Outline:
-    """An outline for a topic: the model's, or, where that is nonsense, the documents' headings that the topic finds."""
-    headings = _headings(documents, library, topic)
+def proposed(topic: str, documents: Sequence[Document], shelf: Shelf, ask: Ask, wishes: str) -> Outline:
+    """An outline for a topic: the model's, or, where that is nonsense, the headings that the topic finds."""
+    headings = _headings(documents, shelf, topic)
     shown = Document(Path("headings"), "text", "", "", tuple(Block(heading) for heading in headings))
     prompt = outline_prompt(fenced(shown), topic, _N_PROPOSED, wishes)
     fallback = headings[:_N_PROPOSED] or [topic]
     text = ask(Step("outline", prompt, _OUTLINE_TOKENS, instead="\n".join(fallback)))
-    lines = _sensible(text, topic, documents)
+    lines = _sensible(text, topic, shelf)
     return Outline(topic, tuple(OutlineSection(line) for line in (lines or fallback)))
 
 
-def _sensible(text: str, topic: str, documents: Sequence[Document]) -> list[str]:
-    """The headings in an answer; none where too few are about the documents."""
-    texts = (block.text for document in documents for block in document.blocks)
-    known = {word for text in (topic, *texts) for word in words(text)}
+def _sensible(text: str, topic: str, shelf: Shelf) -> list[str]:
+    """The headings in an answer; none where too few are about what there is."""
+    asked = set(words(topic))
     found: dict[str, str] = {}
     for line in text.split("\n"):
         heading = _BULLET.sub("", line.replace("**", "")).strip().strip("\"'“”")
         own = [word for word in words(heading) if len(word) > 3 or not word.isascii()]
         is_heading = own and len(heading) <= _MAX_HEADING_CHARS and len(heading.split()) <= _MAX_HEADING_WORDS
-        if is_heading and not heading.endswith((":", ",", ";")) and sum(word in known for word in own) * 2 > len(own):
-            found.setdefault(heading.casefold().rstrip(". "), heading.rstrip(". "))
+        if is_heading and not heading.endswith((":", ",", ";")):
+            n_known = sum(word in asked or shelf.has_word(word) for word in own)
+            if n_known * 2 > len(own):
+                found.setdefault(heading.casefold().rstrip(". "), heading.rstrip(". "))
     return list(found.values())[:_N_PROPOSED] if len(found) >= _LEAST_PROPOSED else []
 
 
-def _headings(documents: Sequence[Document], library: Library, topic: str) -> list[str]:
-    """Headings of the documents, those first under which the topic stands."""
+def _headings(documents: Sequence[Document], shelf: Shelf, topic: str) -> list[str]:
+    """Headings of what there is, those first under which the topic stands."""
     asked = set(content_words(topic))
-    hits = library.search(topic, _N_HEADINGS_SHOWN)
+    hits = shelf.search(topic, _N_HEADINGS_SHOWN)
     about = [hit.passage for hit in hits if asked & set(content_words(index_text(hit.passage)))]
     near = _unique(passage.headings[-1] for passage in about if passage.headings)
     return near if len(near) >= _LEAST_PROPOSED else _unique([*near, *_outer_headings(documents)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeai.documents.cuts import pieces, size
 from edgeai.documents.types import Block, Document
+from edgeai.notes.fixed_words import ENGLISH
 from edgeai.safe_text import one_line
 
 _MAX_HEADING_CHARS = 80
@@ -33,13 +34,14 @@ class Part:
         return sum(size(block.text) for block in self.blocks)
 
 
-def parts_of(document: Document, n_most: int, n_bytes: int) -> list[Part]:
+def parts_of(document: Document, n_most: int, n_bytes: int, name: str = ENGLISH.part) -> list[Part]:
     """The parts of a document: by its headings, small neighbours joined; without headings, by length.
 
     Args:
         document: what was read.
         n_most: parts at most.
         n_bytes: what is not longer stays one part, where there are no headings.
+        name: of a part without a heading, with {number} and {n_parts}.
     """
     groups = _by_headings(document)
     if len(groups) > 1:
@@ -48,7 +50,7 @@ def parts_of(document: Document, n_most: int, n_bytes: int) -> list[Part]:
     cut = evenly(document.blocks, max(1, min(n_most, -(-total // n_bytes))))
     if len(cut) == 1:
         return [Part(_heading(document.title), tuple(document.blocks))]
-    return [Part(f"Part {number} of {len(cut)}", blocks) for number, blocks in enumerate(cut, 1)]
+    return [Part(name.format(number=number, n_parts=len(cut)), blocks) for number, blocks in enumerate(cut, 1)]
 
 
 def packed(blocks: Sequence[Block], limit: int) -> list[tuple[Block, ...]]:

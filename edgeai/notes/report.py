@@ -28,12 +28,11 @@ from edgeai.safe_text import one_line
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
     from edgeai.documents.library_types import Hit
+    from edgeai.notes.shelf import Shelf
     from edgeai.session import Session
 
 WORDS = {"short": 80, "medium": 150, "long": 300}
 """Of a section."""
-NOTHING_FOUND = "The documents say nothing about this."
-_UNCHECKED = "Written from these, with no statement that stands there as such:"
 _N_HITS = 40
 _GENERAL = set(
     content_words("introduction overview background scope summary conclusion outlook はじめに 概要 序論 結論 まとめ")
@@ -58,7 +57,7 @@ def filled(folder: Path, documents: Sequence[Document]) -> Library:
 
 def report(
     session: Session,
-    library: Library,
+    shelf: Shelf,
     outline: Outline,
     ask: Ask,
     wishes: Wishes,
@@ -68,7 +67,7 @@ def report(
 
     Args:
         session: its model counts the tokens.
-        library: of the documents.
+        shelf: what it is written from.
         outline: what to write.
         ask: does a step, or plans it.
         wishes: the number of words is meant for each section.
@@ -77,25 +76,25 @@ def report(
         OptionError: the window is too small, or an instruction is too long for it.
     """
     condenser = Condenser(session, ask, wishes)
-    notes = Notes(outline.title, overview="")
+    notes = Notes(outline.title, overview="", fixed=wishes.fixed)
     notes.parts = [
         NotesPart(section.heading, section.level, None if section.is_written else "") for section in outline.sections
     ]
     for section, part in zip(outline.sections, notes.parts, strict=True):
         if section.is_written:
-            text, runs = _written(session, library, outline, section, condenser, ask, wishes)
+            text, runs = _written(session, shelf, outline, section, condenser, ask, wishes)
             citer = Citer([passage for run in runs for passage in run.passages], section.heading)
             part.text, part.citations = _with_inert_marks(citer.feed(text) + citer.finish(), citer.citations)
             cited = (citation.label for citation in citer.citations)
             part.places = tuple(dict.fromkeys(cited)) or tuple(dict.fromkeys(map(_place, runs)))
-            part.places_are = "Sources:" if part.citations else _UNCHECKED
+            part.places_are = wishes.fixed.sources if part.citations else wishes.fixed.unchecked
             on_part(notes, part)
     return notes
 
 
 def _written(
     session: Session,
-    library: Library,
+    shelf: Shelf,
     outline: Outline,
     section: OutlineSection,
     condenser: Condenser,
@@ -111,7 +110,7 @@ def _written(
             f"{section.heading!r}: what is to be written has {told:,} tokens: expected fewer, as the window has "
             f"n_ctx = {session.n_ctx:,}; shorten the outline, or choose a larger window (--n-ctx)"
         )
-    hits = _found(library, outline, section)
+    hits = _found(shelf, outline, section)
     while hits and room >= _LEAST_TOKENS:
         runs = context_for(hits, room, lambda text: session.count_tokens(text) + _FENCE_TOKENS)
         runs = runs or [_beginning_of(hits[0], room - _FENCE_TOKENS, session)]
@@ -123,7 +122,7 @@ def _written(
             return ask(Step(section.heading, prompt, max_tokens, instead)), runs
         except ContextOverflowError:
             room //= 2
-    return NOTHING_FOUND, []
+    return wishes.fixed.nothing_found, []
 
 
 def _with_inert_marks(text: str, citations: Sequence[Citation]) -> tuple[str, tuple[Citation, ...]]:
@@ -145,16 +144,15 @@ def _beginning_of(hit: Hit, n_tokens: int, session: Session) -> PassageRun:
     return PassageRun((hit.passage,), text)
 
 
-def _found(library: Library, outline: Outline, section: OutlineSection) -> list[Hit]:
+def _found(shelf: Shelf, outline: Outline, section: OutlineSection) -> list[Hit]:
     """Passages for a section: by its own words, or by the title's where its own are those of any report."""
     question = f"{section.heading} {section.instruction}"
     asked = set(content_words(question))
     named = {word for word in words(section.heading) if len(word) > 3 or not word.isascii()}
     if asked <= _GENERAL:
-        return library.search(f"{outline.title} {outline.instruction}", _N_HITS)
-    hits = library.search(question, _N_HITS)
-    texts = {hit.id: index_text(hit.passage) for hit in hits}
-    return [hit for hit in hits if asked & set(content_words(texts[hit.id])) or named & set(words(texts[hit.id]))]
+        return shelf.search(f"{outline.title} {outline.instruction}", _N_HITS)
+    texts = [(hit, index_text(hit.passage)) for hit in shelf.search(question, _N_HITS)]
+    return [hit for hit, text in texts if asked & set(content_words(text)) or named & set(words(text))]
 
 
 def _place(run: PassageRun) -> str:

@@ -46,12 +46,12 @@ def summarize(
     condenser = Condenser(session, ask, wishes)
     if len(documents) == 1:
         (document,) = documents
-        notes = Notes(title_of(document))
+        notes = Notes(title_of(document), fixed=wishes.fixed)
         overall = _summarize_one(condenser, wishes, document, notes, None, on_part)
         notes.overview, notes.places = overall, (place(document.path, document.blocks),)
         on_part(notes, None)
         return notes
-    notes = Notes(f"Summary of {len(documents)} documents")
+    notes = Notes(wishes.fixed.summary_of.format(n=len(documents)), fixed=wishes.fixed)
     files = [NotesPart(title_of(document), places=(place(document.path, document.blocks),)) for document in documents]
     notes.parts += files
     for document, part in zip(documents, files, strict=True):
@@ -81,7 +81,7 @@ def _summarize_one(
     """Add a document's parts to the notes, below `over`; returns what is said of the whole."""
     n_left = wishes.n_words * 2 // 3
     n_bytes = condenser.piece_bytes(document, wishes.n_words)
-    parts = parts_of(document, max(1, n_left // _LEAST_WORDS), n_bytes)
+    parts = parts_of(document, max(1, n_left // _LEAST_WORDS), n_bytes, wishes.fixed.part)
     name = one_line(document.path.name)
     if len(parts) == 1:
         return condenser.summary(document, name, _words(parts[0], wishes.n_words))

@@ -10,7 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from edgeai.errors import OptionError
-from edgeai.notes.markdown import UNFINISHED, Notes, NotesFile, NotesPart, escaped, markdown
+from edgeai.notes.fixed_words import ENGLISH
+from edgeai.notes.markdown import Notes, NotesFile, NotesPart, escaped, markdown
 
 
 def notes() -> Notes:
@@ -19,7 +20,7 @@ def notes() -> Notes:
 
 def test_what_is_not_whole_says_so_at_its_end() -> None:
     made = notes()
-    assert markdown(made) == f"# T\\*i\\*tle # x\n\n## One\n\nfirst\n\n[a.pdf p. 1]\n\n{UNFINISHED}\n"
+    assert markdown(made) == f"# T\\*i\\*tle # x\n\n## One\n\nfirst\n\n[a.pdf p. 1]\n\n{ENGLISH.unfinished}\n"
     made.parts[1].text = "second"
     made.overview = "all"
     assert markdown(made).endswith("## \\<b\\>Two\\</b\\>\n\nsecond\n")
@@ -32,7 +33,7 @@ def test_the_file_itself_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
     file, made = NotesFile(target), notes()
     file.write(made)
     assert target.read_text() == "older"
-    assert (tmp_path / "notes.md.part").read_text().endswith(UNFINISHED + "\n")
+    assert (tmp_path / "notes.md.part").read_text().endswith(ENGLISH.unfinished + "\n")
     made.parts[1].text = made.overview = "x"
     file.finish(made)
     assert target.read_text() == markdown(made)

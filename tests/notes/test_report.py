@@ -9,12 +9,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from edgeai.documents.types import Block, Document
+from edgeai.documents.words import words
 from edgeai.errors import DocumentError, OptionError
 from edgeai.notes.condense import Wishes
+from edgeai.notes.fixed_words import ENGLISH
 from edgeai.notes.job import opened
 from edgeai.notes.markdown import Notes, escaped, markdown
 from edgeai.notes.outline import Outline, OutlineSection, outline_of, proposed
-from edgeai.notes.report import NOTHING_FOUND, filled, report
+from edgeai.notes.report import filled, report
+from edgeai.notes.shelf import Shelf
 from edgeai.notes.steps import Step
 from edgeai.session import Session
 from tests.notes.readers import MarkReader
@@ -39,10 +42,11 @@ def outline(*sections: OutlineSection) -> Outline:
 def write(backend: MarkReader, what: Outline | str, *documents: Document, n_answers: int = 0) -> Notes:
     with Session(backend=backend) as session, opened(session, documents, {}, {}) as job:
         with filled(job.journal.folder / "library", documents) as library:
+            shelf = Shelf(library)
 
             def work(ask: object) -> Notes:
-                made = proposed(what, documents, library, ask, "") if isinstance(what, str) else what  # type: ignore[arg-type]
-                return report(session, library, made, ask, WISHES)  # type: ignore[arg-type]
+                made = proposed(what, documents, shelf, ask, "") if isinstance(what, str) else what  # type: ignore[arg-type]
+                return report(session, shelf, made, ask, WISHES)  # type: ignore[arg-type]
 
             plan = job.plan(work)
             notes = work(job.ask(lambda _progress: None))
@@ -102,7 +106,7 @@ def test_a_section_reads_what_is_about_it_and_nothing_else() -> None:
 def test_what_the_documents_do_not_say_is_not_asked() -> None:
     backend = MarkReader()
     notes = write(backend, outline(OutlineSection("Skiing in Norway")), manual({1: LAMP}))
-    assert [part.text for part in notes.parts] == [NOTHING_FOUND]
+    assert [part.text for part in notes.parts] == [ENGLISH.nothing_found]
     assert backend.asked == []
 
 
@@ -115,7 +119,7 @@ def test_an_introduction_is_about_what_the_report_is_about() -> None:
 def test_long_passages_are_cut_for_a_small_window() -> None:
     backend = MarkReader(1300)
     notes = write(backend, outline(OutlineSection("Lamp")), manual({1: "The lamp and more of it. " * 200}))
-    assert notes.parts[0].text != NOTHING_FOUND
+    assert notes.parts[0].text != ENGLISH.nothing_found
     for request in backend.requests:
         assert len(request.tokens) + (request.sampling.max_tokens or 0) <= 1300
 
@@ -169,9 +173,24 @@ def test_a_topic_gets_the_models_headings_or_those_of_the_documents(
         def ask(step: Step) -> str:
             return answer or step.instead
 
-        found = proposed("the pump", documents, library, ask, "")
+        found = proposed("the pump", documents, Shelf(library), ask, "")
     assert found.title == "the pump"
     assert [section.heading for section in found.sections] == headings
+
+
+def test_no_document_is_read_again_for_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split: list[str] = []
+
+    def counted(text: str) -> list[str]:
+        split.append(text)
+        return words(text)
+
+    monkeypatch.setattr("edgeai.notes.outline.words", counted)
+    documents = [manual({3: LAMP, 7: PUMP})]
+    with filled(tmp_path, documents) as library:
+        made = proposed("the press", documents, Shelf(library), lambda _step: "Pump\nTank\nLamp\nポンプ\n電源", "")
+    assert [section.heading for section in made.sections] == ["Pump", "Tank", "Lamp"]
+    assert not [text for text in split if text in (LAMP, PUMP)]
 
 
 def test_a_topic_is_written_about() -> None:

@@ -17,9 +17,10 @@ from edgeai.backends.base import Event, GenerateRequest
 from edgeai.documents.types import Block, Document
 from edgeai.errors import EngineCrashedError, GenerationError, OptionError
 from edgeai.notes.condense import Wishes
+from edgeai.notes.fixed_words import ENGLISH
 from edgeai.notes.job import Plan, opened
 from edgeai.notes.journal import jobs_dir
-from edgeai.notes.markdown import UNFINISHED, Notes, markdown
+from edgeai.notes.markdown import Notes, markdown
 from edgeai.notes.summarize import summarize
 from edgeai.session import Session
 from tests.notes.readers import MarkReader, marked_document, marks
@@ -59,7 +60,7 @@ def test_each_part_says_what_its_own_pages_say() -> None:
     text = markdown(notes)
     assert text.startswith("# The manual (manual.pdf)\n\nM000 ")
     assert "\n## Chapter 5\n" in text
-    assert UNFINISHED not in text
+    assert ENGLISH.unfinished not in text
 
 
 def test_several_documents_each_get_their_part_and_one_overview() -> None:
@@ -137,7 +138,7 @@ def test_kill_9_at_any_moment_costs_one_step_at_most(tmp_path: Path) -> None:
         process.wait()
         part = out.with_name("notes.md.part")
         if not out.exists() and part.exists():
-            assert part.read_text().rstrip().endswith(UNFINISHED)
+            assert part.read_text().rstrip().endswith(ENGLISH.unfinished)
     expected, plan = run(MarkReader(), marked_document(40, per_heading=4))
     assert out.read_text() == markdown(expected)
     assert n_kills == 2

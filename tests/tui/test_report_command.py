@@ -58,6 +58,33 @@ def test_json_quotes_what_supports_each_statement(models: FakeModels, folder: Pa
     assert pump["citations"] == []
 
 
+def test_libraries_and_documents_together(models: FakeModels, folder: Path, capsys: Capture) -> None:
+    assert main(["docs", "add", str(folder / "lamp.md")]) == 0
+    models.backend.enqueue(
+        "p", "p", "A broken lamp must be replaced at once.", "The pump stops when the tank is empty."
+    )
+    command = ["report", "--library", "default", "--outline", str(folder.parent / "outline.md")]
+    capsys.readouterr()
+    assert main([*command, "--from", str(folder / "pump.md")]) == 0
+    both = capsys.readouterr().out
+    assert "replaced at once [lamp.md l. 3]." in both
+    assert "the tank is empty [pump.md l. 3]." in both
+    models.backend.enqueue("p", "p", "A broken lamp must be replaced at once.")
+    assert main(command) == 0
+    alone = capsys.readouterr().out
+    assert "replaced at once [lamp.md l. 3]." in alone
+    assert alone.endswith("## Pump\n\nThe documents say nothing about this.\n")
+    assert not list(jobs_dir().iterdir())
+
+
+def test_a_librarys_documents_are_not_written_over(models: FakeModels, folder: Path, capsys: Capture) -> None:
+    assert main(["docs", "add", str(folder)]) == 0
+    command = ["report", "--library", "default", "--outline", "the press", "-o", str(folder / "lamp.md")]
+    assert main(command) == 1
+    assert "one of the documents" in capsys.readouterr().err
+    assert LAMP in (folder / "lamp.md").read_text(encoding="utf-8")
+
+
 def test_a_topic_and_a_file(models: FakeModels, folder: Path, capsys: Capture) -> None:
     models.backend.enqueue("p", "p", "The pump\nThe lamp\nThe tank\n")
     out = folder.parent / "report.md"
@@ -79,6 +106,7 @@ def test_a_dry_run(models: FakeModels, folder: Path, capsys: Capture) -> None:
     [
         (["--outline", "x"], 2, "Missing option '--from'"),
         (["--from", "FOLDER"], 2, "Missing option '--outline'"),
+        (["--library", "none", "--outline", "the press"], 1, "none"),
         (["--from", "FOLDER", "--outline", "missing.md"], 1, "missing.md: no such file"),
         (["--from", "FOLDER", "--outline", "FOLDER/empty.txt"], 1, "it is empty"),
         (["--from", "FOLDER", "--outline", "FOLDER/plain.txt"], 1, "expected an outline with Markdown headings"),

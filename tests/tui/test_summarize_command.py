@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgeai.backends.base import Event, GenerateRequest
+from edgeai.notes.fixed_words import ENGLISH
 from edgeai.notes.journal import jobs_dir
-from edgeai.notes.markdown import UNFINISHED
 from edgeai.notes.steps import StepProgress
 from tests.documents.pdf_files import pdf
 from tests.notes.readers import MarkReader, marks
@@ -98,6 +98,23 @@ def test_as_json(models: FakeModels, manual: Path, capsys: Capture) -> None:
     assert all(part["places"][0].startswith("manual.md l. ") for part in found["parts"])
 
 
+@pytest.mark.parametrize(
+    ("more", "heading", "part"),
+    [([], "## 要点", "## 第1部（全"), (["--language", "English"], "## In short", "## Part 1 of ")],
+)
+def test_what_notes_say_themselves_is_in_their_language(
+    more: list[str], heading: str, part: str, models: FakeModels, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "規則.txt"
+    path.write_text(
+        "\n\n".join(f"M{number:03} ポンプはタンクが空になると自動的に止まります。" * 9 for number in range(40))
+    )
+    assert main(["summarize", str(path), *more]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert heading in lines
+    assert any(line.startswith(part) for line in lines)
+
+
 def test_a_dry_run_does_nothing(models: FakeModels, manual: Path, capsys: Capture) -> None:
     out = manual.with_name("notes.md")
     assert main(["summarize", str(manual), "-o", str(out), "--dry-run", "--json"]) == 0
@@ -122,7 +139,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     assert "the same command goes on" in last
     assert str(out) + ".part" in last
     assert not out.exists()
-    assert out.with_name("notes.md.part").read_text(encoding="utf-8").endswith(UNFINISHED + "\n")
+    assert out.with_name("notes.md.part").read_text(encoding="utf-8").endswith(ENGLISH.unfinished + "\n")
     second = MarkReader()
     FakeModels(monkeypatch, second)
     assert main(command) == 0

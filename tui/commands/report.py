@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,22 @@ import click
 
 from edgeai.documents.read import is_readable
 from edgeai.errors import OptionError
-from edgeai.notes.condense import Wishes
 from edgeai.notes.job import Job, opened
 from edgeai.notes.outline import Outline, outline_of, proposed
-from edgeai.notes.prompts import wishes as wishes_text
 from edgeai.notes.report import WORDS, filled, report
+from edgeai.notes.shelf import Shelf
 from edgeai.safe_text import one_line
 from tui import session_options
-from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run
-from tui.output import message
+from tui.libraries import library_option, opened_libraries
+from tui.notes_job import exit_code, output_for, readable, run
+from tui.notes_options import checked_text, notes_options, take_notes
 from tui.progress_line import ProgressLine
-from tui.session_options import given, take_sampling
+from tui.session_options import given
 
 if TYPE_CHECKING:
+    from edgeai.documents.library import Library
     from edgeai.documents.types import Document
+    from edgeai.notes.condense import Wishes
     from edgeai.notes.markdown import Notes
     from edgeai.notes.steps import Ask
     from edgeai.notes.summarize import OnPart
@@ -33,26 +36,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--from", "paths", required=True, multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Documents."
-)
+@click.option("--from", "paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Documents.")
+@library_option
 @click.option("--outline", "wanted_outline", required=True, metavar='FILE|"TOPIC"', help="Headings, or a topic.")
 @notes_options
 def command(
     paths: tuple[Path, ...],
+    library_names: tuple[str, ...],
     wanted_outline: str,
     model: str | None,
-    password: str | None,
-    length: str,
-    words: int | None,
-    language: str | None,
-    prompt: str | None,
-    out: Path | None,
-    dry_run: bool,
-    as_json: bool,
     **options: Any,
 ) -> int:
-    """Write a report from documents: --from a file, a folder or a glob, as often as there are some.
+    """Write a report from documents: --from a file, a folder or a glob, or --library, as often as there are some.
 
     The outline is a file with headings (# Title, ## Section), where a text under a heading says what to write there;
     or a topic, for which the model proposes the headings. --words is meant for each section.
@@ -60,48 +55,58 @@ def command(
     \b
       edgeai report --from manuals/ --outline outline.md -o report.md
       edgeai report --from rules.pdf --outline "safety of the press"
+      edgeai report --library default --outline outline.md
 
     The work is kept step by step: after Ctrl-C, a crash or a power cut the same command goes on where it was.
     """
-    sampling = take_sampling(options)
-    language, prompt = checked_text("--language", language), checked_text("--prompt", prompt)
-    wishes = Wishes(words or WORDS[length], wishes_text(language, prompt), sampling.pop("max_tokens", None))
-    with ProgressLine() as line:
+    asked = take_notes(options, WORDS)
+    if not paths and not library_names:
+        raise click.UsageError("Missing option '--from' or '--library'.")
+    with ProgressLine() as line, opened_libraries(library_names) as libraries:
         outline = _outline(wanted_outline, line)
-        documents, n_failed = readable(paths, password, line)
-        if not documents:
+        documents, n_failed = readable(paths, asked.password, line)
+        if not documents and not libraries:
             return 1
-        output = output_for(out, documents, dry_run, as_json)
+        held = (stored.path for library in libraries for stored in library.documents())
+        output = output_for(asked, (*(document.path for document in documents), *held))
+        texts = [block.text for document in documents for block in document.blocks]
+        wishes = asked.wishes(texts or _headings(outline))
         with session_options.open_session(model, **given({"on_load_progress": line.loading, **options})) as session:
             line.clear()
-            facts = {"command": "report", "outline": repr(outline), **asdict(wishes)}
-            with opened(session, documents, facts, sampling) as job:
-                _write(job, session, documents, outline, wishes, output, line)
-    if n_failed:
-        message("note", n_failed_text(n_failed, n_failed + len(documents)), "yellow")
-    return int(n_failed > 0)
+            facts = {"command": "report", "outline": repr(outline), "libraries": library_names, **asdict(wishes)}
+            with opened(session, documents, facts, asked.sampling) as job:
+                _write(job, session, (documents, libraries), outline, wishes, output, line)
+    return exit_code(n_failed, len(documents))
 
 
 def _write(
     job: Job,
     session: Session,
-    documents: Sequence[Document],
+    sources: tuple[Sequence[Document], Sequence[Library]],
     wanted_outline: Outline | str,
     wishes: Wishes,
     output: Output,
     line: ProgressLine,
 ) -> None:
+    documents, libraries = sources
     line.start()
     line.show("indexing")
-    with filled(job.journal.folder / "library", documents) as library:
+    with ExitStack() as stack:
+        own = stack.enter_context(filled(job.journal.folder / "library", documents)) if documents else None
+        shelf = stack.enter_context(closing(Shelf(own, libraries)))
 
         def work(ask: Ask, on_part: OnPart) -> Notes:
             outline = wanted_outline
             if isinstance(outline, str):
-                outline = proposed(outline, documents, library, ask, wishes.text)
-            return report(session, library, outline, ask, wishes, on_part)
+                outline = proposed(outline, documents, shelf, ask, wishes.text)
+            return report(session, shelf, outline, ask, wishes, on_part)
 
         run(job, work, output, line)
+
+
+def _headings(outline: Outline | str) -> list[str]:
+    """What tells the language of a report, where no document is at hand."""
+    return [outline] if isinstance(outline, str) else [section.heading for section in outline.sections]
 
 
 def _outline(wanted: str, line: ProgressLine) -> Outline | str:

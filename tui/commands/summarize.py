@@ -8,15 +8,13 @@ from typing import Any
 
 import click
 
-from edgeai.notes.condense import Wishes
 from edgeai.notes.job import opened
-from edgeai.notes.prompts import wishes as wishes_text
 from edgeai.notes.summarize import WORDS, summarize
 from tui import session_options
-from tui.notes_job import checked_text, n_failed_text, notes_options, output_for, readable, run
-from tui.output import message
+from tui.notes_job import exit_code, output_for, readable, run
+from tui.notes_options import notes_options, take_notes
 from tui.progress_line import ProgressLine
-from tui.session_options import given, take_sampling
+from tui.session_options import given
 
 
 @click.command()
@@ -25,14 +23,6 @@ from tui.session_options import given, take_sampling
 def command(
     paths: tuple[Path, ...],
     model: str | None,
-    password: str | None,
-    length: str,
-    words: int | None,
-    language: str | None,
-    prompt: str | None,
-    out: Path | None,
-    dry_run: bool,
-    as_json: bool,
     **options: Any,
 ) -> int:
     """Summarise documents of any length: files, folders, globs.
@@ -45,19 +35,16 @@ def command(
 
     The work is kept step by step: after Ctrl-C, a crash or a power cut the same command goes on where it was.
     """
-    sampling = take_sampling(options)
-    language, prompt = checked_text("--language", language), checked_text("--prompt", prompt)
-    wishes = Wishes(words or WORDS[length], wishes_text(language, prompt), sampling.pop("max_tokens", None))
+    asked = take_notes(options, WORDS)
     with ProgressLine() as line:
-        documents, n_failed = readable(paths, password, line)
+        documents, n_failed = readable(paths, asked.password, line)
         if not documents:
             return 1
-        output = output_for(out, documents, dry_run, as_json)
+        output = output_for(asked, (document.path for document in documents))
+        wishes = asked.wishes(block.text for document in documents for block in document.blocks)
         with session_options.open_session(model, **given({"on_load_progress": line.loading, **options})) as session:
             line.clear()
             facts = {"command": "summarize", **asdict(wishes)}
-            with opened(session, documents, facts, sampling) as job:
+            with opened(session, documents, facts, asked.sampling) as job:
                 run(job, lambda ask, on_part: summarize(session, documents, ask, wishes, on_part), output, line)
-    if n_failed:
-        message("note", n_failed_text(n_failed, n_failed + len(documents)), "yellow")
-    return int(n_failed > 0)
+    return exit_code(n_failed, len(documents))
