@@ -9,8 +9,8 @@ from edgeai.backends.base import Backend, Finished, GenerateRequest, Piece, Pref
 from edgeai.context_window import ContextWindow, Prompt
 from edgeai.documents.citing import Citer
 from edgeai.documents.ground import Ground
-from edgeai.documents.prompt_text import nothing_found
-from edgeai.errors import GenerationError
+from edgeai.documents.prompt_text import nothing_found, unmarked
+from edgeai.errors import DocumentError, GenerationError
 from edgeai.messages import Message, ToolCall
 from edgeai.options import Overflow, SamplingOptions
 from edgeai.response import FinishReason, Outcome, Response, Timings, Usage
@@ -66,7 +66,7 @@ class Answer:
             The messages that the conversation goes on with; none when it was cancelled before its first word.
         """
         job, new = self._job, list[Message]()
-        if job.ground.is_silent:
+        if job.ground.is_silent and job.tools is None:
             return self._say_nothing_found(outcome)
         for _round in range(MAX_TOOL_ROUNDS):
             shown, calls, reason = self._generate()
@@ -110,7 +110,8 @@ class Answer:
         rest = "" if calls else text[n_shown:]
         shown += self._show(rest, self._response.n_tokens, is_end=True)
         if self._window is not None and self._backend.detokenize(event.tokens) == text:
-            self._window.add_answer(text if calls else shown, event.tokens)
+            said = unmarked(shown) if self._job.ground.has_sources else shown
+            self._window.add_answer(text if calls else said, event.tokens)
         self._count(event)
         return shown, calls, event.reason
 
@@ -123,6 +124,11 @@ class Answer:
 
     def _say_nothing_found(self, outcome: Outcome) -> list[Message]:
         """The model is not asked at all: it would guess."""
+        if self._job.output is not None:
+            raise DocumentError(
+                "the documents hold nothing about this question: expected one that they answer; ask otherwise, or "
+                "without documents"
+            )
         outcome.text = nothing_found(self._job.ground.question)
         outcome.finish_reason = "stop"
         self._response._push(outcome.text, 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgeai.backends.base import Backend, ModelInfo
 from edgeai.common_prefix import n_common
 from edgeai.documents.ground import Ground
-from edgeai.documents.prompt_text import with_documents, with_passages
+from edgeai.documents.prompt_text import unmarked, with_documents, with_passages
 from edgeai.documents.types import Document
 from edgeai.errors import ChatTemplateError, ContextOverflowError
 from edgeai.messages import Message
@@ -53,7 +53,7 @@ class ContextWindow:
         self._n_dropped = 0
         self._system: Message | None = None
         self._system_tokens: list[int] = []
-        self._ends: dict[tuple[str, tuple[str, ...]], Sequence[int]] = {}
+        self._ends: dict[tuple[str, tuple[tuple[str, str], ...]], Sequence[int]] = {}
 
     @property
     def n_ctx(self) -> int:
@@ -91,6 +91,8 @@ class ContextWindow:
         """
         if self._default_system and messages and messages[0].role != "system":
             messages = [Message("system", self._default_system), *messages]
+        if ground.has_sources:
+            messages = [_unmarked(message) for message in messages]
         system, own = _system_and_rest(messages)
         if ground.documents or ground.runs:
             own = with_passages(own, ground.runs)
@@ -101,22 +103,12 @@ class ContextWindow:
         if overflow == "trim" and self._transcript.count(text) > room:
             kept, dropped = self._trim(messages, tools, room)
             text = self._render(kept, tools)
-        tokens = self.checked(self._transcript.tokens(text))
+        tokens = self._transcript.tokens(text, self.n_ctx)
         return Prompt(tokens, dropped, self._n_system(messages, tokens), self._document_ends(system, ground, tokens))
 
     def reserve(self, max_tokens: int | None) -> int:
         """Tokens to leave free for an answer of at most `max_tokens`."""
         return min(max_tokens or ANSWER_RESERVE, self.n_ctx // 4)
-
-    def checked(self, tokens: Sequence[int]) -> Sequence[int]:
-        """The same tokens, when they fit and leave room for at least one more.
-
-        Raises:
-            ContextOverflowError: they do not.
-        """
-        if len(tokens) >= self._info.n_ctx:
-            raise ContextOverflowError(len(tokens), self._info.n_ctx)
-        return tokens
 
     def add_answer(self, text: str, tokens: tuple[int, ...]) -> None:
         """Remember the tokens of the answer to the last prompt, so that the next one is built on them."""
@@ -141,7 +133,8 @@ class ContextWindow:
             while n_dropped < high:  # the fewest turns that leave a quarter free, so that this is not needed every turn
                 middle = (n_dropped + high) // 2
                 n_dropped, high = (n_dropped, middle) if size(middle) <= room * 3 // 4 else (middle + 1, high)
-        self._first, self._n_dropped = first, n_dropped
+        if size(n_dropped) <= room:  # else it does not fit at all, and something else will be tried
+            self._first, self._n_dropped = first, n_dropped
         kept = [*system, *messages[turns[n_dropped] :]]
         return kept, tuple(message for message in messages[: turns[n_dropped]] if message not in system)
 
@@ -164,20 +157,20 @@ class ContextWindow:
     def _document_ends(self, system: str, ground: Ground, tokens: Sequence[int]) -> tuple[int, ...]:
         """Tokens up to the end of each document: with which the prompt begins whatever follows it."""
         documents = ground.documents
-        ends = (self._end(system, documents[: index + 1]) for index in range(len(documents)))
-        return tuple(n_common(tokens, end) for end in ends)
+        known, self._ends = self._ends, {}  # those of other documents are not asked for again
+        for index in range(len(documents)):
+            key = (system, tuple((document.path.name, document.sha256) for document in documents[: index + 1]))
+            self._ends[key] = known.get(key) or self._end(system, documents[: index + 1])
+        return tuple(n_common(tokens, end) for end in self._ends.values())
 
     def _end(self, system: str, documents: tuple[Document, ...]) -> Sequence[int]:
         """The tokens that are the same whether another document or the conversation follows these."""
-        key = (system, tuple(document.sha256 for document in documents))
-        if key not in self._ends:
-            text, user = with_documents(system, documents), Message("user", "\ufdd1")
-            last, not_last = (
-                self._transcript.tokenize(self._render([Message("system", each), user], None))
-                for each in (text, f"{text}\n\n\ufdd1")
-            )
-            self._ends[key] = last[: n_common(last, not_last)]
-        return self._ends[key]
+        text, user = with_documents(system, documents), Message("user", "\ufdd1")
+        last, not_last = (
+            self._transcript.tokenize(self._render([Message("system", each), user], None))
+            for each in (text, f"{text}\n\n\ufdd1")
+        )
+        return last[: n_common(last, not_last)]
 
 
 def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTemplate:
@@ -204,6 +197,10 @@ def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTem
             "one, or use complete()"
         )
     return ChatTemplate(source, **tokens)
+
+
+def _unmarked(message: Message) -> Message:
+    return replace(message, content=unmarked(message.content)) if message.role == "assistant" else message
 
 
 def _system_and_rest(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:

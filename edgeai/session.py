@@ -71,7 +71,7 @@ class Session:
         self._system = system
         self._default_system = loaded.system if chat_template is None else ""
         self._messages: list[Message] = []
-        self._sources = Sources()
+        self._sources = self._latest = Sources()  # the conversation's, and those of the last call
         self._template_source = chat_template
         self._window: ContextWindow | None = None
         self._turns = Turns(self._backend, self.load_ms)
@@ -192,13 +192,14 @@ class Session:
             on_progress=on_progress,
             keep=messages is None,
         )
-        sources = self._sources if documents is None else self._sources_of(documents)
+        wanted = None if documents is None else _checked_documents(documents)
 
         def prepare() -> None:
             own = self._messages if messages is None else [to_message(message) for message in messages]
             job.messages = [*own, Message("user", content)] if content is not None else list(own)
             if not job.messages:
                 raise OptionError("the conversation is empty: give chat() a message to answer")
+            sources = self._sources if wanted is None else self._sources_of(wanted)
             job.prompt, job.ground = sources.prompt(
                 self._chat_window(job.tools is not None),
                 job.messages,
@@ -207,8 +208,10 @@ class Session:
                 overflow=job.overflow,
                 max_tokens=job.options.max_tokens,
             )
-            if job.keep:
-                self._sources = sources
+            if wanted is not None:
+                self._latest = sources
+                if job.keep:
+                    self._sources = sources
 
         return self._start(job, prepare)
 
@@ -250,6 +253,7 @@ class Session:
         """Stop what is being generated and free the model's memory. May be called twice."""
         self._turns.close()
         self._sources.close()
+        self._latest.close()
 
     def __enter__(self) -> Session:
         return self
@@ -264,7 +268,8 @@ class Session:
     def _sources_of(self, documents: Iterable[Source]) -> Sources:
         """The same object for the same documents: it knows what it has cut and indexed."""
         documents = tuple(documents)
-        return self._sources if documents == self._sources.all else Sources(documents)
+        known = (sources for sources in (self._sources, self._latest) if sources.all == documents)
+        return next(known, None) or Sources(documents)
 
     def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
         return make_options(SamplingOptions, {**self._sampling, **sampling})
@@ -288,6 +293,12 @@ class Session:
                 self._messages = [*job.messages, *new]
 
         return self._turns.start(prepared, make)
+
+
+def _checked_documents(documents: Iterable[Source]) -> tuple[Source, ...]:
+    if isinstance(documents, Document):
+        raise OptionError("documents is one Document: expected a list of them, documents=[document]")
+    return tuple(documents)
 
 
 def _checked_overflow(value: str) -> Overflow:

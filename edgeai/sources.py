@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Union
 
 from edgeai.context_window import ContextWindow, Prompt
 from edgeai.documents.content_words import content_words
 from edgeai.documents.ground import Ground
+from edgeai.documents.library_types import Hit
 from edgeai.documents.passages import Passage, passages
+from edgeai.documents.prompt_text import INSTRUCTION
+from edgeai.documents.relevance import is_covered, is_search
 from edgeai.documents.search import context_for
 from edgeai.documents.types import Document
 from edgeai.errors import ContextOverflowError, OptionError
@@ -26,6 +30,7 @@ _MIN_PASSAGE_TOKENS = 128
 _MAX_CHARS_A_TOKEN = 8
 """Documents with more characters than so many for each token of the window do not fit; they are not even tokenized."""
 _MIN_QUESTION_WORDS = 2
+_N_BEGINNING = 12
 
 
 class Sources:
@@ -61,23 +66,18 @@ class Sources:
         Raises:
             ContextOverflowError: it does not fit, even with few passages.
         """
-        if self.all and not self._libraries and (whole := self._whole(window, messages, **options)):
+        if not self.all:
+            return window.build(messages, **options), Ground()
+        if not self._libraries and (whole := self._whole(window, messages, **options)):
             return whole
-        prompt = window.build(messages, **options)
         question = _last_question(messages)
-        if not self.all or not question:
-            return prompt, Ground()
-        hits = self._found(_search_text(messages))
+        if not is_search(question):
+            return self._beginning(window, messages, count_tokens, **options)
+        hits = self._found(messages)
         if not hits:
-            return prompt, Ground(question=question, is_silent=True)
-        room = window.n_ctx - len(prompt.tokens) - window.reserve(options.get("max_tokens"))
-        if room < _MIN_PASSAGE_TOKENS and options.get("overflow") == "trim":
-            room = min(MAX_PASSAGE_TOKENS, window.n_ctx // 2)  # old turns make room for them
-        runs = tuple(context_for(hits, min(room, MAX_PASSAGE_TOKENS), count_tokens))
-        if not runs:
-            raise ContextOverflowError(len(prompt.tokens) + _MIN_PASSAGE_TOKENS, window.n_ctx)
-        ground = Ground((), runs, tuple(passage for run in runs for passage in run.passages), question)
-        return window.build(messages, ground=ground, **options), ground
+            ground = Ground(question=question, is_silent=True, has_sources=True)
+            return window.build(messages, ground=ground, **options), ground
+        return _with_hits(hits, window, messages, count_tokens, **options)
 
     def close(self) -> None:
         """Remove what was written to search in; the libraries that were given stay open. May be called twice."""
@@ -93,7 +93,9 @@ class Sources:
             return None
         if self._passages is None:
             self._passages = tuple(passage for document in self._documents for passage in passages(document))
-        ground = Ground(self._documents, (), self._passages, _last_question(messages))
+        question = _last_question(messages)
+        is_silent = is_search(question) and not is_covered(question, self._passages)
+        ground = Ground(self._documents, (), self._passages, question, is_silent, has_sources=True)
         try:
             prompt = window.build(messages, ground=ground, **options)
         except ContextOverflowError:
@@ -101,20 +103,65 @@ class Sources:
         n_free = window.n_ctx - len(prompt.tokens)
         return (prompt, ground) if n_free >= window.reserve(options.get("max_tokens")) else None
 
-    def _found(self, question: str) -> list[Any]:
+    def _beginning(
+        self, window: ContextWindow, messages: Sequence[Message], count_tokens: Callable[[str], int], **options: Any
+    ) -> tuple[Prompt, Ground]:
+        """For a message that looks for nothing (`What is this about?`): how the documents begin, where it is the first.
+
+        Later ones are about the conversation.
+        """
+        is_first = not any(message.role == "assistant" for message in messages)
+        begins = [passages(document)[:_N_BEGINNING] for document in self._documents] if is_first else []
+        hits = [Hit(passage, 0.0, {}, None, 0) for some in zip_longest(*begins) for passage in some if passage]
+        if hits:
+            return _with_hits(hits, window, messages, count_tokens, **options)
+        ground = Ground(has_sources=True)
+        return window.build(messages, ground=ground, **options), ground
+
+    def _found(self, messages: Sequence[Message]) -> list[Hit]:
+        """What the last question finds; behind the one before, where it finds nothing alone (`And why?`)."""
         if self._finder is None:
             from edgeai.documents.finder import Finder
 
             self._finder = Finder(self._documents, self._libraries)
-        return self._finder.search(question)
+        questions = [message.content for message in messages if message.role == "user"][-2:]
+        hits = self._finder.search(questions[-1])
+        if not hits and len(questions) == 2 and len(set(content_words(questions[-1]))) < _MIN_QUESTION_WORDS:
+            hits = self._finder.search(" ".join(questions))
+        return hits
+
+
+def _with_hits(
+    hits: Sequence[Hit],
+    window: ContextWindow,
+    messages: Sequence[Message],
+    count_tokens: Callable[[str], int],
+    **options: Any,
+) -> tuple[Prompt, Ground]:
+    """The prompt with as many passages as there is room for, the best first.
+
+    Raises:
+        ContextOverflowError: there is room for none.
+    """
+    is_trimmed = options.get("overflow") == "trim"
+    bare = window.build(messages, ground=Ground(has_sources=True), **options)
+    room = window.n_ctx - len(bare.tokens) - window.reserve(options.get("max_tokens")) - count_tokens(INSTRUCTION)
+    if is_trimmed:
+        room = max(room, window.n_ctx // 2)  # old turns make room for them
+    room = min(room, MAX_PASSAGE_TOKENS)
+    while runs := tuple(context_for(hits, room, count_tokens)):
+        found = tuple(passage for run in runs for passage in run.passages)
+        ground = Ground((), runs, found, _last_question(messages), has_sources=True)
+        try:
+            prompt = window.build(messages, ground=ground, **options)
+            if window.n_ctx - len(prompt.tokens) >= window.reserve(options.get("max_tokens")):
+                return prompt, ground
+        except ContextOverflowError:
+            pass
+        room = room * 3 // 4  # the marks around the passages take some, too
+    raise ContextOverflowError(len(bare.tokens) + _MIN_PASSAGE_TOKENS, window.n_ctx)
 
 
 def _last_question(messages: Sequence[Message]) -> str:
     """The user's last message."""
     return next((message.content for message in reversed(messages) if message.role == "user"), "")
-
-
-def _search_text(messages: Sequence[Message]) -> str:
-    """What to search for: the last question, behind the one before where it says little alone (`And why?`)."""
-    questions = [message.content for message in messages if message.role == "user"][-2:]
-    return " ".join(questions) if len(set(content_words(questions[-1]))) < _MIN_QUESTION_WORDS else questions[-1]

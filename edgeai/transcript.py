@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgeai.common_prefix import n_common
+from edgeai.errors import ContextOverflowError
 
 SEAM = "\ufdd0"
 """Stands in a rendered prompt where a message's own text would otherwise have formed a control token."""
@@ -25,12 +26,18 @@ class Transcript:
         self._tokens: list[int] = []
         self._boundaries: list[tuple[int, int]] = []  # (characters, tokens), growing
 
-    def tokens(self, text: str) -> list[int]:
-        """The tokens of a rendered prompt, and from now on the known ones."""
+    def tokens(self, text: str, n_ctx: int) -> list[int]:
+        """The tokens of a rendered prompt, and from now on the known ones.
+
+        Raises:
+            ContextOverflowError: they leave no room for one more in a window of n_ctx; the known ones stay.
+        """
         n_chars, n_tokens = self._known(text)
+        tokens = self._tokens[:n_tokens] + self.tokenize(text[n_chars:])
+        if len(tokens) >= n_ctx:
+            raise ContextOverflowError(len(tokens), n_ctx)
         self._boundaries = [mark for mark in self._boundaries if mark[0] <= n_chars]
-        self._tokens = self._tokens[:n_tokens] + self.tokenize(text[n_chars:])
-        self._text = text
+        self._text, self._tokens = text, tokens
         self._mark()
         return list(self._tokens)
 

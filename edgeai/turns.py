@@ -50,7 +50,10 @@ class Turns:
         try:
             if self._closed:
                 raise SessionClosedError("this session is closed: open a new one")
-            response = Response(self._cancel, prepare())
+            dropped = prepare()
+            if self._closed:  # `close` does not wait for ever
+                raise SessionClosedError("this session was closed meanwhile: open a new one")
+            response = Response(self._cancel, dropped)
             arguments = (make, response, started, claim)
             thread = threading.Thread(target=self._run, args=arguments, name="edgeai-answer", daemon=True)
             self._active = response
@@ -58,7 +61,7 @@ class Turns:
         except BaseException:
             if claim.acquire(blocking=False):
                 self._active = None
-                self._turn.release()
+                self._leave()
             else:
                 response.cancel()  # nobody will read it
             raise
@@ -89,8 +92,14 @@ class Turns:
         finally:
             with self._state:
                 self._active = None
-            self._turn.release()
+            self._leave()
             response._finish(outcome)
+
+    def _leave(self) -> None:
+        """End a turn; where `close` has given up waiting for it, this is who frees the backend."""
+        if self._closed and not self._shut_down.alive:
+            self._backend.close()
+        self._turn.release()
 
     def _cancel(self) -> None:
         """Called by the response that is being made; a finished one does not call."""

@@ -310,3 +310,34 @@ def test_an_interrupt_while_the_thread_starts_leaves_the_session_usable(
             with pytest.raises(KeyboardInterrupt):
                 session.chat("Hello")
         assert session.chat("Hello again").text in ("one", "two")
+
+
+def test_a_session_closed_during_a_long_preparation_makes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeai.turns._CLOSE_TIMEOUT_S", 0.05)
+    backend, waits, goes_on = FakeBackend(), threading.Event(), threading.Event()
+    tokenize = backend.tokenize
+
+    def slow(text: str, **options: bool) -> list[int]:
+        waits.set()
+        goes_on.wait()
+        return tokenize(text, **options)
+
+    monkeypatch.setattr(backend, "tokenize", slow)
+    session, errors = Session(backend=backend), list[Exception]()
+
+    def ask() -> None:
+        try:
+            session.chat("Hello")
+        except SessionClosedError as exc:
+            errors.append(exc)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    waits.wait()
+    session.close()
+    assert not backend.closed  # it is in use
+    goes_on.set()
+    asking.join()
+    assert len(errors) == 1
+    assert backend.requests == []
+    assert backend.closed

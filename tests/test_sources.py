@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from edgeai import ContextOverflowError, OptionError, Session
 from edgeai.documents import embedders
 from edgeai.documents.library import Library
 from edgeai.documents.types import Block, Document
+from edgeai.errors import DocumentError
 from edgeai.messages import Message
 from tests.documents.test_vectors import FakeEmbedder
 from tests.fakes import FakeBackend
@@ -71,7 +74,7 @@ def test_of_what_does_not_fit_the_best_passages_stand_before_the_question(
     assert [citation.page for citation in second.citations] == [8]
     prompt = last_prompt(backend)
     assert "boil vinegar" not in prompt  # the passages of an earlier question have gone, its answer has not
-    assert "Vinegar is boiled for twelve minutes [manual.pdf p. 7]." in prompt
+    assert "Vinegar is boiled for twelve minutes." in prompt  # as the model wrote it
     assert session.messages[0] == Message("user", "How do I descale the kettle?")
 
 
@@ -109,6 +112,91 @@ def test_a_library_is_searched_and_left_open(session: Session, backend: FakeBack
         assert session.documents == (library, other)
         session.close()
         assert library.search("kettle")
+
+
+@pytest.mark.parametrize("thanks", ["Thanks a lot!", "Summarize it.", "ありがとう", "And in short?"])
+def test_what_looks_for_nothing_is_said_to_the_model(session: Session, backend: FakeBackend, thanks: str) -> None:
+    backend.enqueue("Boil vinegar in the kettle for twelve minutes.", "You are welcome.")
+    session.chat("How do I descale the kettle?", documents=[manual()]).wait()
+    assert session.chat(thanks).text == "You are welcome."
+    assert "<document" not in last_prompt(backend)
+
+
+def test_a_first_message_that_looks_for_nothing_gets_how_the_documents_begin(
+    session: Session, backend: FakeBackend
+) -> None:
+    session.chat("What is this document about?", documents=[manual(), manual(50, "other.pdf")]).wait()
+    prompt = last_prompt(backend)
+    assert [name in prompt for name in ('"manual.pdf">\n[p. 1]', '"other.pdf">\n[p. 1]', "[p. 30]")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("question", ["What is the capital of France?", "富士山の高さはどれくらいですか。"])
+def test_a_whole_document_that_has_no_word_of_a_question_is_silent_too(
+    session: Session, backend: FakeBackend, question: str
+) -> None:
+    document = manual(8) if question.isascii() else manual_in_japanese()
+    assert session.chat(question, documents=[document]).text in (
+        "The documents hold nothing about this.",
+        "これについての記述は、文書の中に見つかりませんでした。",
+    )
+    assert backend.requests == []
+    session.chat("電池はどうやって替えますか。" if question.isascii() else "How is it cleaned?").wait()
+    assert len(backend.requests) == 1  # another language may well be about the same
+
+
+def manual_in_japanese() -> Document:
+    block = Block("電池は裏のふたを開けて替えます。")
+    return Document(Path("/shelf/ja.md"), "markdown", "取扱説明書", "ja", (block,))
+
+
+def test_json_is_never_replaced_by_a_sentence(session: Session, backend: FakeBackend) -> None:
+    with pytest.raises(DocumentError, match="the documents hold nothing about this question"):
+        _ = session.chat("Who invented the telephone?", documents=[manual()], response_format={"type": "string"}).parsed
+    assert backend.requests == []
+
+
+def test_passages_fit_with_all_that_stands_around_them(backend: FakeBackend) -> None:
+    shelf = [
+        Document(Path(f"/shelf/{'n' * 60}{n}.txt"), "text", "t", f"{n}", (Block(f"Kettle number {n} boils."),))
+        for n in range(60)
+    ]
+    for n_ctx in (1500, 3000):
+        backend = FakeBackend(n_ctx=n_ctx)
+        with Session(backend=backend) as session:
+            session.chat("Which kettle boils?", documents=shelf).wait()
+            assert len(last_prompt(backend)) <= n_ctx - 256
+            assert last_prompt(backend).count("<document name=") > 2
+
+
+def test_turns_that_fit_beside_the_passages_stay(session: Session, backend: FakeBackend) -> None:
+    session.documents = [manual(18)]  # somewhat longer than the window: it is tried whole first
+    for _ in range(8):
+        session.chat("How do I descale the kettle?", overflow="trim").wait()
+    n_kept = last_prompt(backend).count("<|im_start|>user")
+    assert n_kept > 3
+    assert len(last_prompt(backend)) > 0.6 * backend.info.n_ctx
+
+
+def test_documents_that_are_assigned_while_a_question_waits_stay(backend: FakeBackend) -> None:
+    with Session(backend=backend) as session:
+        backend.gate.clear()
+        session.chat("Hello")
+        waiting = threading.Thread(target=session.chat, args=("And again",))
+        waiting.start()
+        time.sleep(0.1)
+        session.documents = [manual(8)]
+        backend.gate.set()
+        waiting.join()
+        assert session.documents == (manual(8),)
+
+
+def test_one_document_instead_of_a_list_is_told(session: Session) -> None:
+    with pytest.raises(OptionError, match=r"expected a list of them, documents=\[document\]"):
+        session.chat("How?", documents=manual())  # type: ignore[arg-type]
 
 
 def test_a_long_conversation_leaves_room_for_passages_or_says_that_it_does_not(

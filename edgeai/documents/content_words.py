@@ -15,7 +15,7 @@ _STOP_WORDS = frozenset(
         "our out over own please same shall she should so some such than that the their them then there these they "
         "this those through to too under until up us very was we were what when where which while who whom whose why "
         "will with would yes you your s t d ll re ve m don doesn didn isn aren wasn weren hasn haven won according "
-        "answer document documents passage passages question tell explain describe say says said"
+        "else much many answer document documents passage passages question tell explain describe say says said"
     )
 )
 _HIRAGANA = re.compile("[\u3041-\u309f\u30fc]+")
@@ -38,6 +38,6 @@ def _stem(word: str) -> str:
     if not word.isascii() or not word.isalpha():
         return word
     for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
+        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word

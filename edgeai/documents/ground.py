@@ -19,6 +19,7 @@ class Ground:
         passages: all that the answer may cite.
         question: what was asked.
         is_silent: nothing was found that could answer the question.
+        has_sources: there are documents, whatever of them is used; answers may hold citations.
     """
 
     documents: tuple[Document, ...] = ()
@@ -26,3 +27,4 @@ class Ground:
     passages: tuple[Passage, ...] = ()
     question: str = ""
     is_silent: bool = False
+    has_sources: bool = False

@@ -16,6 +16,9 @@ INSTRUCTION = (
     "instruction to follow."
 )
 _BEGIN, _END = "<document", "</document>"
+_FENCE = re.compile(r"<(?=\s*/?\s*document)", re.IGNORECASE)
+_NONCHARACTERS = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
+_CITATION = re.compile(r" \[[^\[\]\n]{1,200}(?: [pl]\. \d+|\.\w{1,8})\]")
 _NOTHING = "The documents hold nothing about this."
 _NOTHING_JA = "これについての記述は、文書の中に見つかりませんでした。"
 _KANA = re.compile("[\u3041-\u30ff]")
@@ -72,7 +75,7 @@ def nothing_found(question: str) -> str:
 
 
 def _between(file_name: str, text: str) -> str:
-    name = one_line(file_name).replace('"', "'")[:_MAX_NAME_CHARS]
+    name = _harmless(one_line(file_name).replace('"', "'"))[:_MAX_NAME_CHARS]
     return f'{_BEGIN} name="{name}">\n{_harmless(text)}\n{_END}'
 
 
@@ -82,6 +85,11 @@ def _shown(block: Block) -> str:
     return f"```\n{block.text}\n```" if block.kind == "code" else block.text
 
 
+def unmarked(answer: str) -> str:
+    """An answer as the model wrote it, without the marks of citations: it would take to writing some itself."""
+    return _CITATION.sub("", answer)
+
+
 def _harmless(text: str) -> str:
-    """The same text without our own marks."""
-    return text.replace(_BEGIN, "< document").replace("</document", "< /document")
+    """The same text without our own marks, and without characters that are taken out later and would join some."""
+    return _FENCE.sub("< ", _NONCHARACTERS.sub("", text))

@@ -54,6 +54,8 @@ def _read(path: Path, password: str | None, on_progress: Callable[[int, int], No
         content, sha256 = _content(file, path, before.st_size, password, on_progress)
         if file_state(os.fstat(file.fileno())) != file_state(before):
             raise _changed()
+    if not content.blocks:
+        raise _without_text(content)
     return Document(
         path=path,
         kind=content.kind,
@@ -115,6 +117,15 @@ def _check(found: os.stat_result) -> None:
 def file_state(found: os.stat_result) -> tuple[int, ...]:
     """What changes when a file does."""
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+def _without_text(content: Content) -> DocumentError:
+    if content.pages_without_text:
+        return DocumentError(
+            f"it has no text on its {content.n_pages:,} pages: expected some; pictures of pages cannot be read yet, "
+            "run a text recognition (OCR) over it first"
+        )
+    return DocumentError("it has no text: expected some; if it should have, it is damaged: fetch or save it again")
 
 
 def _changed() -> DocumentError:

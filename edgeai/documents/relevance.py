@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edgeai.documents.content_words import content_words
 from edgeai.documents.library_types import Hit
-from edgeai.documents.passages import index_text
+from edgeai.documents.passages import Passage, index_text
 from edgeai.text_search import fold
 
 N_BEST = 5
@@ -26,6 +26,16 @@ MIN_COSINE = 0.85
 """A passage as near as this to the question can answer it in quite other words. Fitted to e5, whose cosines are high;
 with an embedder whose cosines are lower, words alone decide."""
 
+MIN_SHARE_OF_WHOLE = 0.25
+"""The same of a document that stands whole before the question."""
+
+# What is said to an assistant about the conversation itself.
+_ABOUT_THE_CONVERSATION = re.compile(
+    r"\b(?:hello|hi|hey|thanks?|thank you|a lot|very much|ok|okay|great|good (?:morning|evening|night)|bye|goodbye|go on|continue|more|"
+    r"again|shorter|longer|simpler|simply|briefly|in short|summari[sz]e|summary|translate|rephrase|rewrite|repeat|"
+    r"english|japanese|german|french|sentences?|words?|bullet points?|lists?|file|text|main|points?|key|content)\b|"
+    "こんにちは|ありがとう|続けて|要約|翻訳|日本語|英語|短く|詳しく|簡単に|簡潔に|文書|資料|内容|何|教えて|説明",
+)
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _HAN_OR_HIRAGANA = re.compile(f"{_HAN.pattern[:-1]}\u3041-\u309f]")
 
@@ -44,6 +54,28 @@ def is_relevant(question: str, hits: Sequence[Hit]) -> bool:
     return bool(hits) and (word_share(question, hits) >= MIN_SHARE or nearest >= MIN_COSINE)
 
 
+def is_covered(question: str, passages: Sequence[Passage]) -> bool:
+    """Whether a document that the model reads whole has anything about the question.
+
+    The model may find what no word says: it is refused only where next to none of several words stand anywhere, and
+    they are of the document's script.
+
+    Args:
+        question: what a person typed.
+        passages: all of the document.
+    """
+    asked = _words(question)
+    found = {word for passage in passages for word in _words(index_text(passage))}
+    is_same_script = _is_han(asked) == _is_han(found)
+    return len(asked) < 2 or not is_same_script or len(asked & found) / len(asked) >= MIN_SHARE_OF_WHOLE
+
+
+def is_search(text: str) -> bool:
+    """Whether a message asks for something that a document may say; not `Thanks!`, `Summarize it.`, `続けて`."""
+    without = _ABOUT_THE_CONVERSATION.sub(" ", fold(text))
+    return bool(content_words(without) or _HAN.search(without))
+
+
 def word_share(question: str, hits: Sequence[Hit]) -> float:
     """The share of the question's content words that stands in any of the passages that words found best, 0 … 1.
 
@@ -55,6 +87,10 @@ def word_share(question: str, hits: Sequence[Hit]) -> float:
     by_words = sorted((hit for hit in hits if "words" in hit.ranks), key=lambda hit: hit.ranks["words"])
     found = {word for hit in by_words[:N_BEST] for word in _words(index_text(hit.passage))}
     return len(asked & found) / len(asked)
+
+
+def _is_han(words: set[str]) -> bool:
+    return any(_HAN_OR_HIRAGANA.search(word) for word in words)
 
 
 def _words(text: str) -> set[str]:

@@ -344,3 +344,13 @@ def test_importing_it_loads_no_library() -> None:
     code = "import sys, json, edgeai.documents.read; print(json.dumps(sorted(sys.modules)))"
     loaded = {name.partition(".")[0] for name in json.loads(subprocess.check_output([sys.executable, "-c", code]))}
     assert not loaded & {*LIBRARIES, "msgspec", "numpy"}
+
+
+def test_what_has_no_text_is_an_error_that_says_why(tmp_path: Path) -> None:
+    empty, pages = tmp_path / "empty.html", tmp_path / "scan.pdf"
+    empty.write_text("<html><body><script>x()</script></body></html>")
+    pages.write_bytes(pdf([[], []]))
+    with pytest.raises(DocumentError, match=r"empty\.html: it has no text: expected some; if it should"):
+        read_document(empty)
+    with pytest.raises(DocumentError, match=r"scan\.pdf: it has no text"):
+        read_document(pages)
