@@ -26,8 +26,12 @@ MIN_COSINE = 0.85
 """A passage as near as this to the question can answer it in quite other words. Fitted to e5, whose cosines are high;
 with an embedder whose cosines are lower, words alone decide."""
 
-MIN_SHARE_OF_WHOLE = 0.25
-"""The same of a document that stands whole before the question."""
+MIN_SHARE_OF_WHOLE = 0.2
+"""The same of a document that stands whole before the question.
+
+On the same held questions with 4,000 and 12,000 characters of the text that answers them (a third of it in Japanese)
+4.1 % and 2.1 % are refused; with as much of another text 56 % and 33 % are recognised.
+"""
 
 # What is said to an assistant about the conversation itself.
 _ABOUT_THE_CONVERSATION = re.compile(
