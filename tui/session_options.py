@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edgeai import OptionError, SamplingOptions
 from edgeai.options import KV_TYPES
+from tui.path_type import DOCUMENT_PATH
 
 if TYPE_CHECKING:
     from edgeai.session import Session
@@ -54,7 +54,7 @@ document_option = click.option(
     "-d",
     "--doc",
     "doc_paths",
-    type=click.Path(path_type=Path),
+    type=DOCUMENT_PATH,
     multiple=True,
     metavar="PATH",
     help="A document, a folder of them, or a glob; may be repeated.",

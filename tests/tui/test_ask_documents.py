@@ -131,3 +131,9 @@ def test_what_is_cited_is_listed_once_with_its_words(capsys: Capture) -> None:
     assert lines[0] == "[a.pdf p. 3] Care › Cleaning: “Boil vinegar.”"
     assert lines[1].endswith("x…”")
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize("command", [["ask", "--doc", "", "How?"], ["docs", "add", ""], ["docs", "remove", ""]])
+def test_an_empty_path_is_not_the_folder_one_is_in(command: list[str], capsys: Capture) -> None:
+    assert main(command) == 2
+    assert "'' is no path: expected a file, a folder or a glob" in capsys.readouterr().err

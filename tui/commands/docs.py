@@ -19,6 +19,7 @@ from tui.docs_reading import FileReader, Outcome
 from tui.docs_words import counted, local_time, shown_path
 from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message, table
+from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
 from tui.session_options import password_option
 from tui.units import bytes_text
@@ -47,7 +48,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=DOCUMENT_PATH)
 @one_library_option
 @password_option
 @json_option
@@ -130,7 +131,7 @@ def list_command(name: str, all_: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=DOCUMENT_PATH)
 @one_library_option
 def remove(paths: tuple[Path, ...], name: str) -> int:
     """Take documents out of the library. No file is deleted.

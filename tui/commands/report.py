@@ -21,6 +21,7 @@ from tui import session_options
 from tui.libraries import library_option, opened_libraries
 from tui.notes_job import exit_code, output_for, readable, run
 from tui.notes_options import checked_text, notes_options, take_notes
+from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
 from tui.session_options import given
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--from", "paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Documents.")
+@click.option("--from", "paths", multiple=True, type=DOCUMENT_PATH, metavar="PATH", help="Documents.")
 @library_option
 @click.option("--outline", "wanted_outline", required=True, metavar='FILE|"TOPIC"', help="Headings, or a topic.")
 @notes_options

@@ -13,12 +13,13 @@ from edgeai.notes.summarize import WORDS, summarize
 from tui import session_options
 from tui.notes_job import exit_code, output_for, readable, run
 from tui.notes_options import notes_options, take_notes
+from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
 from tui.session_options import given
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.argument("paths", nargs=-1, required=True, type=DOCUMENT_PATH, metavar="FILE…")
 @notes_options
 def command(
     paths: tuple[Path, ...],
