@@ -18,6 +18,7 @@ from tui.turn import Question, Result, Turn
 
 if TYPE_CHECKING:
     from edgeai.session import Session
+    from edgeai.sources import Source
 
 _CLOSE_TIMEOUT_S = 10.0
 _LOADING_TIMEOUT_S = 1.0
@@ -112,6 +113,7 @@ class Engine:
         self._model: str | None = None
         self._turn: Turn | None = None
         self._room = Room()
+        self._libraries: tuple[Source, ...] = ()  # what a session is opened with is there for all conversations
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgeai-engine", daemon=True)
@@ -186,6 +188,7 @@ class Engine:
         except Exception as exc:  # the window must go on, whatever a native library raises
             raise GenerationError(f"the model could not be loaded: {type(exc).__name__}: {exc}") from exc
         self._model = model or self._session.model_name
+        self._libraries = self._session.documents
 
     def _reopen(self, model: str | None) -> str | None:
         """The model that was there before, again; its weights are still in the file cache."""
@@ -222,9 +225,9 @@ class Engine:
         if self._session is None:
             raise ModelNotFoundError("no model is loaded: choose one with Ctrl+O, or run: edgeai models pull NAME")
 
-        n_tokens = self._make_room(question)
+        n_tokens = self._make_room(self._session, question)
         session = self._session
-        if question.prepares and not holds(session.n_ctx, n_tokens):
+        if question.prepares and (self._libraries or not holds(session.n_ctx, n_tokens)):
             result.finish_reason = "too long"
             return
 
@@ -253,20 +256,17 @@ class Engine:
         finally:
             result.text = response.partial_text
 
-    def _make_room(self, question: Question) -> int:
-        """Give the documents to the session, in a window that holds them where that can be; their tokens."""
-        session, documents = self._session, tuple(question.documents)
-        assert session is not None
-        if not documents:
-            session.documents = ()
-            return 0
+    def _make_room(self, session: Session, question: Question) -> int:
+        """Give the documents to the session, in a window for them unless libraries are searched; their tokens."""
+        documents = tuple(question.documents)
         counts = self._room.count(session, documents)
-        self._post(DocumentsCounted(counts))
         n_tokens = sum(counts.values())
-        if (n_ctx := self._room.wanted(session, n_tokens, question.messages)) is not None:
+        if documents:
+            self._post(DocumentsCounted(counts))
+        n_ctx = self._room.wanted(session, n_tokens, question.messages) if documents and not self._libraries else None
+        if n_ctx is not None:
             session = self._grow(session, n_ctx)
-        if session.documents != documents:
-            session.documents = documents
+        session.documents = (*documents, *self._libraries)
         return n_tokens
 
     def _grow(self, session: Session, n_ctx: int) -> Session:

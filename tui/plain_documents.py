@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeai.documents.read import read_document
 from edgeai.documents.types import Document
@@ -15,6 +16,10 @@ from tui.dropped_paths import typed_paths
 from tui.output import message
 from tui.progress_line import ProgressLine
 
+if TYPE_CHECKING:
+    from edgeai.documents.library import Library
+    from edgeai.sources import Source
+
 _REMOVE = "remove "
 
 
@@ -25,11 +30,19 @@ class LineDocuments:
         refs: as they are stored with it; each is read, and a line on stderr tells of what has changed or is not there.
         read: documents that have been read already.
         password: of encrypted ones.
+
+    Attributes:
+        libraries: that are searched too.
     """
 
     def __init__(
-        self, refs: Iterable[DocumentRef] = (), read: Iterable[Document] = (), password: str | None = None
+        self,
+        refs: Iterable[DocumentRef] = (),
+        read: Iterable[Document] = (),
+        password: str | None = None,
+        libraries: Iterable[Library] = (),
     ) -> None:
+        self.libraries = tuple(libraries)
         self._password = password
         self._read = {str(absolute(document.path)): document for document in read}
         self._missing: dict[str, DocumentRef] = {}
@@ -41,14 +54,19 @@ class LineDocuments:
         self._order += [path for path in self._read if path not in self._order]
 
     @property
-    def all(self) -> tuple[Document, ...]:
+    def all(self) -> tuple[Source, ...]:
+        """What the model answers from."""
+        return (*self.documents, *self.libraries)
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
         """Those that were read, in the order in which they were added."""
         return tuple(self._read[path] for path in self._order)
 
     @property
     def refs(self) -> tuple[DocumentRef, ...]:
         """All as they are stored, also those that are not there at the moment."""
-        return (*self._missing.values(), *refs_of(self.all))
+        return (*self._missing.values(), *refs_of(self.documents))
 
     def obey(self, rest: str) -> str:
         """Do what `/doc` and the rest of the line say: add, remove or show; what is said then.
@@ -60,7 +78,8 @@ class LineDocuments:
             return self._remove(rest[len(_REMOVE) :].strip())
         if rest:
             self._add(typed_paths(rest, Path.cwd()))
-        return "\n".join(map(_line, self.all)) or "There is no document: /doc PATH adds one."
+        libraries = (f"{one_line(library.folder.name)} (library)" for library in self.libraries)
+        return "\n".join((*map(_line, self.documents), *libraries)) or "There is no document: /doc PATH adds one."
 
     def _add(self, paths: Sequence[Path]) -> None:
         with ProgressLine() as line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from textual.message import Message as Event
 
 from edgeai import Message, ModelTooLargeError
+from edgeai.documents.library import Library
 from edgeai.documents.types import Block, Document
 from edgeai.session import Session
 from tests.tui.documented import PreparedBackend
 from tui.chat_documents import ChatDocument, ready_words, told
 from tui.engine import DocumentsCounted, Engine, ModelFailed, ModelReady, TurnEnded, WindowChanged
 from tui.turn import Question, preparation
+
+PUMP = "The pump stops by itself when the tank is empty."
 
 
 class Models:
@@ -98,6 +102,35 @@ def test_a_longer_document_opens_a_larger_window(engine: Engine, events: queue.Q
     result_of(events)
     assert models.opened == [4096, 16_384]
     assert "x" * 101 not in models.backend.prompt()
+
+
+def test_what_a_session_was_opened_with_is_searched_for_every_question(
+    events: queue.Queue[Event], models: Models, tmp_path: Path
+) -> None:
+    with Library.open(tmp_path) as library:
+        library.add(Document(Path("/made/pump.md"), "markdown", "Pump", "c" * 64, (Block(PUMP),)))
+
+        def opened(model: str | None, **options: Any) -> Session:
+            session = models(model, **options)
+            session.documents = (library,)
+            return session
+
+        engine = Engine(opened, events.put)
+        engine.start()
+        engine.load("some")
+        for about in ((), (document(9000),), ()):
+            asked = question(*about)
+            messages = [Message("user", "When does the pump stop?")]
+            engine.ask(replace(asked, messages=messages))
+            assert result_of(events).result.error is None
+            assert PUMP in models.backend.prompt()
+        engine.ask(preparation([document(9000)], None, only_if_cached=False))
+        assert (
+            result_of(events).result.finish_reason == "too long"
+        )  # passages are searched: there is nothing to prepare
+        engine.close()
+    assert models.opened == [4096]
+    assert models.backend.preparations == []
 
 
 def test_a_long_conversation_counts_too(engine: Engine, events: queue.Queue[Event], models: Models) -> None:

@@ -16,6 +16,7 @@ from tests.tui.documented import RESET, citation_of, manual_in
 from tests.tui.terminal import FakeModels
 from tests.tui.test_plain import chat
 from tui.app import EdgeAIApp
+from tui.cli import main
 from tui.document_refs import refs_of
 from tui.plain_documents import LineDocuments
 from tui.sources import from_stats
@@ -71,7 +72,7 @@ def test_stored_ones_may_come_from_any_iterable(tmp_path: Path) -> None:
     one, other = manual_in(tmp_path), manual_in(tmp_path, "rules.md", "# Rules\n\nNo smoking.\n")
     documents = [read_document(one), read_document(other)]
     restored = LineDocuments(iter(refs_of(documents)), documents[1:])
-    assert [document.path for document in restored.all] == [one, other]
+    assert [document.path for document in restored.documents] == [one, other]
 
 
 def test_a_path_that_became_a_folder_is_not_read_as_one(
@@ -98,6 +99,39 @@ def test_a_new_conversation_keeps_the_documents_of_the_run(
     assert [RESET in prompt for prompt in models.prompts] == [True, True]
     with History() as history:
         assert all("manual.md" in item.settings for item in history.conversations())
+
+
+def test_a_library_is_searched_in_every_conversation_of_the_run(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    manual, rules = manual_in(tmp_path), manual_in(tmp_path, "rules.md", "# Rules\n\nNo smoking near the tank.\n")
+    assert main(["docs", "add", str(rules)]) == 0
+    question = "No smoking near the tank?"
+    capsys.readouterr()
+    lines = f"{question}\n/reset\n{question}\n/doc {manual.name}\nHold the red key?\n"
+    assert chat(monkeypatch, lines, "--library", "default") == 0
+    assert ["No smoking" in prompt for prompt in models.prompts[:2]] == [True, True]
+    assert RESET in models.prompts[2]
+    assert capsys.readouterr().err.splitlines() == ["manual.md (markdown)", "default (library)"]
+    assert [ref["path"] for ref in settings_of_last()["documents"]] == [str(manual)]  # type: ignore[attr-defined]
+    assert chat(monkeypatch, "x\n", "--library", "none") == 1
+    assert "none" in capsys.readouterr().err
+
+
+def test_the_window_searches_a_library(models: FakeModels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert main(["docs", "add", str(manual_in(tmp_path))]) == 0
+    given: list[tuple[str, ...]] = []
+
+    def run(app: EdgeAIApp) -> None:
+        with app.engine._open_session("some", on_load_progress=print) as session:
+            given.append(tuple(getattr(source, "folder", Path()).name for source in session.documents))
+            session.chat("How is it reset with the red key?").wait()
+
+    monkeypatch.setattr("tui.commands.chat._has_terminal", lambda: True)
+    monkeypatch.setattr(EdgeAIApp, "run", run)
+    assert chat(monkeypatch, "", "--library", "default", "-m", "some") == 0
+    assert given == [("default",)]
+    assert RESET in models.prompts[-1]
 
 
 def test_errors_are_one_line_each(models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

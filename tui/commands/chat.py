@@ -19,6 +19,7 @@ from edgeai.options import Overflow
 from edgeai.safe_text import one_line
 from tui import session_options
 from tui.document_refs import DocumentRef, refs_of
+from tui.libraries import library_option, opened_libraries
 from tui.output import message
 from tui.progress_line import ProgressLine
 from tui.session_options import (
@@ -33,8 +34,10 @@ from tui.session_options import (
 from tui.settings import ConversationSettings
 
 if TYPE_CHECKING:
+    from edgeai.documents.library import Library
     from edgeai.documents.types import Document
     from edgeai.session import Session
+    from tui.plain_documents import LineDocuments
 
 
 @click.command()
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 @sampling_options
 @overflow_option
 @document_option
+@library_option
 @password_option
 @click.option("--plain", is_flag=True, help="Line by line, as it also is where there is no terminal.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
@@ -53,6 +57,7 @@ def command(
     system: str | None,
     overflow: Overflow,
     doc_paths: tuple[Path, ...],
+    library_names: tuple[str, ...],
     password: str | None,
     plain: bool,
     go_on: bool,
@@ -67,7 +72,10 @@ def command(
     documents = _documents(doc_paths, password)
     if doc_paths and not documents:
         return 1
-    with History(":memory:" if no_history else None) as history:
+    with (
+        History(":memory:" if no_history else None) as history,
+        opened_libraries(library_names) as libraries,
+    ):
         stored = _stored(history, go_on, conversation)
         own = ConversationSettings.from_json(stored.settings if stored else None)
         own = replace(own, **asked, documents=_merged(own.documents, refs_of(documents)))
@@ -76,8 +84,11 @@ def command(
         new = ConversationSettings(**asked, documents=refs_of(documents))
         begin = _Beginning(history, stored.id if stored else None, own, model or _model_of(stored))
         if plain or not _has_terminal():
-            return _plain(begin, documents, password, given(options), overflow)
-        return _window(replace(begin, settings=new), documents, given(options))
+            from tui.plain_documents import LineDocuments
+
+            about = LineDocuments(own.documents, documents, password, libraries)
+            return _plain(begin, about, given(options), overflow)
+        return _window(replace(begin, settings=new), documents, libraries, given(options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +142,16 @@ def _model_of(stored: Conversation | None) -> str | None:
     return stored.model
 
 
-def _window(begin: _Beginning, documents: Sequence[Document], options: dict[str, Any]) -> int:
+def _window(
+    begin: _Beginning, documents: Sequence[Document], libraries: Sequence[Library], options: dict[str, Any]
+) -> int:
     from tui.app import EdgeAIApp
 
     def open_session(model: str | None, **more: Any) -> Session:
         # What the user gave counts, also against a window that documents would need.
-        return session_options.open_session(model, **{"keep_states": True, **more, **options})
+        session = session_options.open_session(model, **{"keep_states": True, **more, **options})
+        session.documents = libraries
+        return session
 
     app = EdgeAIApp(
         open_session,
@@ -153,21 +168,19 @@ def _window(begin: _Beginning, documents: Sequence[Document], options: dict[str,
 
 def _plain(
     begin: _Beginning,
-    documents: Sequence[Document],
-    password: str | None,
+    about: LineDocuments,
     options: dict[str, Any],
     overflow: Overflow,
 ) -> int:
     from tui.documents import open_session_with
     from tui.plain import LineChat, converse
-    from tui.plain_documents import LineDocuments
 
     for lost in begin.history.recover():
         message("note", f"an answer in {lost.conversation_id} was interrupted; what there is of it was kept", "yellow")
-    about = LineDocuments(begin.settings.documents, documents, password)
     with ProgressLine() as line:
         loading = {"keep_states": True, "on_load_progress": line.loading, **options}
-        session = open_session_with(about.all, begin.model, **loading)
+        whole = () if about.libraries else about.documents  # beside a library no document is put whole
+        session = open_session_with(whole, begin.model, **loading)
     with session:
         if sys.stderr.isatty():
             words = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
