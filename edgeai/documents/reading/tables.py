@@ -32,7 +32,11 @@ def markdown(rows: Iterable[Sequence[str]]) -> Iterator[tuple[str, int]]:
 
 
 def _row(row: Sequence[str]) -> str:
-    return "| " + " | ".join(_cell(value) for value in _used(row)[:_MAX_COLUMNS]) + " |"
+    used = _used(row)
+    if len(used) > _MAX_COLUMNS:  # nothing is lost, but no table grows as wide as one far cell
+        rest = " / ".join(value for value in used[_MAX_COLUMNS - 1 :] if value.strip())
+        used = [*used[: _MAX_COLUMNS - 1], rest]
+    return "| " + " | ".join(map(_cell, used)) + " |"
 
 
 def _used(row: Sequence[str]) -> Sequence[str]:
