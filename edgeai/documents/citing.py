@@ -6,21 +6,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from edgeai.documents.clauses import meaning
+from edgeai.documents.marks import ModelMarks
 from edgeai.documents.passages import Passage
 from edgeai.documents.support import Evidence, Support
 from edgeai.documents.types import Citation
 
-_MAX_MARK_CHARS = 200
-# What a statement ends with: a line, marks of East Asian scripts, or a full stop and a blank behind it.
-_EVENT = re.compile(r"[ \t]{0,8}(?:\[|\n|[。！？]+[」』）”]*|[.!?]+[\"'”’)*_]*(?=\s|\Z)|```)")
+_MAX_STATEMENT_CHARS = 2000
+"""Longer ones are no statements, and get no mark."""
+_MAX_BLANKS = 8
+# What a statement ends with: a line, marks of East Asian scripts, or a full stop and a blank behind it. Repetitions
+# have limits, so that a long run of anything costs no more than other text.
+_EVENT = re.compile(r"[ \t]{0,8}(?:\[|\n|[。！？]{1,8}[」』）”]{0,8}|[.!?]{1,8}[\"'”’)*_]{0,8}(?=\s|\Z)|```)")
+_HELD_BACK = re.compile(r"[ \t`]{1,10}\Z")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|fig|no|vol|pp?|vs|dr|mrs?|ms|prof|st)|\b[A-Z]|^\s*\d+)$", re.IGNORECASE
 )
-_MARK = re.compile(r"\[[^\[\]\n]*\bp(?:age|p)?\.? ?\d+[^\[\]\n]*\]|\[[^\[\]\n]*\bl(?:ine)?\.? ?\d+\]", re.IGNORECASE)
+_ABBREVIATION_CHARS = 12
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
 _OWN_LINE = re.compile(r"\s*(?:[-*+•#>|`]|\d+[.)]\s|\n)")
 _LINE_START_CHARS = 6
+_MAX_LINE_START_CHARS = 32
 _NOT_STATED = re.compile(r"\s*(?:#|\|)")
+_NEW_STATEMENT = re.compile(r"[ \t]+[\"'“‘(「『]?([^\W\d_])")
+_JAPANESE = re.compile("[\u3041-\u30ff\u3400-\u9fff]")
+_TICKS = re.compile(r"`+|\n")
 
 
 class Citer:
@@ -33,135 +43,160 @@ class Citer:
         citations: those of the text that was given back.
     """
 
-    def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
+    def __init__(self, source: Sequence[Passage] | Support, question: str = "") -> None:
         """
         Args:
-            passages: what the model was given to answer from.
+            source: what the model was given to answer from; a `Support` may be kept for other answers.
             question: what it was asked.
         """
         self.citations: list[Citation] = []
-        self._passages, self._question = passages, question
-        self._support: Support | None = None
-        self._names = tuple({passage.path.name for passage in passages})
-        self._held = ""
-        self._statement = ""
+        self._support = source if isinstance(source, Support) else Support(source)
+        self._question = meaning(question)
+        self._marks = ModelMarks(self._support.passages)
+        self._held, self._at = "", 0  # what came, and how far it was dealt with
+        self._parts: list[str | Evidence] = []
         self._n_given = 0
-        self._in_code = False
+        self._begin()
 
     def feed(self, piece: str) -> str:
         """The next piece of the answer; what can be shown of it now."""
-        self._held += piece
-        return self._given(self._take(is_end=False))
+        self._held, self._at = self._held[self._at :] + piece, 0
+        return self._take(is_end=False)
 
     def finish(self) -> str:
-        """What was held back, at the end of the answer."""
-        return self._given(self._take(is_end=True))
+        """What was held back, at the end of the answer; more may be fed then: another answer, behind the first."""
+        shown = self._take(is_end=True)
+        self._held, self._at = "", 0
+        self._begin()
+        return shown
 
-    def _take(self, is_end: bool) -> list[str | Evidence]:
-        """Texts and marks, in order, as far as it can be known."""
-        parts: list[str | Evidence] = []
-        while self._held:
-            event = _EVENT.search(self._held)
+    def _begin(self) -> None:
+        """As at the start of a text."""
+        self._statement = ""
+        self._last = ""  # the character before what is held
+        self._in_code = False
+        self._n_ticks = 0  # of the code within the line that is open
+
+    def _take(self, is_end: bool) -> str:
+        """Text with marks, as far as it can be known."""
+        while self._at < len(self._held):
+            event = _EVENT.search(self._held, self._at)
             if event is None:
-                n_blank = 0 if is_end else len(self._held) - len(self._held.rstrip(" \t`"))
-                self._pass(parts, len(self._held) - n_blank)
+                blank = None if is_end else _HELD_BACK.search(self._held, max(self._at, len(self._held) - 10))
+                self._pass((blank.start() if blank else len(self._held)) - self._at)
                 break
-            self._pass(parts, event.start())
-            if not self._handle(parts, event.group(), is_end):
+            self._pass(event.start() - self._at)
+            if not self._handle(event.group(), is_end):
                 break
         if is_end:
-            self._pass(parts, len(self._held))
-            self._end_statement(parts)
-        return parts
+            self._pass(len(self._held) - self._at)
+            self._end_statement()
+        return self._given()
 
-    def _handle(self, parts: list[str | Evidence], event: str, is_end: bool) -> bool:
+    def _handle(self, event: str, is_end: bool) -> bool:
         """Deal with what the held text begins with; False where more of the answer must be seen first."""
         kind = event.lstrip(" \t")
         if kind == "```":
             self._in_code = not self._in_code
-            self._pass(parts, len(event))
-            self._statement = ""
+            self._pass(len(event))
+            self._statement, self._n_ticks = "", 0
         elif kind == "[":
-            return self._bracket(parts, len(event), is_end)
+            return self._bracket(len(event), is_end)
         elif kind == "\n":
-            return self._line_end(parts, len(event), is_end)
+            return self._line_end(len(event), is_end)
         else:
-            return self._stop(parts, event, is_end)
+            return self._stop(event, is_end)
         return True
 
-    def _bracket(self, parts: list[str | Evidence], n: int, is_end: bool) -> bool:
-        close = self._held.find("]", n)
-        is_open = close < 0 and "\n" not in self._held and len(self._held) < _MAX_MARK_CHARS
-        if is_open and not is_end:
+    def _bracket(self, n: int, is_end: bool) -> bool:
+        """Take a mark of the model's out; where a new statement begins behind it, it has ended the one before."""
+        at = self._at + n - 1
+        before = self._held[at - 1] if n > 1 else self._last
+        end = None
+        if not (self._in_code or self._n_ticks):
+            end = self._marks.end(self._held, at, before)
+            if (self._marks.may_grow(self._held, at) or end == len(self._held)) and not is_end:
+                return False
+        if end is None:
+            self._pass(n)
+            return True
+        behind = self._held[end : end + _MAX_BLANKS + 2]
+        if not is_end and len(behind) <= _MAX_BLANKS and not behind.strip(" \t"):
             return False
-        if close >= 0 and not self._in_code and self._is_mark(self._held[n - 1 : close + 1]):
-            self._held = self._held[close + 1 :]
+        self._at = end
+        if self._last in ("", "\n"):
+            self._at += len(behind) - len(behind.lstrip(" \t"))
         else:
-            self._pass(parts, n)
+            self._last = " "
+        new = _NEW_STATEMENT.match(behind)
+        if new and (new[1].isupper() or _JAPANESE.match(new[1])):
+            self._end_statement()
         return True
 
-    def _line_end(self, parts: list[str | Evidence], n: int, is_end: bool) -> bool:
+    def _line_end(self, n: int, is_end: bool) -> bool:
         """A statement goes on in the next line, unless that is blank or begins something of its own."""
-        behind = self._held[n:]
+        behind = self._held[self._at + n : self._at + n + _MAX_LINE_START_CHARS]
         if not (is_end or "\n" in behind or len(behind) >= _LINE_START_CHARS):
             return False
-        if not behind.strip(" \t") or _OWN_LINE.match(behind) or _OWN_LINE.match(self._statement):
-            self._end_statement(parts)
-            self._statement = ""
-        self._pass(parts, n)
+        if not behind.split("\n")[0].strip(" \t") or _OWN_LINE.match(behind) or _OWN_LINE.match(self._statement):
+            self._end_statement()
+        self._pass(n)
         return True
 
-    def _is_mark(self, text: str) -> bool:
-        return bool(_MARK.fullmatch(text)) or text.strip("[ ]").startswith(self._names)
-
-    def _stop(self, parts: list[str | Evidence], event: str, is_end: bool) -> bool:
+    def _stop(self, event: str, is_end: bool) -> bool:
         """A full stop ends a statement where a new one begins behind it, or nothing comes."""
-        behind = self._held[len(event) :].lstrip(" ")
-        if not behind and not is_end:
+        start = self._at + len(event)
+        behind = self._held[start : start + _MAX_BLANKS + 1]
+        if not behind.strip(" ") and len(behind) <= _MAX_BLANKS and not is_end:
             return False
-        if event.lstrip()[0] in ".!?" and (behind[:1].islower() or _ABBREVIATION.search(self._statement)):
-            self._pass(parts, len(event))
+        is_abbreviation = _ABBREVIATION.search(self._statement, max(0, len(self._statement) - _ABBREVIATION_CHARS))
+        if event.lstrip()[0] in ".!?" and (behind.lstrip(" ")[:1].islower() or is_abbreviation):
+            self._pass(len(event))
             return True
-        self._end_statement(parts)
-        self._pass(parts, len(event))
+        self._end_statement()
+        self._pass(len(event))
         self._statement = ""
         return True
 
-    def _pass(self, parts: list[str | Evidence], n: int) -> None:
+    def _pass(self, n: int) -> None:
         """Give the first characters of what is held back."""
-        text, self._held = self._held[:n], self._held[n:]
-        self._statement += text
-        if text:
-            parts.append(text)
-
-    def _end_statement(self, parts: list[str | Evidence]) -> None:
-        if self._in_code or not self._statement.strip() or _NOT_STATED.match(self._statement):
+        text = self._held[self._at : self._at + n]
+        self._at += n
+        if not text:
             return
-        if self._support is None:
-            self._support = Support(self._passages, self._question)
-        evidence = self._support.best(_BULLET.sub("", self._statement))
-        self._statement = ""
-        if evidence:
-            parts.append(evidence)
+        self._last = text[-1]
+        if len(self._statement) <= _MAX_STATEMENT_CHARS:
+            self._statement += text[: _MAX_STATEMENT_CHARS + 1]
+        for run in _TICKS.findall(text):
+            if run == "\n" or len(run) == self._n_ticks:
+                self._n_ticks = 0
+            elif not self._n_ticks:
+                self._n_ticks = len(run)
+        self._parts.append(text)
 
-    def _given(self, parts: Sequence[str | Evidence]) -> str:
-        shown = ""
-        for part in parts:
+    def _end_statement(self) -> None:
+        statement, self._statement = self._statement, ""
+        if self._in_code or len(statement) > _MAX_STATEMENT_CHARS or _NOT_STATED.match(statement):
+            return
+        evidence = self._support.best(_BULLET.sub("", statement), self._question)
+        if evidence:
+            self._parts.append(evidence)
+
+    def _given(self) -> str:
+        shown, n = list[str](), self._n_given
+        for part in self._parts:
             if isinstance(part, Evidence):
-                start = self._n_given + len(shown) + len(" [")
-                citation = _citation(part, start)
+                citation = _citation(part, n + len(" ["))
                 self.citations.append(citation)
-                shown += f" [{citation.label}]"
-            else:
-                shown += part
-        self._n_given += len(shown)
-        return shown
+                part = f" [{citation.label}]"
+            shown.append(part)
+            n += len(part)
+        self._parts, self._n_given = [], n
+        return "".join(shown)
 
 
 def _citation(evidence: Evidence, start: int) -> Citation:
     passage = evidence.passage
-    line = passage.first_line
-    if line is not None:
-        line += passage.text.count("\n", passage.repeated, max(evidence.start, passage.repeated))
+    line = passage.line_of(evidence.start)
     place = Citation(passage.path, evidence.quote, passage.text, start, 0, passage.headings, passage.first_page, line)
     return replace(place, end=start + len(place.label))

@@ -18,6 +18,7 @@ _STOP_WORDS = frozenset(
         "else much many answer document documents passage passages question tell explain describe say says said"
     )
 )
+_DOUBLE_END = re.compile(r"..([bdglmnprt])\1\Z")
 _HIRAGANA = re.compile("[\u3041-\u309f\u30fc]+")
 
 
@@ -34,10 +35,14 @@ def content_words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """Without the commonest endings of English, so that `charges`, `charged` and `charging` are one word."""
+    """Without the commonest endings of English, so that `charges`, `charged` and `charging` are one word.
+
+    Of a double letter at the end one stays, as for `controls` and `controlled`.
+    """
     if not word.isascii() or not word.isalpha():
         return word
     for ending in ("ing", "ed", "es", "s", "e"):
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
+            word = word[: -len(ending)]
+            break
+    return word[:-1] if _DOUBLE_END.search(word) else word

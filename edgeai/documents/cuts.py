@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from edgeai.documents.types import Block
 
 Span = tuple[int, int]
+Lines = tuple[tuple[int, int], ...]
+"""Places in a text, and the numbers of the lines they stand in."""
 
 # Each looks behind for the mark instead of matching a run of marks: a line of a million dots costs no more than others.
 SENTENCE_END = re.compile(
@@ -18,6 +20,7 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 _LINE_END = re.compile(r"\n")
 _SPACE = re.compile(r"\s+")
 _RULE_ROW = re.compile(r"[|:\-\s]+")
+_N_HEAD_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Piece:
         repeated: the table's head row, at the start of the text; the number of characters.
         first_line: in the source, from 1; None where there are no lines.
         last_line: the same of its end.
+        lines: the same of places in the text, the first of them its start: from each on, line breaks are the source's.
     """
 
     text: str
@@ -39,6 +43,7 @@ class Piece:
     repeated: int = 0
     first_line: int | None = None
     last_line: int | None = None
+    lines: Lines = ()
 
     @property
     def size(self) -> int:
@@ -51,22 +56,52 @@ def size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def pieces(block: Block, limit: int) -> Iterator[Piece]:
-    """A block in pieces of at most `limit` (nearly: scripts may be mixed); the whole block, where it is not longer."""
-    text, line = block.text, block.line
+def pieces(block: Block, limit: int, first_row: int | None = None) -> Iterator[Piece]:
+    """A block in pieces of at most `limit` (nearly: scripts may be mixed); the whole block, where it is not longer.
+
+    Args:
+        block: what is cut.
+        limit: as `size` measures it.
+        first_row: of a table that was made from rows (CSV), the line of the first one under its head: the rule under
+            the head is no line of the source.
+    """
+    text = block.text
     fits = size(text) <= limit
     head = "" if fits or block.kind != "table" else _head(text, limit)
     spans = _stripped(block, [(0, len(text))] if fits else _spans(block, limit - size(head)))
-    before = 0
+    before = n_breaks = 0
     for start, end in spans:
         repeated = head if before else ""
-        first_line = last_line = None
-        if line is not None:
-            first_line = line + text.count("\n", before, start)
-            last_line = line = first_line + text.count("\n", start, end)
+        n_start = n_breaks + text.count("\n", before, start)
+        n_breaks = n_start + text.count("\n", start, end)
+        first_line, last_line = _line(block, n_start, first_row), _line(block, n_breaks, first_row)
+        if first_row is not None and n_start < _N_HEAD_ROWS and first_row - 1 != block.line:
+            first_line = first_row  # its head stands far above
+        lines = _lines(block, text[start:end], n_start, len(repeated), first_row)
         glue = text[before:start] if before else "\n\n"
-        yield Piece(repeated + text[start:end], block, glue, len(repeated), first_line, last_line)
+        yield Piece(repeated + text[start:end], block, glue, len(repeated), first_line, last_line, lines)
         before = end
+
+
+def _line(block: Block, n_breaks: int, first_row: int | None) -> int | None:
+    """The line of the source that stands behind so many line breaks of a block."""
+    if block.line is None or first_row is None:
+        return None if block.line is None else block.line + n_breaks
+    return block.line if n_breaks < _N_HEAD_ROWS else first_row + n_breaks - _N_HEAD_ROWS
+
+
+def _lines(block: Block, part: str, n_breaks: int, repeated: int, first_row: int | None) -> Lines:
+    """Where the lines of a part of a block are counted from, behind what is repeated."""
+    line = _line(block, n_breaks, first_row)
+    if line is None or block.line is None:
+        return ()
+    lines = [(0, block.line)] if repeated else []
+    lines.append((repeated, line))
+    if first_row is not None and n_breaks < _N_HEAD_ROWS:
+        rows = part.split("\n", _N_HEAD_ROWS - n_breaks)
+        if len(rows) > _N_HEAD_ROWS - n_breaks:
+            lines.append((repeated + len(part) - len(rows[-1]), first_row))
+    return tuple(lines)
 
 
 def _head(text: str, limit: int) -> str:

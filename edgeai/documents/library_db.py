@@ -14,7 +14,7 @@ from typing import Any
 from edgeai.errors import DocumentError
 
 APPLICATION_ID = 0x65646C62  # "edlb": tells a library from another program's SQLite file
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4  # 4: passages know the lines of their parts; an older edgeai cannot read their places
 BUSY_S = 5.0
 
 # A number is never given twice (AUTOINCREMENT): an index that lags behind cannot take a new passage for an old one.

@@ -139,16 +139,16 @@ def _read(db: LibraryDatabase, where: str, values: Sequence[int]) -> list[tuple[
 
 def _place(passage: Passage) -> str:
     lines_and_pages = (passage.first_page, passage.last_page, passage.first_line, passage.last_line)
-    return json.dumps([passage.headings, *lines_and_pages, passage.glue, passage.repeated])
+    return json.dumps([passage.headings, *lines_and_pages, passage.glue, passage.repeated, passage.lines])
 
 
 def _passage(number: int, place: str, text: str, path: bytes, title: str, first: int) -> Passage:
-    headings, *pages_and_lines, glue, repeated = json.loads(place)
-    first_page, last_page, first_line, last_line = pages_and_lines
+    headings, first_page, last_page, first_line, last_line, glue, repeated, *rest = json.loads(place)
+    lines = tuple((int(at), int(line)) for at, line in (rest[0] if rest else ()))  # version 3 had none
     above = tuple(str(heading) for heading in headings)
     return Passage(
         Path(os.fsdecode(path)), title, number - first, text, above,
-        first_page, last_page, first_line, last_line, str(glue), int(repeated),
+        first_page, last_page, first_line, last_line, str(glue), int(repeated), lines,
     )  # fmt: skip
 
 

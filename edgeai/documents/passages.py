@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgeai.documents.cuts import Piece, pieces
-from edgeai.documents.types import Document
+from edgeai.documents.cuts import Lines, Piece, pieces
+from edgeai.documents.types import Block, Document
 
 TARGET_CHARS = 900
 
@@ -28,6 +28,8 @@ class Passage:
         last_line: where it ends.
         glue: what stands between the passage before and this one.
         repeated: the first characters of the text that stand in a passage before too: a table's head row.
+        lines: places in the text and their lines, in order; from each on, line breaks are the file's. Empty where there
+            are no lines, or the passage was stored before this was kept.
     """
 
     path: Path
@@ -41,6 +43,15 @@ class Passage:
     last_line: int | None = None
     glue: str = "\n\n"
     repeated: int = 0
+    lines: Lines = ()
+
+    def line_of(self, place: int) -> int | None:
+        """The line that a place in the text stands in; None where there are no lines."""
+        if self.first_line is None:
+            return None
+        marks = self.lines or ((self.repeated, self.first_line),)
+        start, line = max((mark for mark in marks if mark[0] <= place), default=marks[0])
+        return line + self.text.count("\n", start, max(place, start))
 
 
 @dataclass(slots=True)
@@ -77,8 +88,8 @@ def passages(document: Document, target_chars: int = TARGET_CHARS) -> list[Passa
         outermost heading to the next, unless the part before is tiny.
     """
     groups = [_Group()]
-    for block in document.blocks:
-        for piece in pieces(block, target_chars):
+    for block, first_row in _blocks(document):
+        for piece in pieces(block, target_chars, first_row):
             if _ends(groups[-1], piece, target_chars):
                 group = _Group()
                 for heading in groups[-1].without_last_headings():
@@ -93,6 +104,22 @@ def index_text(passage: Passage) -> str:
     """What a passage is found by: its text, the headings over it, and the document's title."""
     above = [heading for heading in passage.headings if heading not in passage.text]
     return "\n".join([passage.title, *above, passage.text])
+
+
+def _blocks(document: Document) -> Iterator[tuple[Block, int | None]]:
+    """Blocks with the line of the first row under the head, of tables that were made from rows.
+
+    Such a table comes in blocks, each with the same head; the first one's line is the head's, the others' the row's.
+    """
+    head: int | None = None
+    for block in document.blocks:
+        if document.kind != "csv" or block.kind != "table" or block.line is None:
+            yield block, None
+        elif head is None:
+            head = block.line
+            yield block, head + 1
+        else:
+            yield replace(block, line=head), block.line
 
 
 def _ends(group: _Group, piece: Piece, target: int) -> bool:
@@ -119,11 +146,12 @@ def _top(piece: Piece) -> str | None:
 def _passage(document: Document, ordinal: int, group: list[Piece]) -> Passage:
     pages = [piece.block.page for piece in group if piece.block.page is not None]
     lines = [line for piece in group for line in (piece.first_line, piece.last_line) if line is not None]
+    text, places = _joined(group)
     return Passage(
         path=document.path,
         title=document.title,
         ordinal=ordinal,
-        text=_joined(group),
+        text=text,
         headings=_headings(group),
         first_page=min(pages, default=None),
         last_page=max(pages, default=None),
@@ -131,15 +159,18 @@ def _passage(document: Document, ordinal: int, group: list[Piece]) -> Passage:
         last_line=max(lines, default=None),
         glue=group[0].glue,
         repeated=group[0].repeated,
+        lines=places,
     )
 
 
-def _joined(group: Iterable[Piece]) -> str:
+def _joined(group: Iterable[Piece]) -> tuple[str, Lines]:
     """A table's later rows begin a passage, so what is repeated stands at the start alone."""
-    text = ""
+    text, lines = "", list[tuple[int, int]]()
     for piece in group:
-        text += (piece.glue if text else "") + piece.text
-    return text
+        text += piece.glue if text else ""
+        lines += [(len(text) + place, line) for place, line in piece.lines]
+        text += piece.text
+    return text, tuple(lines)
 
 
 def _headings(group: list[Piece]) -> tuple[str, ...]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 
-from edgeai.documents.content_words import content_words
+from edgeai.documents.agreement import Said
+from edgeai.documents.clauses import meaning
 from edgeai.documents.cuts import SENTENCE_END
 from edgeai.documents.passages import Passage
+from edgeai.documents.quantities import numbers
 
 MIN_SHARE = 0.55
 """Of a statement's words, weighted by how rare they are: so much must stand in the source to be cited."""
+_NEAR_SHARE = 0.05
+"""Where a sentence says the contrary, another must say nearly as much of a statement to be cited for it."""
 _MIN_WORDS = 3
 """A statement with fewer words (`Ten seconds.`) must stand in the source whole, beside words of the question."""
 _MAX_QUOTE_CHARS = 400
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•|]|\d+[.)]\s))")
 
 
@@ -44,9 +47,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
-    """One or two sentences of a passage."""
-
+class _Sentence:
     passage: Passage
     start: int
     end: int
@@ -54,65 +55,102 @@ class _Unit:
     numbers: frozenset[str]
 
 
-class Support:
-    """Passages, ready to be asked which of their sentences supports a statement."""
+class _Sentences:
+    """Those of all passages, and which of them hold a word."""
 
-    def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
-        """
-        Args:
-            passages: what an answer may be made of.
-            question: what was asked; a short answer takes its meaning from it.
-        """
-        self._units = [unit for passage in passages for unit in _units(passage)]
-        self._counts = Counter(word for unit in self._units for word in unit.words)
-        self._question = frozenset(content_words(question))
+    def __init__(self, passages: Iterable[Passage]) -> None:
+        self.all = [sentence for passage in passages for sentence in _sentences(passage)]
+        self.holding: dict[str, list[int]] = defaultdict(list)
+        for number, sentence in enumerate(self.all):
+            for word in sentence.words:
+                self.holding[word].append(number)
 
-    def best(self, statement: str) -> Evidence | None:
-        """The part that supports a statement best; None where none does well enough."""
-        said = frozenset(content_words(statement))
-        if not said:
+    def weight(self, words: Iterable[str]) -> float:
+        """Rare words say more: inverse document frequency, a sentence being the document."""
+        return sum(math.log(1 + (len(self.all) + 1) / (len(self.holding.get(word, ())) + 0.5)) for word in words)
+
+    def near(self, words: Set[str]) -> set[int]:
+        """The sentences that may hold `MIN_SHARE` of some words, alone or with a neighbour.
+
+        The commonest words together weigh too little: none of the sentences that hold these alone is looked at.
+        """
+        weighed = sorted((self.weight((word,)), word) for word in words)
+        left = (1 - MIN_SHARE) * sum(weight for weight, _ in weighed) + 1e-9
+        found: set[int] = set()
+        for weight, word in reversed(weighed):  # what holds MIN_SHARE misses at most `left`: it holds one of these
+            found.update(self.holding.get(word, ()))
+            left -= weight
+            if left < 0:
+                break
+        return found
+
+    def joined(self, first: int) -> _Sentence | None:
+        """A sentence with the next one, in case a statement joins two."""
+        if first < 0 or first + 1 >= len(self.all):
             return None
-        numbers = _numbers(statement)
+        one, two = self.all[first], self.all[first + 1]
+        if one.passage is not two.passage or two.end - one.start > _MAX_QUOTE_CHARS:
+            return None
+        return _Sentence(one.passage, one.start, two.end, one.words | two.words, one.numbers | two.numbers)
+
+
+class Support:
+    """Passages, ready to be asked which of their sentences supports a statement; they are read when first asked."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        """`passages`: what an answer may be made of."""
+        self.passages = tuple(passages)
+
+    @cached_property
+    def _sentences(self) -> _Sentences:
+        return _Sentences(self.passages)
+
+    def best(self, statement: str, question_words: Set[str] = frozenset()) -> Evidence | None:
+        """The part that supports a statement best; None where none does well enough.
+
+        Args:
+            statement: a sentence.
+            question_words: the `meaning` of what was asked; a short answer takes its meaning from them.
+        """
+        said = meaning(statement)
+        if not said or not self.passages:
+            return None
+        claim: Said | None = None
+        refuted = 0.0
+        for rank, part in sorted(self._ranked(statement, said, question_words), key=lambda item: item[0], reverse=True):
+            if rank[0] < refuted - _NEAR_SHARE:
+                break
+            claim = claim or Said(statement)
+            if claim.agrees_with(part.passage.text[part.start : part.end]):
+                return Evidence(part.passage, part.start, part.end, rank[0])
+            refuted = max(refuted, rank[0])
+        return None
+
+    def _ranked(
+        self, statement: str, said: Set[str], question_words: Set[str]
+    ) -> Iterator[tuple[tuple[float, float, int], _Sentence]]:
+        """The parts that say enough of a statement, each with how well they do."""
+        held, needed = self._sentences, numbers(statement)
         is_short = len(said) < _MIN_WORDS
-        best, best_rank = None, (0.0, 0.0, 0)
-        for unit in self._units:
-            common = said & unit.words
-            if not common or not numbers <= unit.numbers:
+        total = held.weight(said)
+        near = held.near(said)
+        joined = (held.joined(first) for first in sorted(near | {number - 1 for number in near}))
+        for part in (*(held.all[number] for number in sorted(near)), *filter(None, joined)):
+            if not needed <= part.numbers:
                 continue
-            share = self._weight(common) / self._weight(said)
-            about = self._weight(self._question & unit.words)
-            if share < (1.0 if is_short else MIN_SHARE) or (is_short and not about):
-                continue
-            rank = (share, about, unit.start - unit.end)  # the shorter part, where two say as much
-            if best is None or rank > best_rank:
-                best, best_rank = unit, rank
-        return Evidence(best.passage, best.start, best.end, best_rank[0]) if best else None
-
-    def _weight(self, words: frozenset[str]) -> float:
-        """Rare words say more: inverse document frequency, a unit being the document."""
-        return sum(math.log(1 + (len(self._units) + 1) / (self._counts[word] + 0.5)) for word in words)
+            share = round(held.weight(said & part.words) / total, 9)
+            about = held.weight(question_words & part.words)
+            if share >= (1.0 if is_short else MIN_SHARE) and (about or not is_short):
+                yield (share, about, part.start - part.end), part  # the shorter part, where two say as much
 
 
-def _units(passage: Passage) -> Iterator[_Unit]:
-    """Each sentence, and each with the next one, in case a statement joins two."""
-    spans = list(_sentences(passage.text))
-    for index, (start, end) in enumerate(spans):
-        yield _unit(passage, start, end)
-        if index + 1 < len(spans) and spans[index + 1][1] - start <= _MAX_QUOTE_CHARS:
-            yield _unit(passage, start, spans[index + 1][1])
+def _sentences(passage: Passage) -> Iterator[_Sentence]:
+    for start, end in _spans(passage.text):
+        text = passage.text[start:end]
+        yield _Sentence(passage, start, end, meaning(text), numbers(text, is_source=True))
 
 
-def _unit(passage: Passage, start: int, end: int) -> _Unit:
-    text = passage.text[start:end]
-    return _Unit(passage, start, end, frozenset(content_words(text)), _numbers(text))
-
-
-def _numbers(text: str) -> frozenset[str]:
-    """Numbers as they are meant: `1,200` and `１２００` are one, `3.5` has no 5 in it."""
-    return frozenset(number.replace(",", "") for number in _NUMBER.findall(unicodedata.normalize("NFKC", text)))
-
-
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
+def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Where sentences, list items and rows of a text stand, without the blanks around them."""
     start = 0
     ends = {match.end() for match in SENTENCE_END.finditer(text)} | {match.end() for match in _ITEM.finditer(text)}

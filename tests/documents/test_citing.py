@@ -59,7 +59,9 @@ def test_a_number_that_the_source_does_not_have_is_not_cited() -> None:
     assert len(cited("The battery is charged in 3.5 hours.")[1]) == 1
 
 
-@pytest.mark.parametrize("mark", ["[manual.pdf p. 99]", "[p. 99]", "[manual.pdf]", "[page 4]", "[other.txt l. 3]"])
+@pytest.mark.parametrize(
+    "mark", ["[manual.pdf p. 99]", "[p. 99]", "[manual.pdf]", "[page 4]", "[Manual.pdf, p. 3, 4]", "[p. 1] [l. 2]"]
+)
 def test_the_models_own_marks_are_replaced_by_checked_ones(mark: str) -> None:
     assert cited(f"Hold the red button for ten seconds {mark}.")[0] == (
         "Hold the red button for ten seconds [manual.pdf p. 12]."

@@ -1,0 +1,144 @@
+"""Whether two sentences with the same words say the same, as far as simple signs tell it.
+
+A sentence that shares the words of a statement may say the contrary: by a `not`, another unit, `at most` for `at
+least`, or by names that changed places. A citation would be false there. The signs are looked for one by one; where one
+speaks against it, there is no citation, as a missing one costs less than a false one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgeai.documents.clauses import Clause, clauses, normal, roles
+from edgeai.documents.quantities import measures
+
+_OPPOSITES = [
+    (re.compile(one), re.compile(other))
+    for one, other in (
+        (r"\bat least\b|\bno (?:less|fewer) than\b|\bnot (?:less|fewer) than\b|\bor more\b",
+         r"\bat most\b|\b(?:no|not) more than\b|\bor (?:less|fewer)\b"),
+        (r"(?<!no )(?<!not )\b(?:more|larger|greater|higher|longer|bigger|faster|later|above|exceed\w*)\b",
+         r"(?<!no )(?<!not )\b(?:less|fewer|smaller|lower|shorter|slower|earlier|below)\b"),
+        (r"\b(?:minimum|minimal|least|lowest|smallest)\b", r"\b(?:maximum|maximal|most|highest|largest)\b"),
+        (r"\bfirst\b", r"\blast\b(?! (?:updated|changed|modified))"),
+        (r"\bascending\b", r"\bdescending\b"),
+        (r"\bany\b", r"\bonly\b"),
+        (r"\balways\b", r"\bsometimes\b"),
+        (r"\bincreas", r"\bdecreas|\breduc"),
+        (r"\benabl", r"\bdisabl"),
+        (r"\bopen", r"\bclos"),
+        (r"\bleft\b", r"\bright\b"),
+        (r"\bstart(?!\w* time)", r"\bstop"),
+        (r"\b(?:turn|switch)\w* (?:\w+ ){0,3}on\b", r"\b(?:turn|switch)\w* (?:\w+ ){0,3}off\b"),
+        (r"\ballow|\bpermit", r"\bforbid|\bprohibit"),
+        (r"\bresolved?\b", r"\breject"),
+        (r"以上|を?超え|を?越え|上回", r"以下|未満|下回"),
+        (r"最大|最高|最も高|最も大|最も新|最長", r"最小|最低|最も低|最も小|最も古|最短"),
+        (r"高い", r"低い"),
+        (r"昇順", r"降順"),
+        (r"増", r"減"),
+        (r"開[けきくいか]", r"閉[じめま]"),
+        (r"有効", r"無効"),
+        (r"許可", r"禁止"),
+        (r"\bseconds?\b", r"\bmilliseconds?\b"),
+        (r"左", r"右"),
+        (r"整数", r"小数"),
+    )
+]  # fmt: skip
+_TIMES = ("before", "after")
+
+
+class Said:
+    """A statement, ready to be compared with sentences that share its words."""
+
+    def __init__(self, statement: str) -> None:
+        """`statement`: one sentence of an answer."""
+        self._text = normal(statement)
+        self._clauses = clauses(statement)
+        self._clause_numbers = [_numbers_of(clause) for clause in self._clauses]
+        self._measures = measures(statement)
+        self._roles = roles(statement)
+
+    def agrees_with(self, source: str) -> bool:
+        """False where a sign tells that a source says something else."""
+        told = clauses(source)
+        return (
+            self._has_units_of(source)
+            and not self._is_opposite_of(normal(source))
+            and not self._denies(told)
+            and not self._moves_numbers(told)
+            and not self._swaps(roles(source))
+        )
+
+    def _has_units_of(self, source: str) -> bool:
+        """A number with a unit stands there with the same one, or with none that is known."""
+        told = measures(source)
+        with_unit = {number for number, _ in told}
+        return all(measure in told or measure[0] not in with_unit for measure in self._measures)
+
+    def _is_opposite_of(self, source: str) -> bool:
+        for one, other in _OPPOSITES:
+            said = bool(one.search(self._text)), bool(other.search(self._text))
+            told = bool(one.search(source)), bool(other.search(source))
+            if (said, told) in (((True, False), (False, True)), ((False, True), (True, False))):
+                return True
+        return False
+
+    def _denies(self, told: list[Clause]) -> bool:
+        """A clause is held against the one with most of its words among those with the word that either denies."""
+        denied = {head for clause in told for head in clause.heads}
+        for clause in self._clauses:
+            for head in clause.heads | (denied & clause.words):
+                rivals = [other for other in told if head in other.words]
+                most = max((len(clause.words & other.words) for other in rivals), default=0)
+                best = [other for other in rivals if len(clause.words & other.words) == most]
+                if best and not all(_is_denied_alike(clause, other, head) for other in best):
+                    return True
+            if clause.denied and not denied and any(clause.denied & other.words for other in told):
+                return True
+        return False
+
+    def _moves_numbers(self, told: list[Clause]) -> bool:
+        """A number stands in a clause with other words than there, where these stand beside another number."""
+        for clause, figures in zip(self._clauses, self._clause_numbers, strict=True):
+            if not figures:
+                continue
+            with_it = [other for other in told if figures & _numbers_of(other)]
+            rivals = [other for other in told if _numbers_of(other) and not figures & _numbers_of(other)]
+            if with_it and max((_common(clause, other) for other in rivals), default=0) > max(
+                _common(clause, other) for other in with_it
+            ):
+                return True
+        return False
+
+    def _swaps(self, told: list[dict[str, str]]) -> bool:
+        """Two words changed places (`A is larger than B`), or one stands before here and after there."""
+        said, there = _joined(self._roles), _joined(told)
+        moved = {word: (said[word], there[word]) for word in said.keys() & there.keys() if said[word] != there[word]}
+        if any(one in _TIMES and other in _TIMES for one, other in moved.values()):
+            return True
+        beside = [moved.keys() & clause.keys() for clause in (*self._roles, *told)]
+        return any(moved[one] == moved[other][::-1] for words in beside for one in words for other in words)
+
+
+def _joined(clauses_roles: list[dict[str, str]]) -> dict[str, str]:
+    """The words that have one role in all clauses."""
+    found: dict[str, set[str]] = {}
+    for clause in clauses_roles:
+        for word, role in clause.items():
+            found.setdefault(word, set()).add(role)
+    return {word: next(iter(held)) for word, held in found.items() if len(held) == 1}
+
+
+def _numbers_of(clause: Clause) -> frozenset[str]:
+    return frozenset(word for word in clause.words if word.isdigit())
+
+
+def _common(clause: Clause, other: Clause) -> int:
+    return len({word for word in clause.signed & other.signed if not word.isdigit()})
+
+
+def _is_denied_alike(clause: Clause, other: Clause, head: str) -> bool:
+    if head in clause.denied or head in other.denied:
+        return bool(clause.denied & other.denied)
+    return True

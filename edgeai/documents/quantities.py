@@ -1,0 +1,119 @@
+"""Numbers, units and dates of a text: what a statement and its source must have in common exactly."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_SMALL = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_TENS = {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100}
+_WORDS = {word: str(number) for word, number in (*((word, at) for at, word in enumerate(_SMALL, 1)), *_TENS.items())}
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# `may` and `march` are months only beside a number; so are the short forms.
+_DATE_WORD = re.compile(rf"\b(?:{'|'.join(word for word in (*_MONTHS, *_DAYS) if word not in ('may', 'march'))})\b")
+_MONTH_BY_NUMBER = re.compile(
+    rf"(?:(?<=\d )|(?<=\dth )|(?<=\dst )|(?<=\dnd )|(?<=\drd ))({'|'.join(month[:3] for month in _MONTHS)})[a-z]*"
+    rf"|\b({'|'.join(month[:3] for month in _MONTHS)})[a-z]*\.? (?=\d)"
+)
+_SYNONYMS = (
+    "mm millimeter millimeters millimetre millimetres ミリメートル",
+    "cm centimeter centimeters centimetre centimetres センチ センチメートル",
+    "m meter meters metre metres メートル",
+    "km kilometer kilometers kilometre kilometres キロメートル",
+    "inch inches インチ",
+    "ft foot feet フィート",
+    "mg milligram milligrams ミリグラム",
+    "g gram grams グラム",
+    "kg kilogram kilograms キログラム",
+    "ton tons tonne tonnes トン",
+    "ml milliliter milliliters millilitre millilitres ミリリットル",
+    "l liter liters litre litres リットル",
+    "ns nanosecond nanoseconds ナノ秒",
+    "µs us microsecond microseconds マイクロ秒",
+    "ms millisecond milliseconds ミリ秒",
+    "s sec second seconds 秒 秒間",
+    "min minute minutes 分 分間",
+    "h hr hour hours 時間",
+    "d day days 日 日間",
+    "week weeks 週 週間",
+    "month months ヶ月 か月 カ月 ヵ月",
+    "year years 年 年間",
+    "mv millivolt millivolts ミリボルト",
+    "v volt volts ボルト",
+    "kv kilovolt kilovolts キロボルト",
+    "ma milliampere milliamperes ミリアンペア",
+    "amp amps ampere amperes アンペア",
+    "mw milliwatt milliwatts ミリワット",
+    "w watt watts ワット",
+    "kw kilowatt kilowatts キロワット",
+    "hz hertz ヘルツ",
+    "khz kilohertz キロヘルツ",
+    "mhz megahertz メガヘルツ",
+    "ghz gigahertz ギガヘルツ",
+    "pa パスカル",
+    "kpa キロパスカル",
+    "mpa メガパスカル",
+    "bar bars バール",
+    "°c ℃ celsius 摂氏",
+    "°f ℉ fahrenheit 華氏",
+    "% percent パーセント",
+    "bit bits ビット",
+    "b byte bytes バイト",
+    "kb kilobyte kilobytes キロバイト",
+    "mb megabyte megabytes メガバイト",
+    "gb gigabyte gigabytes ギガバイト",
+    "tb terabyte terabytes テラバイト",
+    "kib",
+    "mib",
+    "gib",
+    "yen 円",
+    "dollar dollars usd ドル",
+    "euro euros eur ユーロ",
+)
+_UNITS = {
+    unicodedata.normalize("NFKC", word).lower(): names.split()[0] for names in _SYNONYMS for word in names.split()
+}
+_ONE_UNIT = "|".join(map(re.escape, sorted(_UNITS, key=len, reverse=True)))
+_MEASURE = re.compile(rf"({_NUMBER.pattern}|\b(?:{'|'.join(_WORDS)})\b)[ \t\n-]?({_ONE_UNIT})(?![a-z])")
+
+
+def numbers(text: str, *, is_source: bool = False) -> frozenset[str]:
+    """Numbers as they are meant (`1,200` and `１２００` are one, `3.5` has no 5 in it), with months and weekdays.
+
+    Args:
+        text: any.
+        is_source: with those in words (`two ways`); else only where they measure something (`two hours`).
+    """
+    text = _normal(text)
+    found = {_number(number) for number in _NUMBER.findall(text)}
+    found.update(word[:3] for word in _DATE_WORD.findall(text))
+    found.update(one or two for one, two in _MONTH_BY_NUMBER.findall(text))
+    if is_source:
+        found.update(map(_number, _NUMBER_WORD.findall(text)))
+    else:
+        found.update(number for number, _ in measures(text))
+    return frozenset(found)
+
+
+def measures(text: str) -> set[tuple[str, str]]:
+    """Numbers with the units behind them, a unit in one form however it is written."""
+    return {(_number(number), _UNITS[unit]) for number, unit in _MEASURE.findall(_normal(text))}
+
+
+def with_plain_measures(text: str) -> str:
+    """A text in small letters with each measure in one form: `10 s` for `ten seconds`."""
+    return _MEASURE.sub(lambda match: f"{_number(match[1])} {_UNITS[match[2]]} ", _normal(text))
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def _number(text: str) -> str:
+    return _WORDS.get(text) or text.replace(",", "")

@@ -1,0 +1,80 @@
+"""Statements that share the words of a source and say something else get no citation; true ones keep theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeai.documents.passages import passages
+from edgeai.documents.quantities import measures, numbers
+from edgeai.documents.support import Support
+from edgeai.documents.types import Block, Document
+
+
+def is_cited(statement: str, source: str) -> bool:
+    document = Document(Path("a.txt"), "text", "a", "0" * 64, (Block(source, line=1),))
+    return Support(passages(document)).best(statement) is not None
+
+
+PAIRS = [  # a source, what it supports, what it does not
+    ("The pump must be cleaned with water.", "Clean the pump with water.", "The pump must not be cleaned with water."),
+    ("The pump must not be cleaned with water.", "Never clean the pump with water.", "The pump is cleaned with water."),
+    ("Don't open the case while the lamp blinks.", "The case must not be opened while the lamp blinks.",
+     "Open the case while the lamp blinks."),
+    ("The gap is 10 mm wide.", "The gap is 10 millimetres wide.", "The gap is 10 cm wide."),
+    ("Wait ten seconds before the restart.", "Wait 10 s before the restart.", "Wait ten minutes before the restart."),
+    ("The tank holds at least 40 litres of water.", "At least 40 l of water are held by the tank.",
+     "The tank holds at most 40 litres of water."),
+    ("Alpha is larger than Beta in every test.", "In every test Alpha is larger than Beta.",
+     "Beta is larger than Alpha in every test."),
+    ("The valve is controlled by the pump.", "The pump controls the valve.", "The pump is controlled by the valve."),
+    ("Open the valve before starting the motor.", "Start the motor after opening the valve.",
+     "Open the valve after starting the motor."),
+    ("The default weight is 50, and the maximum weight is 100.", "The maximum weight is 100 and the default is 50.",
+     "The default weight is 100, and the maximum weight is 50."),
+    ("The manual was printed on 2 October 2018.", "The manual was printed on October 2, 2018.",
+     "The manual was printed on 2 November 2018."),
+    ("You need not remove the battery to clean the lamp.", "To clean the lamp, you do not need to remove the battery.",
+     "You need to remove the battery to clean the lamp."),
+    ("ポンプは水で洗浄してください。", "ポンプは水で洗浄します。", "ポンプは水で洗浄しないでください。"),
+    ("ポンプは水で洗浄できません。", "ポンプを水で洗浄することはできません。", "ポンプは水で洗浄できます。"),
+    ("フィルターを毎月交換しなければなりません。", "フィルターは毎月交換します。", "フィルターは毎月交換しません。"),
+    ("室温は5度以上に保ってください。", "室温を5度以上に保ちます。", "室温は5度以下に保ってください。"),
+    ("隙間は10ミリメートルです。", "隙間は10mmです。", "隙間は10センチメートルです。"),
+    ("弁がポンプを制御します。", "ポンプは弁に制御されます。", "ポンプが弁を制御します。"),
+    ("電源を切る前に電池を外します。", "電池は電源を切る前に外してください。", "電源を切った後に電池を外します。"),
+    ("ファイルは昇順で解析されます。", "ファイルの解析は昇順です。", "ファイルは降順で解析されます。"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "true", "false"), PAIRS)
+def test_a_statement_that_says_the_contrary_is_not_cited(source: str, true: str, false: str) -> None:
+    assert is_cited(source, source)
+    assert is_cited(true, source)
+    assert not is_cited(false, source)
+
+
+def test_a_sentence_that_says_nearly_nothing_of_it_does_not_stand_in_for_one_that_denies_it() -> None:
+    source = "The blue pump must not be cleaned with water. Some blue pump stands in the old water works."
+    assert not is_cited("The blue pump is cleaned with water.", source)
+    assert is_cited("The blue pump stands in the old water works.", source)
+
+
+def test_clauses_are_held_against_those_that_speak_of_the_same() -> None:
+    source = "The file changes the choice of versions, but it does not change the choice of mirrors."
+    assert is_cited("The file changes the choice of versions, not of mirrors.", source)
+    assert not is_cited("The file does not change the choice of versions.", source)
+    source = "設定はバージョンの選択にのみ影響し、場所の選択には影響しません。"
+    assert is_cited("設定はバージョンの選択にだけ影響し、場所の選択には影響しません。", source)
+    assert not is_cited("設定は場所の選択に影響します。", source)
+    assert not is_cited("場所の選択には影響しますが、バージョンの選択には影響しません。", source)
+
+
+def test_numbers_and_units_are_read_in_any_form() -> None:
+    assert numbers("１，２００ and 3.5, on 4 May; you may march") == {"1200", "3.5", "4", "may"}
+    assert numbers("two ways in two hours") == numbers("2") == numbers("two", is_source=True)
+    assert numbers("two ways") == frozenset()
+    assert measures("10 mm, １０ｍｍ, 10-millimetre") == {("10", "mm")}
+    assert measures("5分間で80％、3 時間") == {("5", "min"), ("80", "%"), ("3", "h")}
+    assert measures("a 10 mmx, 7 hidden") == set()
