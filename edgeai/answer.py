@@ -108,17 +108,21 @@ class Answer:
     ) -> tuple[str, tuple[ToolCall, ...], FinishReason]:
         calls = self._job.tools.parse(text) if self._job.tools and event.reason == "stop" else ()
         rest = "" if calls else text[n_shown:]
-        shown += self._show(rest, self._response.n_tokens, is_end=True)
+        shown += self._show(rest, self._response.n_tokens)
+        if self._citer is not None:
+            end = self._citer.finish(is_cut=event.reason != "stop")
+            self._response._push(end, self._response.n_tokens)
+            shown += end
         if self._window is not None and self._backend.detokenize(event.tokens) == text:
             said = unmarked(shown) if self._job.ground.has_sources else shown
             self._window.add_answer(text if calls else said, event.tokens)
         self._count(event)
         return shown, calls, event.reason
 
-    def _show(self, text: str, n_tokens: int, is_end: bool = False) -> str:
+    def _show(self, text: str, n_tokens: int) -> str:
         """Hand on the next text of the answer, with its citations; what of it is shown now."""
         if self._citer is not None:
-            text = self._citer.feed(text) + (self._citer.finish() if is_end else "")
+            text = self._citer.feed(text)
         self._response._push(text, n_tokens)
         return text
 

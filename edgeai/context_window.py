@@ -11,7 +11,7 @@ from edgeai.common_prefix import n_common
 from edgeai.documents.ground import Ground
 from edgeai.documents.prompt_text import unmarked, with_documents, with_passages
 from edgeai.documents.types import Document
-from edgeai.errors import ChatTemplateError, ContextOverflowError
+from edgeai.errors import ChatTemplateError
 from edgeai.messages import Message
 from edgeai.options import Overflow
 from edgeai.prompt import ChatTemplate

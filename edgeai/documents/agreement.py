@@ -20,6 +20,7 @@ _OPPOSITES = [
         (r"(?<!no )(?<!not )\b(?:more|larger|greater|higher|longer|bigger|faster|later|above|exceed\w*)\b",
          r"(?<!no )(?<!not )\b(?:less|fewer|smaller|lower|shorter|slower|earlier|below)\b"),
         (r"\b(?:minimum|minimal|least|lowest|smallest)\b", r"\b(?:maximum|maximal|most|highest|largest)\b"),
+        (r"\bahead\b", r"\bbehind\b"),
         (r"\bfirst\b", r"\blast\b(?! (?:updated|changed|modified))"),
         (r"\bascending\b", r"\bdescending\b"),
         (r"\bany\b", r"\bonly\b"),
@@ -87,15 +88,15 @@ class Said:
     def _denies(self, told: list[Clause]) -> bool:
         """A clause is held against the one with most of its words among those with the word that either denies."""
         denied = {head for clause in told for head in clause.heads}
+        known = {word for clause in told for word in clause.words}
         for clause in self._clauses:
-            for head in clause.heads | (denied & clause.words):
+            heads = (clause.heads & known) or (clause.denied & known)
+            for head in heads | (denied & clause.words):
                 rivals = [other for other in told if head in other.words]
                 most = max((len(clause.words & other.words) for other in rivals), default=0)
                 best = [other for other in rivals if len(clause.words & other.words) == most]
                 if best and not all(_is_denied_alike(clause, other, head) for other in best):
                     return True
-            if clause.denied and not denied and any(clause.denied & other.words for other in told):
-                return True
         return False
 
     def _moves_numbers(self, told: list[Clause]) -> bool:

@@ -63,9 +63,13 @@ class Citer:
         self._held, self._at = self._held[self._at :] + piece, 0
         return self._take(is_end=False)
 
-    def finish(self) -> str:
-        """What was held back, at the end of the answer; more may be fed then: another answer, behind the first."""
-        shown = self._take(is_end=True)
+    def finish(self, *, is_cut: bool = False) -> str:
+        """What was held back, at the end of the answer; more may be fed then: another answer, behind the first.
+
+        Args:
+            is_cut: the answer was ended from outside; a statement that is not whole gets no mark.
+        """
+        shown = self._take(is_end=True, is_cut=is_cut)
         self._held, self._at = "", 0
         self._begin()
         return shown
@@ -77,7 +81,7 @@ class Citer:
         self._in_code = False
         self._n_ticks = 0  # of the code within the line that is open
 
-    def _take(self, is_end: bool) -> str:
+    def _take(self, is_end: bool, is_cut: bool = False) -> str:
         """Text with marks, as far as it can be known."""
         while self._at < len(self._held):
             event = _EVENT.search(self._held, self._at)
@@ -90,7 +94,8 @@ class Citer:
                 break
         if is_end:
             self._pass(len(self._held) - self._at)
-            self._end_statement()
+            if not is_cut:
+                self._end_statement()
         return self._given()
 
     def _handle(self, event: str, is_end: bool) -> bool:
@@ -153,7 +158,8 @@ class Citer:
         if event.lstrip()[0] in ".!?" and (behind.lstrip(" ")[:1].islower() or is_abbreviation):
             self._pass(len(event))
             return True
-        self._end_statement()
+        if not event.strip().startswith(("?", "？")):  # a question states nothing
+            self._end_statement()
         self._pass(len(event))
         self._statement = ""
         return True

@@ -31,7 +31,8 @@ _MAX_MARKED = 2
 _GRAMMAR = re.compile("^[がはをにでとのもへや]|[がはをにでとのもへや]$")  # the rest of a pair counts alone
 _RUN = "[\u3005\u3400-\u9fff]+|[\u30a1-\u30fa\u30fc]+|[a-z0-9]+"
 _RUNS = re.compile(_RUN)
-_BESIDE = re.compile(rf"({_RUN})(?:側|者)?(が|は|を|に|から|まで|より|へ|で|の前|の後)")
+_BESIDE = re.compile(rf"({_RUN})(?:側|者)?(が|は|を|ばかり|だけ|のみ|に|から|まで|より|へ|で|の前|の後)")
+_TOPIC_OR_OBJECT = {"は": "が", "ばかり": "を", "だけ": "を", "のみ": "を"}
 _BEFORE_JA = re.compile(rf"({_RUN})[\u3041-\u309f]{{0,4}}(前|後)(?:に|は|で|、)")
 
 
@@ -57,7 +58,9 @@ class Clause:
 
 def meaning(text: str) -> frozenset[str]:
     """The words by which a statement, a source and a question are compared."""
-    return frozenset(word for word in content_words(with_plain_measures(text)) if not _GRAMMAR.search(word))
+    text = with_plain_measures(text)
+    alone = (run for run in _RUNS.findall(text) if len(run) == 1 and not run.isascii())
+    return frozenset((*alone, *(word for word in content_words(text) if not _GRAMMAR.search(word))))
 
 
 def normal(text: str) -> str:
@@ -111,7 +114,7 @@ def _roles(part: str) -> dict[str, set[str]]:
         for place, word in enumerate(latin):
             found.setdefault(word, set()).add(marker if place < _MAX_MARKED else "")
     for run, particle in _BESIDE.findall(part):
-        found.setdefault(run, set()).add("が" if particle == "は" else particle)
+        found.setdefault(run, set()).add(_TOPIC_OR_OBJECT.get(particle, particle))
     for run, when in _BEFORE_JA.findall(part):
         found.setdefault(run, set()).add("before" if when == "前" else "after")
     return found

@@ -21,6 +21,11 @@ _MONTH_BY_NUMBER = re.compile(
     rf"(?:(?<=\d )|(?<=\dth )|(?<=\dst )|(?<=\dnd )|(?<=\drd ))({'|'.join(month[:3] for month in _MONTHS)})[a-z]*"
     rf"|\b({'|'.join(month[:3] for month in _MONTHS)})[a-z]*\.? (?=\d)"
 )
+# In kanji, before what is counted; 一 alone is none, as in `one of them`.
+_KANJI = re.compile(
+    "(?!一[^二三四五六七八九十百])([一二三四五六七八九十百]{1,6})(?=[階本人回個枚台歳歩倍条章度つ日月年時分秒週])"
+)
+_DIGITS = {digit: number for number, digit in enumerate("一二三四五六七八九", 1)}
 _SYNONYMS = (
     "mm millimeter millimeters millimetre millimetres ミリメートル",
     "cm centimeter centimeters centimetre centimetres センチ センチメートル",
@@ -94,6 +99,7 @@ def numbers(text: str, *, is_source: bool = False) -> frozenset[str]:
     found = {_number(number) for number in _NUMBER.findall(text)}
     found.update(word[:3] for word in _DATE_WORD.findall(text))
     found.update(one or two for one, two in _MONTH_BY_NUMBER.findall(text))
+    found.update(_kanji_number(number) for number in _KANJI.findall(text))
     if is_source:
         found.update(map(_number, _NUMBER_WORD.findall(text)))
     else:
@@ -109,6 +115,17 @@ def measures(text: str) -> set[tuple[str, str]]:
 def with_plain_measures(text: str) -> str:
     """A text in small letters with each measure in one form: `10 s` for `ten seconds`."""
     return _MEASURE.sub(lambda match: f"{_number(match[1])} {_UNITS[match[2]]} ", _normal(text))
+
+
+def _kanji_number(text: str) -> str:
+    total, digit = 0, 0
+    for sign in text:
+        if sign in "十百":
+            total += (digit or 1) * (10 if sign == "十" else 100)
+            digit = 0
+        else:
+            digit = digit * 10 + _DIGITS[sign]
+    return str(total + digit)
 
 
 def _normal(text: str) -> str:

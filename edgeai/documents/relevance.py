@@ -35,9 +35,10 @@ On the same held questions with 4,000 and 12,000 characters of the text that ans
 
 # What is said to an assistant about the conversation itself.
 _ABOUT_THE_CONVERSATION = re.compile(
-    r"\b(?:hello|hi|hey|thanks?|thank you|a lot|very much|ok|okay|great|good (?:morning|evening|night)|bye|goodbye|go on|continue|more|"
-    r"again|shorter|longer|simpler|simply|briefly|in short|summari[sz]e|summary|translate|rephrase|rewrite|repeat|"
-    r"english|japanese|german|french|sentences?|words?|bullet points?|lists?|file|text|main|points?|key|content)\b|"
+    r"\b(?:hello|hi|hey|thanks?|thank you|a lot|very much|ok|okay|great|good (?:morning|evening|night)|bye|goodbye|"
+    r"go on|continue|more|again|shorter|longer|simpler|simply|briefly|in short|summari[sz]e|summary|translate|rephrase|"
+    r"rewrite|repeat|english|japanese|german|french|sentences?|words?|bullet points?|lists?|file|text|main|points?|key|"
+    r"content)\b|"
     "こんにちは|ありがとう|続けて|要約|翻訳|日本語|英語|短く|詳しく|簡単に|簡潔に|文書|資料|内容|何|教えて|説明",
 )
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")

@@ -54,6 +54,10 @@ class _Sentence:
     words: frozenset[str]
     numbers: frozenset[str]
 
+    def holds(self, other: _Sentence) -> bool:
+        """Whether another one is this one or a part of it."""
+        return other.passage is self.passage and self.start <= other.start and other.end <= self.end
+
 
 class _Sentences:
     """Those of all passages, and which of them hold a word."""
@@ -115,13 +119,14 @@ class Support:
         said = meaning(statement)
         if not said or not self.passages:
             return None
-        claim: Said | None = None
+        ranked = sorted(self._ranked(statement, said, question_words), key=lambda item: item[0], reverse=True)
+        claim = Said(statement) if ranked else None
         refuted = 0.0
-        for rank, part in sorted(self._ranked(statement, said, question_words), key=lambda item: item[0], reverse=True):
-            if rank[0] < refuted - _NEAR_SHARE:
+        for rank, part in ranked:
+            if claim is None or rank[0] < refuted - _NEAR_SHARE:
                 break
-            claim = claim or Said(statement)
-            if claim.agrees_with(part.passage.text[part.start : part.end]):
+            within = (other for _, other in ranked if part.holds(other))  # two together may hide what one denies
+            if all(claim.agrees_with(other.passage.text[other.start : other.end]) for other in within):
                 return Evidence(part.passage, part.start, part.end, rank[0])
             refuted = max(refuted, rank[0])
         return None

@@ -44,6 +44,9 @@ PAIRS = [  # a source, what it supports, what it does not
     ("隙間は10ミリメートルです。", "隙間は10mmです。", "隙間は10センチメートルです。"),
     ("弁がポンプを制御します。", "ポンプは弁に制御されます。", "ポンプが弁を制御します。"),
     ("電源を切る前に電池を外します。", "電池は電源を切る前に外してください。", "電源を切った後に電池を外します。"),
+    ("兄は母ばかり大切にしていた。", "兄は母ばかりを大切にしました。", "母は兄ばかり大切にしていた。"),
+    ("彼は二階の窓から飛び降りた。", "彼は2階の窓から飛び降りました。", "彼は三階の窓から飛び降りた。"),
+    ("申請書を署長に提出しなければならない。", "申請書は署長に提出します。", "申請書を署長に提出する必要はない。"),
     ("ファイルは昇順で解析されます。", "ファイルの解析は昇順です。", "ファイルは降順で解析されます。"),
 ]  # fmt: skip
 
@@ -65,6 +68,7 @@ def test_clauses_are_held_against_those_that_speak_of_the_same() -> None:
     source = "The file changes the choice of versions, but it does not change the choice of mirrors."
     assert is_cited("The file changes the choice of versions, not of mirrors.", source)
     assert not is_cited("The file does not change the choice of versions.", source)
+    assert not is_cited("兄は母ばかり大切にした。", "母は兄ばかり大切にした。この兄は色が白い。")
     source = "設定はバージョンの選択にのみ影響し、場所の選択には影響しません。"
     assert is_cited("設定はバージョンの選択にだけ影響し、場所の選択には影響しません。", source)
     assert not is_cited("設定は場所の選択に影響します。", source)
@@ -77,4 +81,5 @@ def test_numbers_and_units_are_read_in_any_form() -> None:
     assert numbers("two ways") == frozenset()
     assert measures("10 mm, １０ｍｍ, 10-millimetre") == {("10", "mm")}
     assert measures("5分間で80％、3 時間") == {("5", "min"), ("80", "%"), ("3", "h")}
+    assert numbers("二十五歳で三階から、百二十本のうち一人") == {"25", "3", "120"}
     assert measures("a 10 mmx, 7 hidden") == set()

@@ -124,3 +124,15 @@ def test_hostile_names_make_harmless_marks() -> None:
     assert "\x1b" not in shown
     assert "\n" not in shown
     assert len(citer.citations) == 1
+
+
+def test_a_question_states_nothing() -> None:
+    assert (
+        cited("Do you hold the red button for ten seconds? 電源ボタンを10秒間長押しすると、初期化されますか？")[1] == []
+    )
+
+
+def test_a_statement_that_was_cut_off_gets_no_mark() -> None:
+    citer = Citer(PASSAGES)
+    shown = citer.feed("The lamp blinks twice. To reset it, hold the red button for") + citer.finish(is_cut=True)
+    assert shown == "The lamp blinks twice [manual.pdf p. 12]. To reset it, hold the red button for"
