@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from collections import defaultdict
@@ -19,6 +20,8 @@ MIN_SHARE = 0.55
 """Of a statement's words, weighted by how rare they are: so much must stand in the source to be cited."""
 _NEAR_SHARE = 0.05
 """Where a sentence says the contrary, another must say nearly as much of a statement to be cited for it."""
+_MOST_COMPARED = 64
+"""So many of the best parts are compared in detail: a document may repeat a sentence without end."""
 _MIN_WORDS = 3
 """A statement with fewer words (`Ten seconds.`) must stand in the source whole, beside words of the question."""
 _MAX_QUOTE_CHARS = 400
@@ -119,7 +122,8 @@ class Support:
         said = meaning(statement)
         if not said or not self.passages:
             return None
-        ranked = sorted(self._ranked(statement, said, question_words), key=lambda item: item[0], reverse=True)
+        candidates = self._ranked(statement, said, question_words)
+        ranked = heapq.nlargest(_MOST_COMPARED, candidates, key=lambda item: item[0])
         claim = Said(statement) if ranked else None
         refuted = 0.0
         for rank, part in ranked:
