@@ -205,8 +205,9 @@ def test_markdown_blocks_and_lines() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_csv_dialects(delimiter: str) -> None:
     data = f'n{delimiter}"t"\n1{delimiter}"two\nlines, ""q"""\n\n2{delimiter}x\n'.encode()
-    (block,) = read_here(data, "a.csv").blocks
-    assert (block.text, block.line) == ('| n | t |\n| --- | --- |\n| 1 | two lines, "q" |\n| 2 | x |', 1)
+    first, second = read_here(data, "a.csv").blocks  # as rows of several lines would hide the line of the next one
+    assert (first.text, first.line) == ('| n | t |\n| --- | --- |\n| 1 | two lines, "q" |', 1)
+    assert (second.text, second.line) == ("| n | t |\n| --- | --- |\n| 2 | x |", 5)
 
 
 def test_long_tables_come_in_pieces_with_their_head_and_lines() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from edgeai.documents.reading import tables
 from edgeai.documents.reading.encoding import decode
 from edgeai.documents.reading.output import Output
 from edgeai.documents.reading.sniff import Hints
@@ -19,35 +20,42 @@ _PIECE_ROWS = 100
 
 
 def read(data: bytes, out: Output, hints: Hints) -> None:
-    """One table; a long one in pieces, each with the head and its first row's line number."""
+    """One table; in pieces, each with the head, where it is long or rows do not follow line by line."""
     lines = one_line_a_line(decode(data)).split("\n")
     csv.field_size_limit(2**24)
     delimiter = "\t" if hints.suffix in (".tsv", ".tab") else _delimiter(lines)
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter)
-    head: list[str] | None = None
+    numbered = _numbered(reader)
+    head, line, _ = next(numbered, (None, 1, 1))
+    if head is None:
+        return
     rows: list[list[str]] = []
-    line = 1
-    for row, first in _numbered(reader):
-        if head is None:
-            head, line = row, first
-            continue
-        if not rows and line != 1:
-            line = first
-        rows.append(row)
-        if len(rows) == _PIECE_ROWS:
-            out.table([head, *rows], line)
-            rows, line = [], 0
+    start, follows = line, line + 1  # of the piece that is open, and of the line behind it
+    is_first = True
+    for row, first, last in numbered:
+        if len(rows) == _PIECE_ROWS or (first != follows and (rows or is_first)):
+            _put(out, head, rows, start, is_first)
+            rows, is_first = [], False
             out.progress(reader.line_num, len(lines))
-    if head is not None and (rows or line):
-        out.table([head, *rows], line or None)
+        if not rows and not is_first:
+            start = first
+        rows.append(row)
+        follows = last + 1 if first == last else -1
+    _put(out, head, rows, start, is_first)
 
 
-def _numbered(reader: Any) -> Iterator[tuple[list[str], int]]:
-    """Rows that hold something, each with its first line's number."""
+def _put(out: Output, head: list[str], rows: list[list[str]], line: int, is_first: bool) -> None:
+    """Rows under their head. `line`: the head's, for the first ones; else the first row's."""
+    for text, n_before in tables.markdown([head, *rows]):
+        out.written_table(text, line + n_before - (n_before > 0 and not is_first))
+
+
+def _numbered(reader: Any) -> Iterator[tuple[list[str], int, int]]:
+    """Rows that hold something, each with the numbers of its first and its last line."""
     before = 0
     for row in reader:
         if any(cell.strip() for cell in row):
-            yield row, before + 1
+            yield row, before + 1, reader.line_num
         before = reader.line_num
 
 
