@@ -56,8 +56,8 @@ class Answer:
         self._prompt = job.prompt
         self._usage = Usage()
         self._timings: Timings | None = None
-        is_cited = bool(job.ground.passages) and job.output is None
-        self._citer = Citer(job.ground.passages, job.ground.question) if is_cited else None
+        support = job.ground.support if job.output is None else None
+        self._citer = Citer(support, job.ground.question) if support else None
 
     def make(self, outcome: Outcome) -> list[Message]:
         """Generate, run tools where that was asked for, and fill the outcome in.

@@ -10,10 +10,11 @@ from edgeai.context_window import ContextWindow, Prompt
 from edgeai.documents.content_words import content_words
 from edgeai.documents.ground import Ground
 from edgeai.documents.library_types import Hit
-from edgeai.documents.passages import Passage, passages
+from edgeai.documents.passages import passages
 from edgeai.documents.prompt_text import INSTRUCTION
 from edgeai.documents.relevance import is_covered, is_search
 from edgeai.documents.search import context_for
+from edgeai.documents.support import Support
 from edgeai.documents.types import Document
 from edgeai.errors import ContextOverflowError, OptionError
 from edgeai.messages import Message
@@ -50,7 +51,7 @@ class Sources:
         self._documents = tuple(source for source in self.all if isinstance(source, Document))
         self._libraries = tuple(source for source in self.all if not isinstance(source, Document))
         self._n_chars = sum(len(block.text) for document in self._documents for block in document.blocks)
-        self._passages: tuple[Passage, ...] | None = None
+        self._support: Support | None = None
         self._finder: Finder | None = None
 
     def prompt(
@@ -91,11 +92,11 @@ class Sources:
         """The prompt with all documents in it; None where they leave no room for an answer."""
         if self._n_chars > window.n_ctx * _MAX_CHARS_A_TOKEN:
             return None
-        if self._passages is None:
-            self._passages = tuple(passage for document in self._documents for passage in passages(document))
+        if self._support is None:
+            self._support = Support([passage for document in self._documents for passage in passages(document)])
         question = _last_question(messages)
-        is_silent = is_search(question) and not is_covered(question, self._passages)
-        ground = Ground(self._documents, (), self._passages, question, is_silent, has_sources=True)
+        is_silent = is_search(question) and not is_covered(question, self._support.passages)
+        ground = Ground(self._documents, (), self._support, question, is_silent, has_sources=True)
         try:
             prompt = window.build(messages, ground=ground, **options)
         except ContextOverflowError:
@@ -150,7 +151,7 @@ def _with_hits(
         room = max(room, window.n_ctx // 2)  # old turns make room for them
     room = min(room, MAX_PASSAGE_TOKENS)
     while runs := tuple(context_for(hits, room, count_tokens)):
-        found = tuple(passage for run in runs for passage in run.passages)
+        found = Support([passage for run in runs for passage in run.passages])
         ground = Ground((), runs, found, _last_question(messages), has_sources=True)
         try:
             prompt = window.build(messages, ground=ground, **options)

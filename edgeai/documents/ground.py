@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeai.documents.passages import Passage
 from edgeai.documents.search import PassageRun
+from edgeai.documents.support import Support
 from edgeai.documents.types import Document
 
 
@@ -16,7 +16,7 @@ class Ground:
     Attributes:
         documents: those that stand whole before the conversation.
         runs: passages that were found, before the question.
-        passages: all that the answer may cite.
+        support: what the answer may cite; None where there is nothing.
         question: what was asked.
         is_silent: nothing was found that could answer the question.
         has_sources: there are documents, whatever of them is used; answers may hold citations.
@@ -24,7 +24,7 @@ class Ground:
 
     documents: tuple[Document, ...] = ()
     runs: tuple[PassageRun, ...] = ()
-    passages: tuple[Passage, ...] = ()
+    support: Support | None = None
     question: str = ""
     is_silent: bool = False
     has_sources: bool = False
