@@ -134,6 +134,36 @@ def test_a_first_message_that_looks_for_nothing_gets_how_the_documents_begin(
     ]
 
 
+def test_a_follow_up_without_a_word_of_its_own_is_searched_with_the_question_before(
+    session: Session, backend: FakeBackend
+) -> None:
+    session.chat("How do I descale the kettle?", documents=[manual()]).wait()
+    session.chat("And why?").wait()
+    assert "boil vinegar" in last_prompt(backend)
+
+
+def test_passages_far_behind_the_best_are_left_out(session: Session, backend: FakeBackend) -> None:
+    session.chat("How do I descale the kettle with vinegar on the road?", documents=[manual()]).wait()
+    assert last_prompt(backend).count("<document name") == 1
+
+
+def test_a_library_is_greeted_but_not_summarized_from_nothing(
+    session: Session, backend: FakeBackend, tmp_path: Path
+) -> None:
+    with Library(tmp_path / "library") as library:
+        library.add(manual())
+        assert session.chat("Summarize", documents=[library]).text == "The documents hold nothing about this."
+        session.reset()
+        backend.enqueue("Hello to you.")
+        assert session.chat("Hello!", documents=[library]).text == "Hello to you."
+
+
+@pytest.mark.parametrize("request_", ["Give me an overview.", "tl;dr", "概要を教えて", "このファイルは何ですか?"])
+def test_a_request_for_the_whole_is_not_a_search(session: Session, backend: FakeBackend, request_: str) -> None:
+    session.chat(request_, documents=[manual()]).wait()
+    assert '"manual.pdf">\n[p. 1]' in last_prompt(backend)
+
+
 @pytest.mark.parametrize("question", ["What is the capital of France?", "富士山の高さはどれくらいですか。"])
 def test_a_whole_document_that_has_no_word_of_a_question_is_silent_too(
     session: Session, backend: FakeBackend, question: str
@@ -175,7 +205,7 @@ def test_passages_fit_with_all_that_stands_around_them(backend: FakeBackend) -> 
 def test_turns_that_fit_beside_the_passages_stay(session: Session, backend: FakeBackend) -> None:
     session.documents = [manual(18)]  # somewhat longer than the window: it is tried whole first
     for _ in range(8):
-        session.chat("How do I descale the kettle?", overflow="trim").wait()
+        session.chat("How mild was the weather in the valley?", overflow="trim").wait()
     n_kept = last_prompt(backend).count("<|im_start|>user")
     assert n_kept > 3
     assert len(last_prompt(backend)) > 0.6 * backend.info.n_ctx

@@ -20,6 +20,12 @@ _OPPOSITES = [
         (r"(?<!no )(?<!not )\b(?:more|larger|greater|higher|longer|bigger|faster|later|above|exceed\w*)\b",
          r"(?<!no )(?<!not )\b(?:less|fewer|smaller|lower|shorter|slower|earlier|below)\b"),
         (r"\b(?:minimum|minimal|least|lowest|smallest)\b", r"\b(?:maximum|maximal|most|highest|largest)\b"),
+        (r"\b(?:safe|harmless)", r"\b(?:dangerous|hazardous|unsafe|harmful)"),
+        (r"\b(?:rise|rises|rose|risen|grew|grown|gain)", r"\b(?:fall|falls|fell|fallen|shrank|drop)"),
+        (r"\b(?:rarely|seldom)\b", r"\b(?:always|often)\b"),
+        (r"\d ?(?:am|a\.m\.)", r"\d ?(?:pm|p\.m\.)"),
+        (r"\b(?:anyone|everyone|everybody)\b", r"\b(?:nobody|no one)\b"),
+        (r"\bbought|\bbuy", r"\bsold|\bsell"),
         (r"\bahead\b", r"\bbehind\b"),
         (r"\bfirst\b", r"\blast\b(?! (?:updated|changed|modified))"),
         (r"\bascending\b", r"\bdescending\b"),
@@ -46,6 +52,9 @@ _OPPOSITES = [
         (r"整数", r"小数"),
     )
 ]  # fmt: skip
+_COLOURS = re.compile(
+    r"\b(?:red|orange|yellow|green|blue|violet|purple|brown|black|white|grey|gray)\b|[赤黄緑青紫茶黒白]色?"
+)
 _TIMES = ("before", "after")
 
 
@@ -65,6 +74,7 @@ class Said:
         told = clauses(source)
         return (
             self._has_units_of(source)
+            and set(_COLOURS.findall(self._text)) <= set(_COLOURS.findall(normal(source)))
             and not self._is_opposite_of(normal(source))
             and not self._denies(told)
             and not self._moves_numbers(told)

@@ -30,6 +30,7 @@ _MAX_LINE_START_CHARS = 32
 _NOT_STATED = re.compile(r"\s*(?:#|\|)")
 _NEW_STATEMENT = re.compile(r"[ \t]+[\"'“‘(「『]?([^\W\d_])")
 _JAPANESE = re.compile("[\u3041-\u30ff\u3400-\u9fff]")
+_OPENS = re.compile(r"[:：][*_]*\s*\Z")
 _TICKS = re.compile(r"`+|\n")
 
 
@@ -182,7 +183,12 @@ class Citer:
 
     def _end_statement(self) -> None:
         statement, self._statement = self._statement, ""
-        if self._in_code or len(statement) > _MAX_STATEMENT_CHARS or _NOT_STATED.match(statement):
+        if (
+            self._in_code
+            or len(statement) > _MAX_STATEMENT_CHARS
+            or _NOT_STATED.match(statement)
+            or _OPENS.search(statement)
+        ):
             return
         evidence = self._support.best(_BULLET.sub("", statement), self._question)
         if evidence:

@@ -19,7 +19,8 @@ _NOT_DENIED = re.compile(
     r"|にすぎ(?:ません|ない)|(?:だけ|ばかり)で(?:は)?なく|のみならず|少な[いく]|間もなく"
 )
 _DENIES = re.compile(
-    r"\b(?:not|no|never|nor|neither|cannot|without|unable|impossible|unnecessary|forbidden|prohibited)\b|n['’]t\b"
+    r"\b(?:not|no|never|nor|neither|cannot|without|unable|lack(?:s|ed|ing)?|fail(?:s|ed|ing)?|false|untrue|impossible|"
+    r"unnecessary|forbidden|prohibited)\b|n['’]t\b"
 )
 _DENIES_JA = re.compile(r"ません|ない|なかった|なく|ずに|禁止|不可|不要")
 _WEAK = frozenset(content_words("longer yet necessarily really usually currently directly simply"))
@@ -31,7 +32,7 @@ _MAX_MARKED = 2
 _GRAMMAR = re.compile("^[がはをにでとのもへや]|[がはをにでとのもへや]$")  # the rest of a pair counts alone
 _RUN = "[\u3005\u3400-\u9fff]+|[\u30a1-\u30fa\u30fc]+|[a-z0-9]+"
 _RUNS = re.compile(_RUN)
-_BESIDE = re.compile(rf"({_RUN})(?:側|者)?(が|は|を|ばかり|だけ|のみ|に|から|まで|より|へ|で|の前|の後)")
+_BESIDE = re.compile(rf"({_RUN})(?:側|者|さん|様|氏)?(が|は|を|ばかり|だけ|のみ|に|から|まで|より|へ|で|の前|の後)")
 _TOPIC_OR_OBJECT = {"は": "が", "ばかり": "を", "だけ": "を", "のみ": "を"}
 _BEFORE_JA = re.compile(rf"({_RUN})[\u3041-\u309f]{{0,4}}(前|後)(?:に|は|で|、)")
 

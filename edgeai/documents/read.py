@@ -122,7 +122,7 @@ def file_state(found: os.stat_result) -> tuple[int, ...]:
 def _without_text(content: Content) -> DocumentError:
     if content.pages_without_text:
         return DocumentError(
-            f"it has no text on its {content.n_pages:,} pages: expected some; pictures of pages cannot be read yet, "
+            f"it has no text, its pages ({content.n_pages:,}) are pictures: expected text; these cannot be read yet, "
             "run a text recognition (OCR) over it first"
         )
     return DocumentError("it has no text: expected some; if it should have, it is damaged: fetch or save it again")

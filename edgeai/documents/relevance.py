@@ -38,8 +38,13 @@ _ABOUT_THE_CONVERSATION = re.compile(
     r"\b(?:hello|hi|hey|thanks?|thank you|a lot|very much|ok|okay|great|good (?:morning|evening|night)|bye|goodbye|"
     r"go on|continue|more|again|shorter|longer|simpler|simply|briefly|in short|summari[sz]e|summary|translate|rephrase|"
     r"rewrite|repeat|english|japanese|german|french|sentences?|words?|bullet points?|lists?|file|text|main|points?|key|"
-    r"content)\b|"
-    "こんにちは|ありがとう|続けて|要約|翻訳|日本語|英語|短く|詳しく|簡単に|簡潔に|文書|資料|内容|何|教えて|説明",
+    r"contents?|overview|outline|gist|topics?|tl;?dr|elaborate|examples?|please|really|yes|no|give|bullets?|\d+)\b|"
+    "こんにちは|ありがとう|続けて|要約|翻訳|日本語|英語|短く|詳しく|簡単に|簡潔に|文書|資料|内容|何|教えて|説明|"
+    "ファイル|ドキュメント|マニュアル|書[いか]|要点|概要|主な|全体|[一二三四五六七八九十]つ",
+)
+_GREETING = re.compile(
+    r"\b(?:hello|hi|hey|thanks?|thank you|ok|okay|great|good (?:morning|evening|night)|bye|goodbye|yes|no)\b|"
+    "こんにちは|こんばんは|おはよう|ありがとう|はい|いいえ",
 )
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _HAN_OR_HIRAGANA = re.compile(f"{_HAN.pattern[:-1]}\u3041-\u309f]")
@@ -79,6 +84,16 @@ def is_search(text: str) -> bool:
     """Whether a message asks for something that a document may say; not `Thanks!`, `Summarize it.`, `続けて`."""
     without = _ABOUT_THE_CONVERSATION.sub(" ", fold(text))
     return bool(content_words(without) or _HAN.search(without))
+
+
+def is_follow_up(text: str) -> bool:
+    """Whether a message asks on without a word of its own to search by: `And why?`, `How so?`."""
+    return bool(text.strip()) and not content_words(text) and not _ABOUT_THE_CONVERSATION.search(fold(text))
+
+
+def is_greeting(text: str) -> bool:
+    """Whether a message is said to be polite."""
+    return not is_search(text) and bool(_GREETING.search(fold(text)))
 
 
 def word_share(question: str, hits: Sequence[Hit]) -> float:

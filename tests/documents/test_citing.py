@@ -126,6 +126,10 @@ def test_hostile_names_make_harmless_marks() -> None:
     assert len(citer.citations) == 1
 
 
+def test_what_opens_a_list_states_nothing() -> None:
+    assert cited("Hold the red button for ten seconds:\n- like this")[1] == []
+
+
 def test_a_question_states_nothing() -> None:
     assert (
         cited("Do you hold the red button for ten seconds? 電源ボタンを10秒間長押しすると、初期化されますか？")[1] == []

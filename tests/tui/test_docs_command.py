@@ -232,3 +232,8 @@ def _own_handler() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_empty_search_is_wrong_usage(folder: Path, capsys: Capture) -> None:
+    run(capsys, "add", ".")
+    assert "Nothing is searched for" in run(capsys, "search", " ", code=2)[1]

@@ -53,6 +53,8 @@ def search(
     code is 1 where nothing is found.
     """
     text = " ".join(query)
+    if not text.strip():
+        raise click.UsageError('Nothing is searched for: give some words, as in `edgeai docs search "reset"`.')
     folder = existing_library_dir(name)
     with ProgressLine() as line, opened(folder) as library, ExitStack() as held:
         embedder = _embedder_for(library, mode, embedder_name)
