@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ import pytest
 from edgeai.documents import e5, embedders
 from edgeai.documents.e5 import E5Embedder
 from edgeai.documents.library import Library
-from edgeai.errors import DocumentError
+from edgeai.documents.library_place import library_dir
+from edgeai.errors import DocumentError, EngineCrashedError
 from tests.documents.test_vectors import FakeEmbedder
 from tests.tui.test_docs_command import Capture, from_json, made, run
 
@@ -65,6 +67,26 @@ def test_each_command_closes_its_embedder(
     with pytest.raises(ZeroDivisionError):
         run(capsys, "search", "pump")
     assert len(closed) == 3
+
+
+def test_an_embedder_that_fails_costs_one_warning_and_words_are_searched(
+    folder: Path, capsys: Capture, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_texts: Sequence[str]) -> Any:
+        raise EngineCrashedError(doing="embedding", signal="SIGSEGV")
+
+    run(capsys, "add", ".")
+    run(capsys, "embed")
+    by_words = from_json(capsys, "search", "--words", "pump")
+    monkeypatch.setattr(embedder, "embed_query", failing)
+    out, err = run(capsys, "search", "--json", "pump")
+    assert json.loads(out) == by_words
+    assert err.startswith("warning: searched by words alone: ")
+    assert err.count("\n") == 1
+    assert "SIGSEGV" in err
+    (library_dir("default") / "library.sqlite").write_bytes(b"no SQLite" * 1000)
+    _, err = run(capsys, "search", "pump", code=1)
+    assert err.count("\n") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")

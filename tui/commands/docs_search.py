@@ -12,6 +12,7 @@ import click
 
 from edgeai.documents import e5, embedders
 from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
+from edgeai.errors import EdgeAIError
 from edgeai.history_export import inert_json
 from tui.docs_ctrl_c import CtrlC
 from tui.docs_hits import hit_facts, hits_text
@@ -23,6 +24,7 @@ from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
+    from edgeai.documents.library_types import Hit
     from edgeai.documents.vectors import F32, Embedder
 
 _N_BATCH = 8  # two to four seconds on two cores: so long Ctrl-C at most loses
@@ -61,9 +63,8 @@ def search(
         if embedder is not None:
             held.callback(embedders.close, embedder)
             line.show("searching by words and by meaning")
-        hits = library.search(text, limit, embedder=embedder)
+        hits, used = _found(library, text, limit, embedder, line)
     if as_json:
-        used = "words" if embedder is None else "hybrid"
         click.echo(inert_json({"library": name, "query": text, "mode": used, "hits": list(map(hit_facts, hits))}))
         return 0 if hits else 1
     out = console()
@@ -161,6 +162,21 @@ def _embedder_for(library: Library, mode: str | None, embedder_name: str | None)
     if mode == "hybrid" or embedder_name is not None:
         return embedders.open_embedder(embedder_name)
     return embedders.embedder_of(library)
+
+
+def _found(
+    library: Library, text: str, limit: int, embedder: Embedder | None, line: ProgressLine
+) -> tuple[list[Hit], str]:
+    """Hits, and how they were found: by words alone where the embedder fails, as sessions do."""
+    if embedder is None:
+        return library.search(text, limit), "words"
+    try:
+        return library.search(text, limit, embedder=embedder), "hybrid"
+    except EdgeAIError as exc:
+        hits = library.search(text, limit)  # before the warning: where the library is at fault, one line says so
+        line.clear()
+        message("warning", f"searched by words alone: {exc}", "yellow")
+        return hits, "words"
 
 
 def _n_embedded(library: Library, embedder: Embedder) -> int:
