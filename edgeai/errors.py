@@ -132,7 +132,15 @@ class SessionClosedError(GenerationError):
 
 
 class DocumentError(EdgeAIError, ValueError):
-    """A document cannot be read: missing, encrypted, damaged, of an unknown kind, or too large."""
+    """A document cannot be read: missing, encrypted, damaged, of an unknown kind, or too large.
+
+    Attributes:
+        needs_password: it is encrypted, and another password may open it.
+    """
+
+    def __init__(self, *args: object, needs_password: bool = False) -> None:
+        super().__init__(*args)
+        self.needs_password = needs_password
 
 
 class HistoryError(EdgeAIError, OSError):

@@ -19,7 +19,6 @@ from edgeai.safe_text import one_line
 _TELL_S = 0.05  # seconds between two words of progress
 _KEPT_CHARS = 64_000_000
 """Characters of documents that stay in memory, so that changing between conversations reads nothing again."""
-_ASKS_FOR_PASSWORD = "expected its password"  # the reading process sends words alone
 
 
 @dataclass(eq=False)
@@ -63,11 +62,6 @@ class DocumentNotRead(Event):
 
     job: ReadJob
     error: DocumentError
-
-    @property
-    def needs_password(self) -> bool:
-        """Whether another password may help."""
-        return _ASKS_FOR_PASSWORD in str(self.error)
 
 
 class Reader:

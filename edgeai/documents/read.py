@@ -44,7 +44,8 @@ def read_document(
     try:
         return _read(Path(path), password, on_progress)
     except DocumentError as exc:
-        raise DocumentError(f"{one_line(os.fspath(path))}: {exc}") from exc.__cause__
+        words = f"{one_line(os.fspath(path))}: {exc}"
+        raise DocumentError(words, needs_password=exc.needs_password) from exc.__cause__
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         raise DocumentError(f"{one_line(os.fspath(path))}: {_os_words(exc)}") from exc
 

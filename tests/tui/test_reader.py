@@ -88,12 +88,12 @@ def test_what_is_kept_is_bounded_by_its_length(tmp_path: Path, monkeypatch: pyte
 
 def test_an_error_is_told_and_the_next_one_is_read(manual: Path, events: queue.Queue[Event], tmp_path: Path) -> None:
     one = Reader(events.put)
-    one.read(tmp_path / "gone.pdf")
+    one.read(tmp_path / "expected its password.pdf")  # words of a name ask for nothing
     one.read(manual)
     event = ended(events)
     assert isinstance(event, DocumentNotRead)
     assert "no such file" in str(event.error)
-    assert not event.needs_password
+    assert not event.error.needs_password
     assert isinstance(ended(events), DocumentRead)
 
 
@@ -145,7 +145,7 @@ def test_an_encrypted_pdf_asks_for_its_password(events: queue.Queue[Event], tmp_
         one.read(path, password)
         event = ended(events)
         assert isinstance(event, DocumentNotRead)
-        assert event.needs_password
+        assert event.error.needs_password
     one.read(path, "key")
     event = ended(events)
     assert isinstance(event, DocumentRead)

@@ -154,7 +154,7 @@ class DocumentParts(ChatParts):
     async def _document_not_read(self, event: DocumentNotRead) -> None:
         if (item := self._item_of(event)) is None:
             return
-        if event.needs_password:
+        if event.error.needs_password:
             asked = PasswordScreen(item.name, again=event.job.password is not None)
             password = await self.app.push_screen_wait(asked)
             if self._item_of(event) is None:  # removed, stopped or left meanwhile

@@ -54,7 +54,7 @@ def _answer(job: Job, pipe: Pipe[Request]) -> None:
         threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
         read_bytes(data, Hints(job.expected, job.suffix, job.password), Output(pipe.send))
     except DocumentError as exc:
-        pipe.send(Refused(str(exc)))
+        pipe.send(Refused(str(exc), exc.needs_password))
     except MemoryError:
         pipe.send(
             Refused(

@@ -46,7 +46,8 @@ def _opened(data: bytes, password: str | None) -> Any:
     except pypdfium2.PdfiumError as exc:
         if getattr(exc, "err_code", None) == pypdfium2.raw.FPDF_ERR_PASSWORD or "password" in str(exc).lower():
             problem = "the given password is wrong" if password else "it is encrypted"
-            raise DocumentError(f"{problem}: expected its password; give it with --password (password=…)") from exc
+            words = f"{problem}: expected its password; give it with --password (password=…)"
+            raise DocumentError(words, needs_password=True) from exc
         raise DocumentError(
             f"damaged or cut short ({exc}): expected a whole PDF; fetch it again, or print it to PDF anew"
         ) from exc

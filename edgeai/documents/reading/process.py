@@ -105,7 +105,7 @@ class Reading:
             )
         reply = self._link.receive(limits.STALL_S, _DOING)
         if isinstance(reply, Refused):
-            raise DocumentError(one_line(reply.words)[:_MAX_WORDS])
+            raise DocumentError(one_line(reply.words)[:_MAX_WORDS], needs_password=reply.needs_password)
         return reply
 
     def _unexpected(self, reply: Reply) -> EngineCrashedError:

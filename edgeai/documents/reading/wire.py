@@ -82,6 +82,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     """It cannot be read. `words`: the reason and what to do, without the file's name."""
 
     words: str
+    needs_password: bool = False
 
 
 Reply = Union[Began, Working, Parts, Finished, Refused]  # noqa: UP007
