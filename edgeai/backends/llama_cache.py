@@ -151,7 +151,7 @@ class LlamaCache:
         Returns:
             The tokens that are there now, and that the prompt begins with; 0 where the file is of no use.
         """
-        self.clear()
+        self._forget(overwrite=False)  # the file's state comes over it
         ids, n_read = (ctypes.c_int32 * n_tokens)(), ctypes.c_size_t()
         read = self._llama.llama_state_seq_load_file(self._context, bytes(path), 0, ids, n_tokens, ctypes.byref(n_read))
         if not read or n_read.value != n_tokens or list(ids[:n_same]) != list(prompt[:n_same]):
@@ -166,13 +166,16 @@ class LlamaCache:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._llama.llama_memory_clear(self._memory, True)
-        self._checkpoints.clear()
-        self.tokens.clear()
+        self._forget(overwrite=True)
 
     @property
     def _flags(self) -> int:
         return int(self._llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+    def _forget(self, *, overwrite: bool) -> None:
+        self._llama.llama_memory_clear(self._memory, overwrite)
+        self._checkpoints.clear()
+        self.tokens.clear()
 
     def _least_useful(self) -> int:
         """The second shortest boundary: the shortest is the system prompt's, the long ones are the newest turns'."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
 _THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
+_started: list[EngineProcess] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,36 @@ def load(
     return Loaded(backend, found.name, load_ms, entry.sampling, entry.system)
 
 
+@contextlib.contextmanager
+def engine_ahead() -> Iterator[None]:
+    """Start the engine's process before it is needed: it imports its libraries while documents are read.
+
+    The next model that is loaded takes it; one that nobody takes is ended.
+    """
+    from edgeai.engine.process import EngineProcess
+
+    process = EngineProcess()
+    _started.append(process)
+    try:
+        yield
+    finally:
+        if process in _started:
+            _started.remove(process)
+            process.close()
+
+
+def _engine_process() -> EngineProcess:
+    """The process that was started ahead, or a new one."""
+    from edgeai.engine.process import EngineProcess
+
+    while _started:
+        process = _started.pop()
+        if process.is_alive:
+            return process
+        process.close()
+    return EngineProcess()
+
+
 def _load_here(
     path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
 ) -> tuple[Backend, GGUFHeader]:
@@ -102,11 +134,10 @@ def _load_in_process(
     path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine import crash_marks
-    from edgeai.engine.process import EngineProcess
 
     if not options.retry_crashed:
         crash_marks.check(path, name)
-    process = EngineProcess()  # it imports its libraries while the file is checked here
+    process = _engine_process()  # it imports its libraries while the file is checked here
     try:
         opened = _open(process, path, options, on_progress)
     except EngineCrashedError as exc:

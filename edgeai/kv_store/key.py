@@ -14,7 +14,7 @@ import msgspec
 from edgeai.files import sha256, write_text
 from edgeai.options import LoadOptions
 
-_FORMAT = 1  # of the files
+_FORMAT = 2  # of the files
 _MAX_DIGESTS = 200
 _SETTINGS = ("n_batch", "n_ubatch", "n_gpu_layers", "type_k", "type_v", "fused_attention", "swa_full")
 

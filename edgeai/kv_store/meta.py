@@ -16,7 +16,7 @@ class Meta(msgspec.Struct, frozen=True):
 
     Attributes:
         tokens: int32, little-endian.
-        sha256: of the state's file.
+        sha256: of the state's file, see `state_digest`.
         n_bytes: its size.
         model: the model's name, for lists; hostile text.
         is_conversation: it is all that stood evaluated, and goes where a longer one of the same beginning comes.

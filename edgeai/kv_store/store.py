@@ -12,7 +12,6 @@ Source of the files' content: llama_state_seq_save_file of llama.cpp.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import struct
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from edgeai.backends.base import StateFile
 from edgeai.common_prefix import n_common
-from edgeai.files import sha256
+from edgeai.kv_store.digest import state_digest
 from edgeai.kv_store.meta import Meta, read_meta, write_meta
 from edgeai.kv_store.room import clear_left_over, remove, shrink
 
@@ -145,25 +144,26 @@ class StateStore:
 
 def _is_as_written(path: Path, meta: Meta) -> bool:
     try:
-        return not path.is_symlink() and path.stat().st_size == meta.n_bytes and sha256(path) == meta.sha256
+        if path.is_symlink() or path.stat().st_size != meta.n_bytes:
+            return False
+        with path.open("rb", buffering=0) as file:
+            return state_digest(file) == (meta.n_bytes, meta.sha256)
     except OSError:
         return False
 
 
 def _durable(path: Path) -> tuple[int, str]:
-    """Bring a file to the disk, for its owner alone; its size and SHA-256."""
-    digest = hashlib.sha256()
+    """Bring a file to the disk, for its owner alone; its size and digest."""
     flags = os.O_RDONLY
     for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # the engine's folder is not to be trusted
         flags |= getattr(os, flag, 0)
     descriptor = os.open(path, flags)
-    with os.fdopen(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         if hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), 0o600)
-        while chunk := file.read(2**20):
-            digest.update(chunk)
+        found = state_digest(file)
         os.fsync(file.fileno())
-        return file.tell(), digest.hexdigest()
+        return found
 
 
 def _encoded(tokens: Sequence[int]) -> bytes:

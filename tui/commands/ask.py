@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeai import Response, SchemaError
+from edgeai.engine.load import engine_ahead
 from edgeai.options import Overflow
 from tui import answer_report, session_options
 from tui.answer_stream import print_answer
@@ -80,12 +82,12 @@ def command(
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
     asking = {"response_format": schema, "overflow": overflow, **sampling}
-    with ProgressLine() as line, opened_libraries(library_names) as libraries:
+    loading = {"system": system, **options}
+    with ProgressLine() as line, opened_libraries(library_names) as libraries, _engine(doc_paths, options):
         documents, n_failed = _documents(doc_paths, password, line)
         if doc_paths and not documents:
             return 1
-        loading = {"system": system, "on_load_progress": line.loading, **options}
-        with _opened(model, given(loading), documents) as session:
+        with _opened(model, given({**loading, "on_load_progress": line.loading}), documents) as session:
             if libraries:
                 session.documents = [*documents, *libraries]
             line.start()
@@ -112,6 +114,11 @@ def _wait(response: Response) -> bool:
         response.wait()
         return False
     return True
+
+
+def _engine(doc_paths: tuple[Path, ...], options: dict[str, Any]) -> AbstractContextManager[None]:
+    """The engine's process starts while documents are read."""
+    return engine_ahead() if doc_paths and options["isolation"] != "none" else nullcontext()
 
 
 def _documents(paths: tuple[Path, ...], password: str | None, line: ProgressLine) -> tuple[Sequence[Document], int]:
