@@ -9,12 +9,21 @@ from pathlib import Path
 import pytest
 
 from benchmarks import citations
-from benchmarks.citations import MIN_SHARED_CHARS, TEXTS_DIR, Cited, Statement, shares_run, statements
+from benchmarks.citations import (
+    HELD_PATH,
+    MIN_SHARED_CHARS,
+    STATEMENTS_PATH,
+    TEXTS_DIR,
+    Cited,
+    Statement,
+    shares_run,
+    statements,
+)
 from benchmarks.retrieval_set import even
 
 
 def test_the_quotes_of_true_statements_stand_in_their_text_once() -> None:
-    for entry in statements():
+    for entry in (*statements(), *statements(HELD_PATH)):
         assert (entry.quote is not None) == entry.is_true, entry
         if entry.quote is not None:
             text = even((TEXTS_DIR / entry.text).read_text(encoding="utf-8"))
@@ -23,15 +32,17 @@ def test_the_quotes_of_true_statements_stand_in_their_text_once() -> None:
             assert not shares_run(entry.statement, entry.quote, len(entry.statement)), "in the text's own words"
 
 
-def test_there_are_as_many_false_statements_as_true_ones_in_each_language() -> None:
-    asked = statements()
-    assert len({entry.statement for entry in asked}) == len(asked)
+@pytest.mark.parametrize(("path", "counts"), [(STATEMENTS_PATH, (26, 14)), (HELD_PATH, (10, 10))])
+def test_there_are_as_many_false_statements_as_true_ones_in_each_language(path: Path, counts: tuple[int, int]) -> None:
+    asked = statements(path)
     assert Counter((entry.language, entry.is_true) for entry in asked) == {
-        ("en", True): 26,
-        ("en", False): 26,
-        ("ja", True): 14,
-        ("ja", False): 14,
+        (language, is_true): n for language, n in zip(("en", "ja"), counts, strict=True) for is_true in (True, False)
     }
+
+
+def test_no_statement_stands_in_both_sets_or_twice() -> None:
+    asked = [entry.statement for path in (STATEMENTS_PATH, HELD_PATH) for entry in statements(path)]
+    assert len(set(asked)) == len(asked)
 
 
 def test_quotes_share_a_run_wherever_lines_break() -> None:
