@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgeai.documents import library_roots, library_update
 from edgeai.documents.index_keeper import IndexKeeper
 from edgeai.documents.library_db import LibraryDatabase
+from edgeai.documents.library_lock import LibraryBusyError
 from edgeai.documents.library_rows import (
     Prepared,
     delete,
@@ -27,12 +29,15 @@ from edgeai.documents.passages import index_text
 from edgeai.documents.search import fuse
 from edgeai.documents.types import Document
 from edgeai.documents.word_index import WordIndex
+from edgeai.errors import DocumentError
 
 if TYPE_CHECKING:
     from edgeai.documents.vectors import Embedder, Vectors
 
 N_CANDIDATES = 50
 """How many of each ranking are fused."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Library:
@@ -49,13 +54,17 @@ class Library:
         """
         self.folder = folder
         self._db = LibraryDatabase(folder / "library.sqlite")
-        try:
-            self._keeper = IndexKeeper(folder, self._db)
-        except BaseException:
-            self._db.close()
-            raise
-        self._vectors: dict[tuple[str, int], Vectors] = {}
+        self._own_keeper: IndexKeeper | None = None
         self._lock = threading.Lock()
+        self._vectors: dict[tuple[str, int], Vectors] = {}
+        try:
+            _ = self._keeper
+        except BaseException as exc:
+            if not isinstance(exc, DocumentError) or isinstance(exc, LibraryBusyError):
+                self._db.close()
+                raise
+            # A full disk, or one that cannot be written: documents can be listed all the same; a search says it again.
+            _logger.debug("%s: its index cannot be used: %s", folder, exc)
 
     @classmethod
     def open(cls, folder: Path) -> Library:
@@ -241,6 +250,13 @@ class Library:
         rows = [(mtime_ns, path_key(path)) for path, mtime_ns in times]
         with self._db.transaction() as db:
             db.executemany("UPDATE documents SET mtime_ns = ? WHERE path = ?", rows)
+
+    @property
+    def _keeper(self) -> IndexKeeper:
+        """Of the index; made again when it is needed, where it could not be."""
+        with self._lock:
+            self._own_keeper = self._own_keeper or IndexKeeper(self.folder, self._db)
+            return self._own_keeper
 
     def _write(self, index: WordIndex, items: Sequence[Prepared], gone: Sequence[Path]) -> None:
         """SQLite first: a kill between both leaves an index that lags, and the next one to open it catches up."""

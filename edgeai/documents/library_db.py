@@ -72,12 +72,12 @@ class LibraryDatabase:
         self._lock = threading.RLock()
         _create(path)
         with self._our_errors():
-            self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             try:
-                self._set_up()
-            except BaseException:
-                self._connection.close()
-                raise
+                self._connect()
+            except sqlite3.Error as exc:
+                if not _lacks_room(str(exc)):
+                    raise
+                self._connect("EXCLUSIVE")  # needs no -shm file, so that a full disk can be read
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -118,8 +118,17 @@ class LibraryDatabase:
             raise damaged(self.path, f"no {name}")
         return rows[0][0]
 
-    def _set_up(self) -> None:
+    def _connect(self, locking_mode: str = "NORMAL") -> None:
+        self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._set_up(locking_mode)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _set_up(self, locking_mode: str) -> None:
         run = self._connection.execute
+        run(f"PRAGMA locking_mode = {locking_mode}")
         run("PRAGMA synchronous = FULL")
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._make()
@@ -174,11 +183,15 @@ def _create(path: Path) -> None:
         ) from exc
 
 
+def _lacks_room(text: str) -> bool:
+    return "full" in text or "disk I/O" in text
+
+
 def _explain(path: Path, error: sqlite3.Error) -> str:
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"{path}: another process has written into the library for {BUSY_S:g} s: wait for it and try again"
-    if "full" in text or "disk I/O" in text:
+    if _lacks_room(text):
         return f"{path}: cannot be written ({text}): free some disk space; what was stored before is unharmed"
     if "readonly" in text or "unable to open" in text:
         return f"{path}: cannot be written ({text}): check the rights of the file and its folder"

@@ -192,6 +192,42 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, limit: int) -
         assert set(held_versions(library)) == set(range(int(n)))
 
 
+READ_ONLY = """
+import resource, sys
+from pathlib import Path
+from edgeai.documents.library import Library
+from edgeai.errors import DocumentError
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with Library.open(Path(sys.argv[1])) as library:
+    print(*(held.path.stem for held in library.documents()), sep=",")
+    try:
+        print(*sorted({hit.passage.path.stem for hit in library.search(sys.argv[2])}), sep=",")
+    except DocumentError as exc:
+        print(exc)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
+@pytest.mark.parametrize("index", ["level", "behind", "gone"])
+def test_what_is_held_can_be_read_where_nothing_can_be_written(tmp_path: Path, index: str) -> None:
+    with Library.open(tmp_path) as library:
+        library.add(*(killed_document(n, 1) for n in range(3)))
+        if index == "behind":
+            library._keeper._index.commit = _raise  # type: ignore[method-assign,union-attr]
+            with pytest.raises(_KilledError):
+                library.add(killed_document(3, 1))
+    if index == "gone":
+        shutil.rmtree(tmp_path / "index")
+    assert not (tmp_path / "library.sqlite-shm").exists(), "this file would have to be made"
+    command = [sys.executable, "-c", READ_ONLY, str(tmp_path), "doc1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    held, found = done.stdout.splitlines()
+    assert held == ("0,1,2,3" if index == "behind" else "0,1,2")
+    assert found == "1" or (index != "level" and "cannot be written" in found)
+    with Library.open(tmp_path) as library:
+        check_against_sqlite(library)
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs to become another user")
 def test_no_rights(tmp_path: Path) -> None:
     with Library.open(tmp_path / "lib") as library:
