@@ -231,11 +231,13 @@ class Library:
                 on_progress(n_done, self._db.read("SELECT sum(n_passages) FROM documents")[0][0] or 0)
         return True
 
-    def add_prepared(self, items: Iterable[Prepared]) -> None:
-        """Store documents that were cut, as they come, a batch at a time."""
+    def add_prepared(self, items: Iterable[Prepared], gone: Sequence[Path] = ()) -> None:
+        """Store documents that were cut, as they come, a batch at a time; then take out what is gone."""
         with self._keeper.writing() as index:
             for batch in library_update.batches(items):
                 self._write(index, batch, [])
+            if known := [path for path in gone if self.has(path)]:
+                self._write(index, [], known)
 
     def remove_paths(self, paths: Sequence[Path]) -> int:
         """Take out documents; how many there were."""

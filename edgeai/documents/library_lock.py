@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgeai.errors import DocumentError
 from edgeai.file_lock import FileLockedError, lock_file
+
+_POLL_S = 0.1
 
 
 class LibraryBusyError(DocumentError):
@@ -34,3 +37,17 @@ def writer_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def wait_until_free(folder: Path) -> None:
+    """Return as soon as nobody holds the lock; somebody may take it at once.
+
+    Raises:
+        DocumentError: the folder cannot be written.
+    """
+    while True:
+        try:
+            with writer_lock(folder):
+                return
+        except LibraryBusyError:
+            time.sleep(_POLL_S)

@@ -60,11 +60,10 @@ def update(
         library.remember(roots)  # only once the library is ours to be written, but before a kill can come
         yield from _read_all(plan, read, on_progress)
 
-    if plan.new or plan.changed:
-        library.add_prepared(prepare())
+    if plan.new or plan.changed or plan.gone:
+        library.add_prepared(prepare(), plan.gone)  # in one go: whoever finds the library in use has changed nothing
     elif roots:
         library.remember(roots)
-    library.remove_paths(plan.gone)
     bad = {path for path, _ in plan.failed}
     return UpdateReport(
         added=tuple(path for path in plan.new if path not in bad),

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgeai.documents.library_place import library_dir
 from edgeai.documents.read import read_document
 from edgeai.documents.types import Document
 from tests.documents.pdf_files import pdf
-from tui import docs_reading
+from tui import docs_reading, docs_wait
 from tui.cli import main
 
 Capture = pytest.CaptureFixture[str]
@@ -177,13 +178,53 @@ def test_a_failed_add_makes_no_library(folder: Path, capsys: Capture, home: Path
     assert not home.exists()
 
 
-def test_a_library_that_is_damaged_or_in_use_is_one_line(folder: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize(("command", "then_held"), [("add .", 3), ("update", 0), ("remove pump.md", 0)])
+def test_who_writes_second_waits_and_says_so_once(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str, then_held: int
+) -> None:
     run(capsys, "add", "pump.md")
+    (folder / "nothing-new.md").write_text("Nothing new.")
+    if command == "update":
+        (folder / "pump.md").unlink()
+    wait, seen = docs_wait.wait_until_free, list[tuple[int, list[Any]]]()
+    with ExitStack() as other:
+        other.enter_context(writer_lock(library_dir()))
+
+        def waiting(path: Path) -> None:
+            main(["docs", "search", "switch off"])
+            with Library.open(path) as library:
+                seen.append((len(library.documents()), library.roots()))
+            other.close()
+            wait(path)
+
+        monkeypatch.setattr(docs_wait, "wait_until_free", waiting)
+        out, err = run(capsys, *command.split())
+    assert seen == [(1, [])], "searching goes on, and nothing was written"
+    assert "pump.md" in out
+    assert err.count("waiting: another process is writing into library default") == 1
+    assert len(held(capsys)) == then_held
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("command", ["add .", "update", "remove pump.md"])
+def test_ctrl_c_ends_the_wait(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    run(capsys, "add", "pump.md")
+    (folder / "pump.md").write_text("something else")
+    wait = docs_wait.wait_until_free
+
+    def interrupted(path: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        wait(path)
+
+    monkeypatch.setattr(docs_wait, "wait_until_free", interrupted)
     with writer_lock(library_dir()):
-        _, err = run(capsys, "add", ".", code=1)
-        assert "another process is writing into this library" in err
-        assert from_json(capsys, "list")["remembered"] == []
-        run(capsys, "search", "pump")
+        run(capsys, *command.split(), code=130)
+    assert from_json(capsys, "search", "--words", "switch off")["hits"]
+    assert from_json(capsys, "list")["remembered"] == []
+
+
+def test_a_library_that_is_damaged_is_one_line(folder: Path, capsys: Capture) -> None:
+    run(capsys, "add", "pump.md")
     (library_dir() / "library.sqlite").write_bytes(b"nonsense" * 999)
     for command in (["list"], ["search", "x"], ["add", "."], ["stats"]):
         _, err = run(capsys, *command, code=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from edgeai.safe_text import one_line
 from tui.commands import docs_search
 from tui.docs_ctrl_c import CtrlC
 from tui.docs_reading import FileReader, Outcome
+from tui.docs_wait import when_free
 from tui.docs_words import counted, local_time, shown_path
 from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message, table
@@ -76,7 +78,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
                 outcome.take(found)
                 click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
-        with opened(folder) as library:
+        with when_free(folder, lambda: opened(folder), line) as library:
             return _bring_in(library, outcome, found, line, password, as_json=as_json, added=paths)
 
 
@@ -93,8 +95,8 @@ def update(name: str, password: str | None, as_json: bool) -> int:
     What is new is found in the folders and globs that were added. A folder that is not there (a disk that is not
     connected) keeps its documents.
     """
-    outcome = Outcome(name)
-    with ProgressLine() as line, opened(existing_library_dir(name)) as library:
+    folder, outcome = existing_library_dir(name), Outcome(name)
+    with ProgressLine() as line, when_free(folder, lambda: opened(folder), line) as library:
         found = library.find_again(_looking(line))
         return _bring_in(library, outcome, found, line, password, as_json=as_json)
 
@@ -141,10 +143,10 @@ def remove(paths: tuple[Path, ...], name: str) -> int:
 
     A folder stands for all that is below it. No update brings them back; adding them does.
     """
-    n_removed, n_failed = 0, 0
-    with opened(existing_library_dir(name)) as library:
+    n_removed, n_failed, folder = 0, 0, existing_library_dir(name)
+    with when_free(folder, lambda: opened(folder)) as library:
         for path in paths:
-            removed, was_remembered = library.remove_below(path)
+            removed, was_remembered = when_free(folder, partial(library.remove_below, path))
             n_removed += len(removed)
             if not removed and not was_remembered:
                 n_failed += 1
@@ -206,7 +208,8 @@ def _bring_in(
         reader = FileReader(line, ctrl_c, password)
         try:
             away = None if added else found.away
-            report = library.update(found.paths, read=reader, on_progress=reader.progress, away=away, roots=added)
+            update = partial(library.update, read=reader, on_progress=reader.progress, away=away, roots=added)
+            report = when_free(library.folder, lambda: update(found.paths), line, ctrl_c)
         except KeyboardInterrupt:
             line.clear()
             kept = f"{counted(reader.n_read, 'file')} read and kept"
