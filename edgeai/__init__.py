@@ -13,6 +13,8 @@ import logging
 import os
 
 from edgeai.errors import (
+    AudioDeviceError,
+    AudioError,
     ChatTemplateError,
     CheckpointError,
     ContextOverflowError,
@@ -21,6 +23,7 @@ from edgeai.errors import (
     EngineCrashedError,
     GenerationError,
     HistoryError,
+    MediaError,
     ModelError,
     ModelFormatError,
     ModelNotFoundError,
@@ -50,6 +53,8 @@ if os.environ.get("EDGEAI_OFFLINE") == "1":
     _refuse_network()
 
 __all__ = [
+    "AudioDeviceError",
+    "AudioError",
     "ChatTemplateError",
     "CheckpointError",
     "ContextOverflowError",
@@ -59,6 +64,7 @@ __all__ = [
     "GenerationError",
     "HistoryError",
     "LoadOptions",
+    "MediaError",
     "Message",
     "ModelError",
     "ModelFormatError",

@@ -14,6 +14,9 @@
     │  ├─ EngineCrashedError
     │  └─ SessionClosedError
     ├─ DocumentError (ValueError)
+    ├─ MediaError (ValueError)
+    │  └─ AudioError
+    ├─ AudioDeviceError (OSError)
     ├─ HistoryError (OSError)
     ├─ PullError (OSError)
     ├─ OfflineError (OSError)
@@ -141,6 +144,18 @@ class DocumentError(EdgeAIError, ValueError):
     def __init__(self, *args: object, needs_password: bool = False) -> None:
         super().__init__(*args)
         self.needs_password = needs_password
+
+
+class MediaError(EdgeAIError, ValueError):
+    """A picture, sound or video cannot be read."""
+
+
+class AudioError(MediaError):
+    """A sound file cannot be read, or a waveform is not what was expected."""
+
+
+class AudioDeviceError(EdgeAIError, OSError):
+    """A microphone or speaker is missing, busy, unplugged, or cannot do what was asked; or there is no PortAudio."""
 
 
 class HistoryError(EdgeAIError, OSError):

@@ -1,0 +1,1 @@
+"""Hearing and speaking: sound files, speech to text, text to speech, devices, and a conversation of both."""
