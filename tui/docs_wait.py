@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from edgeai.documents.library_lock import LibraryBusyError, wait_until_free
+from edgeai.documents import library_lock
+from edgeai.documents.library_lock import LibraryBusyError
 from tui.docs_ctrl_c import CtrlC
 from tui.output import message
 from tui.progress_line import ProgressLine
@@ -38,4 +39,4 @@ def when_free(
                 message("waiting", f"{what} (Ctrl-C ends the wait)", "cyan")
                 is_told = True
         with ctrl_c.interruptible() if ctrl_c else nullcontext():
-            wait_until_free(folder)
+            library_lock.wait_until_free(folder)

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from edgeai.documents import library_lock
 from edgeai.documents.library import Library
 from edgeai.documents.library_lock import writer_lock
 from edgeai.documents.library_place import library_dir
 from edgeai.documents.read import read_document
 from edgeai.documents.types import Document
 from tests.documents.pdf_files import pdf
-from tui import docs_reading, docs_wait
+from tui import docs_reading
 from tui.cli import main
 
 Capture = pytest.CaptureFixture[str]
@@ -186,7 +187,7 @@ def test_who_writes_second_waits_and_says_so_once(
     (folder / "nothing-new.md").write_text("Nothing new.")
     if command == "update":
         (folder / "pump.md").unlink()
-    wait, seen = docs_wait.wait_until_free, list[tuple[int, list[Any]]]()
+    wait, seen = library_lock.wait_until_free, list[tuple[int, list[Any]]]()
     with ExitStack() as other:
         other.enter_context(writer_lock(library_dir()))
 
@@ -197,7 +198,7 @@ def test_who_writes_second_waits_and_says_so_once(
             other.close()
             wait(path)
 
-        monkeypatch.setattr(docs_wait, "wait_until_free", waiting)
+        monkeypatch.setattr(library_lock, "wait_until_free", waiting)
         out, err = run(capsys, *command.split())
     assert seen == [(1, [])], "searching goes on, and nothing was written"
     assert "pump.md" in out
@@ -210,13 +211,13 @@ def test_who_writes_second_waits_and_says_so_once(
 def test_ctrl_c_ends_the_wait(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     run(capsys, "add", "pump.md")
     (folder / "pump.md").write_text("something else")
-    wait = docs_wait.wait_until_free
+    wait = library_lock.wait_until_free
 
     def interrupted(path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
         wait(path)
 
-    monkeypatch.setattr(docs_wait, "wait_until_free", interrupted)
+    monkeypatch.setattr(library_lock, "wait_until_free", interrupted)
     with writer_lock(library_dir()):
         run(capsys, *command.split(), code=130)
     assert from_json(capsys, "search", "--words", "switch off")["hits"]
