@@ -10,7 +10,6 @@ from typing import Literal
 from edgeai.documents.types import Document
 from edgeai.safe_text import one_line
 from tui.document_refs import DocumentRef
-from tui.documents import holds
 from tui.reader import ReadJob
 from tui.units import count_text
 
@@ -35,8 +34,9 @@ class ChatDocument:
         path: absolute.
         ref: as it is stored; None while it was never read.
         document: what was read of it.
-        state: "read" until the model has evaluated it, or found it evaluated ("cached"); "searched" where it is too
-            long for the context window; "missing" where it cannot be read any more.
+        state: "read" until the model has evaluated it, or found it evaluated ("cached"); "searched" where passages of
+            it are looked for, as it is too long for the context window or a library is searched too; "missing" where
+            it cannot be read any more.
         job: that reads it.
         n_done, n_total: pages or bytes read, while it is being read.
         n_tokens: of its text, as the model counts; 0 while that is not known.
@@ -97,21 +97,20 @@ def restored(refs: Iterable[DocumentRef]) -> list[ChatDocument]:
     return [ChatDocument(Path(ref.path), ref) for ref in refs]
 
 
-def told(documents: Sequence[ChatDocument], *, cached_tokens: int, n_ctx: int) -> None:
+def told(documents: Sequence[ChatDocument], *, cached_tokens: int, whole: bool) -> None:
     """What a prompt's evaluation says of its documents: which of them had been evaluated before.
 
     Args:
         documents: those of the prompt, in its order.
         cached_tokens: of the prompt.
-        n_ctx: the context window.
+        whole: the prompt held them whole; else passages of them were looked for.
     """
     n_before = 0
-    fits = holds(n_ctx, sum(item.n_tokens for item in documents))
     for item in documents:
         n_before += item.n_tokens
-        if not fits:
+        if not whole:
             item.state = "searched"
-        elif item.state == "read" and item.n_tokens:
+        elif item.state in ("read", "searched") and item.n_tokens:
             item.state = "cached" if cached_tokens >= n_before else "evaluated"
 
 

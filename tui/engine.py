@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,8 @@ from textual.message import Message as Event
 from edgeai import EdgeAIError, GenerationError, ModelNotFoundError
 from edgeai.backends.base import PrefillProgress
 from tui.documents import holds
-from tui.engine_room import Room
+from tui.engine_room import Room, is_whole
+from tui.libraries import library_name
 from tui.turn import Question, Result, Turn
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ class ModelLoading(Event):
 
 @dataclass
 class ModelReady(Event):
-    """The model can answer."""
+    """The model can answer; for every question the libraries of these names are searched, too."""
 
     model: str
     n_ctx: int
     load_ms: float
+    libraries: Sequence[str] = ()
 
 
 @dataclass
@@ -145,8 +147,7 @@ class Engine:
     @property
     def pid(self) -> int | None:
         """The process that computes; None while no model is loaded."""
-        session = self._session
-        return None if session is None else session.engine_pid
+        return None if (session := self._session) is None else session.engine_pid
 
     # --- in the engine's thread ---
 
@@ -163,15 +164,14 @@ class Engine:
             self._session.close()
             self._session = None
         try:
-            self._open(model)
+            session = self._open(model)
         except EdgeAIError as exc:
             self._post(ModelFailed(model, exc, self._reopen(before)))
             return
-        session = self._session
-        assert session is not None
-        self._post(ModelReady(session.model_name, session.n_ctx, session.load_ms))
+        libraries = list(map(library_name, self._libraries))
+        self._post(ModelReady(session.model_name, session.n_ctx, session.load_ms, libraries))
 
-    def _open(self, model: str | None, **options: Any) -> None:
+    def _open(self, model: str | None, **options: Any) -> Session:
         shown = -1.0
 
         def on_load_progress(share: float) -> None:
@@ -182,13 +182,14 @@ class Engine:
 
         on_load_progress(0.0)
         try:
-            self._session = self._open_session(model, on_load_progress=on_load_progress, **options)
+            session = self._open_session(model, on_load_progress=on_load_progress, **options)
         except EdgeAIError:
             raise
         except Exception as exc:  # the window must go on, whatever a native library raises
             raise GenerationError(f"the model could not be loaded: {type(exc).__name__}: {exc}") from exc
-        self._model = model or self._session.model_name
-        self._libraries = self._session.documents
+        self._session, self._model = session, model or session.model_name
+        self._libraries = session.documents
+        return session
 
     def _reopen(self, model: str | None) -> str | None:
         """The model that was there before, again; its weights are still in the file cache."""
@@ -225,8 +226,7 @@ class Engine:
         if self._session is None:
             raise ModelNotFoundError("no model is loaded: choose one with Ctrl+O, or run: edgeai models pull NAME")
 
-        n_tokens = self._make_room(self._session, question)
-        session = self._session
+        session, n_tokens = self._make_room(self._session, question)
         if question.prepares and (self._libraries or not holds(session.n_ctx, n_tokens)):
             result.finish_reason = "too long"
             return
@@ -253,11 +253,12 @@ class Engine:
             result.finish_reason = response.finish_reason
             result.usage, result.timings = response.usage, response.timings
             result.citations = response.citations
+            result.whole = not self._libraries and is_whole(session, n_tokens, question.messages, response)
         finally:
             result.text = response.partial_text
 
-    def _make_room(self, session: Session, question: Question) -> int:
-        """Give the documents to the session, in a window for them unless libraries are searched; their tokens."""
+    def _make_room(self, session: Session, question: Question) -> tuple[Session, int]:
+        """A session with the documents, in a window for them unless libraries are searched; and their tokens."""
         documents = tuple(question.documents)
         counts = self._room.count(session, documents)
         n_tokens = sum(counts.values())
@@ -267,7 +268,7 @@ class Engine:
         if n_ctx is not None:
             session = self._grow(session, n_ctx)
         session.documents = (*documents, *self._libraries)
-        return n_tokens
+        return session, n_tokens
 
     def _grow(self, session: Session, n_ctx: int) -> Session:
         """The same model with a larger window; where that cannot be, as it was.

@@ -11,6 +11,7 @@ from edgeai.messages import Message
 from tui.documents import holds, window_of
 
 if TYPE_CHECKING:
+    from edgeai.response import Response
     from edgeai.session import Session
 
 _COUNTED_CHARS = 4_000_000
@@ -47,3 +48,14 @@ class Room:
         """A model was to be opened with a window, and has this one now."""
         if n_ctx < wanted:
             self._most[model_name] = min(wanted, self._most.get(model_name, wanted))
+
+
+def is_whole(session: Session, n_tokens: int, messages: Sequence[Message], response: Response) -> bool:
+    """Whether a finished answer's prompt held its documents whole: else it has fewer tokens than they and the messages.
+
+    Args:
+        n_tokens: of the documents.
+        messages: what the answer was asked with.
+    """
+    kept = "\n".join(message.content for message in messages if message not in response.dropped)
+    return response.usage.prompt_tokens >= n_tokens + session.count_tokens(kept)

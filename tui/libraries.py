@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeai.documents.library_place import DEFAULT_LIBRARY, existing_library_dir
+from edgeai.documents.types import Document
+from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
+    from edgeai.sources import Source
 
 library_option = click.option(
     "-l",
@@ -34,6 +37,11 @@ def opened(folder: Path) -> Library:
     from edgeai.documents.library import Library
 
     return Library.open(folder)
+
+
+def library_name(source: Source) -> str:
+    """What a library is called."""
+    return one_line((source.path if isinstance(source, Document) else source.folder).name)
 
 
 @contextmanager

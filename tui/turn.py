@@ -25,6 +25,7 @@ class Result:
         finish_reason: as `Response.finish_reason`.
         dropped: how many of the oldest messages were left out.
         citations: where its statements stand.
+        whole: its prompt held the documents whole, not passages of them.
         error: what went wrong, if anything did.
     """
 
@@ -34,6 +35,7 @@ class Result:
     timings: Timings = field(default_factory=Timings)
     dropped: int = 0
     citations: Sequence[Citation] = ()
+    whole: bool = False
     error: EdgeAIError | None = None
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgeai.documents.library import Library
+from edgeai.documents.read import read_document
+from edgeai.session import Session
 from tests.documents.pdf_files import pdf
-from tests.tui.chat_app import running_chat
-from tests.tui.documented import bar, manual_in, names, prepared_models, read_slowly, settled_documents
+from tests.tui.chat_app import Models, running_chat
+from tests.tui.documented import RESET, bar, manual_in, names, prepared_models, read_slowly, settled_documents
 
 
 @pytest.fixture
@@ -133,3 +137,47 @@ async def test_what_does_not_fit_the_window_is_searched(tmp_path: Path) -> None:
         await settled_documents(chat)
         await chat.ask("How?")
         assert chat.screen.status.activity.startswith("document ready")
+
+
+async def test_beside_a_library_everything_is_searched_and_nothing_is_called_ready(tmp_path: Path) -> None:
+    manual_in(tmp_path)
+    (tmp_path / "notes").mkdir()
+    backend = prepared_models("one")[1]
+    with Library.open(tmp_path / "pumps") as library:
+        library.add(read_document(manual_in(tmp_path / "notes", "pump.md", "The pump stops when the tank is empty.")))
+
+        class WithLibrary(Models):
+            def __call__(self, model: str | None, **options: Any) -> Session:
+                session = super().__call__(model, **options)
+                session.documents = (library,)
+                return session
+
+        models = WithLibrary()
+        models.backend = backend
+        async with running_chat(models, folder=tmp_path, size=(120, 24)) as chat:
+            assert bar(chat) == "▤ pumps library · searched"
+            await chat.send("/doc manual.md")
+            await chat.until(lambda: chat.screen.read_documents)
+            await settled_documents(chat)
+            for answers in (0, 1):
+                assert bar(chat).startswith("▤ manual.md ")
+                assert bar(chat).endswith("tokens · searched   ▤ pumps library · searched")
+                assert chat.screen.status.activity == "ready"
+                if not answers:
+                    await chat.ask("Hold the red key for how long?")
+            assert RESET in backend.prompt()
+            assert backend.preparations == []
+
+
+async def test_a_document_is_searched_once_the_conversation_leaves_no_room_for_it(tmp_path: Path) -> None:
+    manual_in(tmp_path, text="# Manual\n\n" + "The number of each part is written on its back side. " * 50)
+    models, backend = prepared_models("x" * 1500, "two", n_ctx=5120)
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/doc manual.md")
+        await chat.until(lambda: bar(chat).endswith("· ready"))
+        await chat.ask("Where is the number of each part written?")
+        assert bar(chat).endswith("· ready")
+        await chat.ask("Where is the number of each part written? " + "y" * 1000)
+        assert len(backend.prompt()) < 5120
+        assert bar(chat).endswith("· searched")
+        assert chat.screen.status.activity == "ready"

@@ -205,12 +205,12 @@ def test_which_of_several_documents_were_cached() -> None:
     items = [ChatDocument(Path(name), n_tokens=1000, state="read") for name in ("a.md", "b.md", "c.md")]
     for item, sha in zip(items, "abc", strict=True):
         item.document = document(1000, sha)
-    told(items, cached_tokens=2100, n_ctx=4096)
+    told(items, cached_tokens=2100, whole=True)
     assert [item.state for item in items] == ["cached", "cached", "evaluated"]
     assert ready_words(items) == "3 documents ready"
     assert ready_words(items[:1]) == "document ready (cached)"
-    told(items, cached_tokens=0, n_ctx=4096)
+    told(items, cached_tokens=0, whole=True)
     assert items[0].state == "cached"
-    told(items, cached_tokens=0, n_ctx=2048)
+    told(items, cached_tokens=0, whole=False)
     assert {item.state for item in items} == {"searched"}
     assert ready_words(items) == ""

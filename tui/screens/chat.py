@@ -109,7 +109,7 @@ class ChatScreen(BlockActions):
 
     def action_new_chat(self) -> None:
         """Begin a conversation; it is stored with its first message."""
-        self.show_chat(Chat(self.default_settings))
+        self.show_chat(self.left.unsent or Chat(self.default_settings))
         self.prompt.focus()
 
     @on(Sidebar.NewRequested)
@@ -209,6 +209,7 @@ class ChatScreen(BlockActions):
     @on(engine.ModelReady)
     def _ready(self, event: engine.ModelReady) -> None:
         self.status.model_name, self.status.n_ctx = event.model, event.n_ctx
+        self.libraries = event.libraries
         self.status.context_used = 0
         self.load_note = ""
         self.forget_evaluated()
@@ -296,4 +297,5 @@ class ChatScreen(BlockActions):
             self.drafts.set(stored.id, "")
             if self.chat.id == stored.id:
                 self.action_new_chat()
+            self.left.forget(stored.id)
             self.query_one(Sidebar).refresh_list()

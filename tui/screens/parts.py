@@ -17,6 +17,7 @@ from edgeai.history_types import StoredMessage
 from tui.chat import Chat
 from tui.drafts import NEW, Drafts
 from tui.engine import Engine
+from tui.left_documents import LeftDocuments
 from tui.live_turn import LiveTurn
 from tui.reader import Reader
 from tui.settings import ConversationSettings
@@ -61,6 +62,7 @@ class ChatParts(Screen[None]):
         self.folder = folder
         self.first_id = first_id
         self.chat = Chat(settings)
+        self.left = LeftDocuments(settings.documents)
         self.live: LiveTurn | None = None
         self.editing: StoredMessage | None = None
         self.load_note = ""  # what the status line says of a model that is being loaded

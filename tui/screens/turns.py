@@ -178,8 +178,8 @@ class TurnScreen(DocumentCommands):
             live.answer.finish(result.text, result.citations)
             live.answer.note = note_of(result)
             self.status.context_used = result.usage.prompt_tokens + result.usage.completion_tokens
-            if result.usage.prompt_tokens:
-                told(live.documents, cached_tokens=result.usage.cached_tokens, n_ctx=self.status.n_ctx)
+            if result.usage.completion_tokens:  # its prompt was evaluated to its end
+                told(live.documents, cached_tokens=result.usage.cached_tokens, whole=result.whole)
         self.show_documents()
         self.prepare()
         self.show_activity()
@@ -237,7 +237,7 @@ class TurnScreen(DocumentCommands):
         """Show a conversation, at its end, with what was typed there before."""
         self.remember_draft()
         self.stop_editing()
-        self.leave_documents()
+        self.change_documents(chat)
         self.close_source()
         self.chat = chat
         blocks = blocks_of(chat.path)

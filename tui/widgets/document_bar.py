@@ -32,9 +32,9 @@ class DocumentBar(Widget):
     class Clicked(Message):
         """The user wants to see the documents."""
 
-    def show(self, documents: Iterable[ChatDocument]) -> None:
-        """These are the documents."""
-        self.chips = tuple(map(chip, documents))
+    def show(self, documents: Iterable[ChatDocument], libraries: Iterable[str] = ()) -> None:
+        """These are the documents, and the names of libraries that are searched, too."""
+        self.chips = (*map(chip, documents), *map(library_chip, libraries))
         self.display = bool(self.chips)
 
     def render(self) -> Content:
@@ -72,3 +72,8 @@ def chip(item: ChatDocument) -> Content:
     style = {"missing": "$text-warning", "evaluated": "$text-success", "cached": "$text-success"}.get(item.state, "")
     facts = f" {item.facts}" if item.facts else ""
     return Content.assemble(("▤ ", "$text-accent"), (item.name, "$text"), (facts, style or "$text-muted"))
+
+
+def library_chip(name: str) -> Content:
+    """Its name; nothing of a library is ever evaluated beforehand."""
+    return Content.assemble(("▤ ", "$text-accent"), (name, "$text"), (" library · searched", "$text-muted"))
