@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
 import time
@@ -21,6 +22,7 @@ from edgeai.options import Overflow
 from edgeai.safe_text import one_line, plain
 from edgeai.session import Session
 from tui.answer_stream import print_answer
+from tui.documents import n_ctx_for
 from tui.output import message
 from tui.plain_documents import LineDocuments
 from tui.progress_line import ProgressLine
@@ -51,6 +53,8 @@ class LineChat:
         conversation_id: a stored one to go on with, with its own settings.
         overflow: what to do when a conversation does not fit the context window.
         documents: what the conversation is about.
+        reopen: opens the same model again with a context window of so many tokens; without it no larger one is opened
+            for a document that is added.
     """
 
     def __init__(
@@ -61,8 +65,11 @@ class LineChat:
         conversation_id: str | None = None,
         overflow: Overflow = "error",
         documents: LineDocuments | None = None,
+        reopen: Callable[[int], Session] | None = None,
     ) -> None:
         self._session = session
+        self._reopen = reopen
+        self._most_tokens = math.inf  # windows of so many could not be opened
         self._history = history
         self._settings = settings
         self._conversation_id = conversation_id
@@ -110,10 +117,34 @@ class LineChat:
         """Add, remove or show documents, as the rest of the line says; what is said then."""
         said = self._documents.obey(rest)
         if self._documents.all != self._session.documents:
+            self._make_room()
             self._session.documents = self._documents.all
         if self._documents.refs != self._settings.documents:
             self._keep(replace(self._settings, documents=self._documents.refs))
         return said
+
+    def close(self) -> None:
+        """Free the model."""
+        self._session.close()
+
+    def _make_room(self) -> None:
+        """Open the model again in a window for the documents; where that cannot be, passages of them are read."""
+        if self._reopen is None or self._documents.libraries:
+            return
+        before = self._session.n_ctx
+        n_ctx = n_ctx_for(self._documents.documents, self._session.info.n_ctx_train)
+        if n_ctx is None or not before < n_ctx < self._most_tokens:
+            return
+        self._session.close()  # two models at once might not fit
+        try:
+            self._session = self._reopen(n_ctx)
+        except (EdgeAIError, KeyboardInterrupt) as exc:
+            self._most_tokens = n_ctx
+            self._session = self._reopen(before)
+            words = f"the context window stays at {before:,} tokens ({exc or 'stopped'})"
+            message("note", f"{words}: passages of the documents are read", "yellow")
+        else:
+            message("note", f"the context window holds {n_ctx:,} tokens now, so that the documents fit", "yellow")
 
     def _keep(self, settings: ConversationSettings) -> None:
         self._settings = settings

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from edgeai import ModelTooLargeError, SessionClosedError
 from edgeai.documents.read import read_document
 from edgeai.documents.types import Citation
 from edgeai.history import History
 from edgeai.response import Response
+from edgeai.session import Session
 from tests.fakes import FakeBackend
-from tests.tui.documented import RESET, citation_of, manual_in
+from tests.tui.documented import RESET, PreparedBackend, citation_of, manual_in
 from tests.tui.terminal import FakeModels
 from tests.tui.test_plain import chat
 from tui.app import EdgeAIApp
 from tui.cli import main
 from tui.document_refs import refs_of
+from tui.plain import LineChat
 from tui.plain_documents import LineDocuments
+from tui.settings import ConversationSettings
 from tui.sources import from_stats
 
 Capture = pytest.CaptureFixture[str]
@@ -171,3 +176,61 @@ def test_the_window_gets_the_documents_and_may_open_a_larger_one(
     assert chat(monkeypatch, "", "--n-ctx", "512", "-m", "some") == 0
     made[1].engine._open_session("some", on_load_progress=print, n_ctx=8192).close()
     assert models.opened[-1][1]["n_ctx"] == 512
+
+
+class Windows:
+    """Opens fake models with the window that is asked for, up to what fits."""
+
+    def __init__(self, fits: int) -> None:
+        self.fits = fits
+        self.opened: list[int] = []
+        self.sessions: list[Session] = []
+        self.backend = PreparedBackend()
+
+    def __call__(self, n_ctx: int) -> Session:
+        self.opened.append(n_ctx)
+        if n_ctx > self.fits:
+            raise ModelTooLargeError(f"n_ctx = {n_ctx:,} does not fit")
+        self.backend = PreparedBackend(n_ctx, n_ctx_train=65_536)
+        self.backend.enqueue("answer")
+        self.sessions.append(Session(backend=self.backend))
+        return self.sessions[-1]
+
+
+def line_chat(windows: Windows, history: History) -> LineChat:
+    return LineChat(windows(4096), history, ConversationSettings(), reopen=windows)
+
+
+@pytest.mark.parametrize(
+    ("fits", "opened", "line"),
+    [
+        (65_536, [4096, 16_384], "note: the context window holds 16,384 tokens now, so that the documents fit"),
+        (
+            4096,
+            [4096, 16_384, 4096],
+            "note: the context window stays at 4,096 tokens (n_ctx = 16,384 does not fit): passages of the documents "
+            "are read",
+        ),
+    ],
+)
+def test_a_document_opens_a_larger_window_where_there_is_memory_for_it(
+    fits: int, opened: list[int], line: str, capsys: Capture, tmp_path: Path
+) -> None:
+    text = "".join(f"Part {number} stands on the back side of the pump.\n\n" for number in range(700))
+    long, short = manual_in(tmp_path, "long.md", text), manual_in(tmp_path)
+    windows = Windows(fits)
+    with History(":memory:") as history, closing(line_chat(windows, history)) as chat:
+        assert chat.say("Hello")
+        assert chat.doc(str(short)) == "manual.md (markdown)"
+        assert windows.opened == [4096]
+        chat.doc(str(long))
+        chat.doc("remove manual.md")
+        assert windows.opened == opened
+        assert capsys.readouterr().err.splitlines() == [line]
+        windows.backend.enqueue("answer")
+        assert chat.say("Where does part 7 stand?")
+        assert "Hello" in windows.backend.prompt()  # the conversation goes on
+        assert [item.role for item in history.path(history.conversations()[0].id)] == ["user", "assistant"] * 2
+        last = windows.sessions[-1]
+    with pytest.raises(SessionClosedError):
+        last.chat("?")
