@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.documents.read import read_document
+from edgeai.documents.read_ahead import ReadAhead, n_readers
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
 from tui.docs_ctrl_c import CtrlC
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FileReader:
-    """Reads files for `Library.update`: a line that goes on, a line for each file that cannot be read, and Ctrl-C.
+    """Reads files for `Library.update`, ahead of it. A line goes on, one tells of each that cannot be read; Ctrl-C ends it.
 
     Attributes:
         n_read: files that were read.
@@ -36,19 +38,29 @@ class FileReader:
         self._line, self._ctrl_c, self._password = line, ctrl_c, password
         self._pace = Pace()
         self._n_done, self._n_total = 0, 0
+        self._ahead: ReadAhead | None = None
+
+    def plan(self, paths: Sequence[Path]) -> None:
+        """Begin to read these, which are asked for in this order."""
+        self.close()
+        self._ahead = ReadAhead(paths, self._read, n_readers(), self._show)
+
+    def close(self) -> None:
+        """End what is still being read."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def progress(self, n_done: int, n_total: int) -> None:
         """So many of the files that must be read are done."""
         self._n_done, self._n_total = n_done, n_total
 
     def __call__(self, path: Path) -> Document:
-        """Read one; a line tells of what cannot be read before it is raised."""
+        """The next one, read; a line tells of what cannot be read before it is raised."""
+        assert self._ahead, "plan comes first"
         self._show(path, 0, 1)
         try:
             with self._ctrl_c.interruptible():
-                document = read_document(
-                    path, password=self._password, on_progress=lambda done, total: self._show(path, done, total)
-                )
+                document = self._ahead.take()
         except DocumentError as exc:
             self.tell("error", path, str(exc), "red")
             raise
@@ -59,6 +71,9 @@ class FileReader:
             )
             self.tell("note", path, f"{one_line(str(path))}: {what}", "yellow")
         return document
+
+    def _read(self, path: Path, on_progress: Callable[[int, int], None]) -> Document:
+        return read_document(path, password=self._password, on_progress=on_progress)
 
     def tell(self, prefix: str, path: Path, text: str, color: str) -> None:
         """A line about a file."""

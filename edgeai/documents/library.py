@@ -102,6 +102,7 @@ class Library:
         on_progress: Progress | None = None,
         away: Sequence[Path] | None = (),
         roots: Sequence[Path] = (),
+        on_plan: Callable[[Sequence[Path]], None] | None = None,
     ) -> UpdateReport:
         """Read what is new or changed among these files and all that the library holds; take out what is gone.
 
@@ -115,8 +116,9 @@ class Library:
             away: folders that are not there at the moment: what the library holds of them stays. None: nothing but
                 `paths` is looked at.
             roots: given to `remember`, unless another process is writing.
+            on_plan: told, before the first is read, the files that `read` will get, in their order.
         """
-        return library_update.update(self, paths, read, on_progress, away, roots)
+        return library_update.update(self, paths, read, on_progress, away, roots, on_plan)
 
     def find_again(self, on_found: Callable[[int], None] | None = None) -> library_roots.Found:
         """The files that the remembered folders and globs stand for now, for `update`."""

@@ -52,13 +52,18 @@ def update(
     on_progress: Progress | None,
     away: Sequence[Path] | None,
     roots: Sequence[Path],
+    on_plan: Callable[[Sequence[Path]], None] | None,
 ) -> UpdateReport:
     """What `Library.update` does."""
     plan = _plan(library, paths, away)
 
     def prepare() -> Iterator[Prepared]:
         library.remember(roots)  # only once the library is ours to be written, but before a kill can come
-        yield from _read_all(plan, read, on_progress)
+        paths = [*plan.new, *plan.changed]
+        states = list(map(stat, paths))  # before they are read: one that changes meanwhile is read again the next time
+        if on_plan:
+            on_plan(paths)
+        yield from _read_all(plan, zip(paths, states, strict=True), read, on_progress)
 
     if plan.new or plan.changed or plan.gone:
         library.add_prepared(prepare(), plan.gone)  # in one go: whoever finds the library in use has changed nothing
@@ -156,12 +161,16 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _read_all(plan: _Plan, read: Callable[[Path], Document], on_progress: Progress | None) -> Iterator[Prepared]:
-    paths = [*plan.new, *plan.changed]
-    for n_done, path in enumerate(paths):
+def _read_all(
+    plan: _Plan,
+    files: Iterable[tuple[Path, os.stat_result | None]],
+    read: Callable[[Path], Document],
+    on_progress: Progress | None,
+) -> Iterator[Prepared]:
+    n_files = len(plan.new) + len(plan.changed)
+    for n_done, (path, before) in enumerate(files):
         if on_progress:
-            on_progress(n_done, len(paths))
-        before = stat(path)  # one that changes while it is read is seen as changed the next time
+            on_progress(n_done, n_files)
         try:
             document = read(path)
         except DocumentError as exc:
@@ -171,4 +180,4 @@ def _read_all(plan: _Plan, read: Callable[[Path], Document], on_progress: Progre
             plan.n_passages += len(cut.passages)
             yield cut
     if on_progress:
-        on_progress(len(paths), len(paths))
+        on_progress(n_files, n_files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -235,12 +236,21 @@ def test_a_library_that_is_damaged_is_one_line(folder: Path, capsys: Capture) ->
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_ctrl_c_keeps_what_was_read(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_is_taken, progress = threading.Event(), docs_reading.FileReader.progress
+
+    def told(self: docs_reading.FileReader, n_done: int, n_total: int) -> None:
+        progress(self, n_done, n_total)
+        if n_done:
+            first_is_taken.set()
+
     def read(path: Path, **options: Any) -> Document:
         if path.name == "cake.txt":
+            assert first_is_taken.wait(20)
             signal.raise_signal(signal.SIGINT)
         return read_document(path, **options)
 
     monkeypatch.setattr(docs_reading, "read_document", read)
+    monkeypatch.setattr(docs_reading.FileReader, "progress", told)
     _, err = run(capsys, "add", ".", code=130)
     assert "stopped: 1 file read and kept" in err
     assert held(capsys) == ["pump.md"]

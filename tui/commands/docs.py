@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -204,12 +205,13 @@ def _bring_in(
     """
     outcome.take(found)
     _tell_all(found.failed, line)
-    with CtrlC() as ctrl_c:
-        reader = FileReader(line, ctrl_c, password)
+    with CtrlC() as ctrl_c, closing(FileReader(line, ctrl_c, password)) as reader:
         try:
             away = None if added else found.away
-            update = partial(library.update, read=reader, on_progress=reader.progress, away=away, roots=added)
-            report = when_free(library.folder, lambda: update(found.paths), line, ctrl_c)
+            update = partial(library.update, read=reader, on_plan=reader.plan, on_progress=reader.progress)
+            report = when_free(
+                library.folder, lambda: update(found.paths, away=away, roots=added), line=line, ctrl_c=ctrl_c
+            )
         except KeyboardInterrupt:
             line.clear()
             kept = f"{counted(reader.n_read, 'file')} read and kept"
