@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,30 @@ def test_an_index_of_whole_words_is_made_again(tmp_path: Path) -> None:
         WordIndex(index)
     with Library.open(tmp_path / "library") as library:
         assert len(library.search("charging")) == 1
+
+
+def test_scores_are_bm25_with_rare_words_raised(tmp_path: Path) -> None:
+    """Robertson and Zaragoza 2009, equation 3.15 with k1 = 1.2 and b = 0.75, times rarity to the power of 1.25."""
+    texts = ["the cat and the dog", "the bird", "a cat", "the the the the ant", "dog dog bird of the north"]
+    held = dict(enumerate((text.split() for text in texts), 1))
+    average = sum(map(len, held.values())) / (len(held) + 1)  # the index's mark of its own is an entry without words
+
+    def score(words: list[str], asked: list[str]) -> float:
+        total = 0.0
+        for word in asked:
+            n_with = sum(word in other for other in held.values())
+            rarity = math.log(1 + (len(held) + 1 - n_with + 0.5) / (n_with + 0.5))
+            tf = words.count(word)
+            total += rarity**1.25 * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * len(words) / average))
+        return total
+
+    index = WordIndex(tmp_path / "index")
+    with index.writing():
+        index.add(1, enumerate(texts, 1))
+        index.commit(7, 1)
+    index.reload()
+    for question in ("the cat", "dog of the north", "the", "bird ant nowhere"):
+        scores = {number: score(words, question.split()) for number, words in held.items()}
+        assert dict(index.search(question, 9)) == pytest.approx(
+            {number: value for number, value in scores.items() if value}, rel=1e-5
+        )
