@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FileReader:
-    """Reads files for `Library.update`, ahead of it. A line goes on, one tells of each that cannot be read; Ctrl-C ends it.
+    """Reads files for `Library.update`, ahead of it: a line goes on, one tells of what cannot be read, Ctrl-C ends it.
 
     Attributes:
         n_read: files that were read.

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edgeai.documents.reading.encoding import decode
+from edgeai.documents.reading.html_depth import shallow
 from edgeai.documents.reading.html_table import table_rows
 from edgeai.documents.reading.output import Output
 from edgeai.documents.reading.sniff import Hints
@@ -65,7 +66,7 @@ def put_html(text: str, out: Output) -> None:
     """Hand over a page's blocks; its title becomes the document's if that has none yet."""
     from selectolax.lexbor import LexborHTMLParser
 
-    tree = LexborHTMLParser(text)
+    tree = LexborHTMLParser(shallow(text))
     title = tree.css_first("title")
     if title is not None and not out.title:
         out.title = " ".join(title.text().split())
