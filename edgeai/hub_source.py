@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from edgeai.catalog import ModelFile
+from edgeai.catalog_entry import ModelFile
 from edgeai.errors import PullError
 from edgeai.files import Progress, free_bytes, sha256
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import os
 import re
 import shutil
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError, OptionError
-from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks, write_text
+from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks
 from edgeai.gguf_header import read_header
+from edgeai.model_record import SPEECH_COMMANDS, data_of, is_bare_name, read_record, write_record
 from edgeai.paths import models_dir
-from edgeai.toml_text import read_toml, toml_table
 
-RECORD_NAME = "model.toml"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 
@@ -38,6 +37,8 @@ class InstalledModel:
         source: where it came from.
         licence: as its catalog entry or its metadata says.
         added: the date, ISO 8601.
+        speech: what weights of speech do, a key of SPEECH_COMMANDS; "" of a language model.
+        data: files that weights of speech need beside them: name to SHA-256.
     """
 
     name: str
@@ -48,6 +49,8 @@ class InstalledModel:
     source: str = ""
     licence: str = ""
     added: str = ""
+    speech: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_link(self) -> bool:
@@ -55,13 +58,31 @@ class InstalledModel:
 
     @property
     def exists(self) -> bool:
-        """Whether the weights are there (a link may point to nothing)."""
-        return self.path.is_file()
+        """Whether the weights are there (a link may point to nothing), and what they need beside them."""
+        return self.missing is None
+
+    @property
+    def missing(self) -> Path | None:
+        """A file that is gone."""
+        return next((path for path in (self.path, *self._data_paths) if not path.is_file()), None)
 
     @property
     def size_bytes(self) -> int:
-        """Weights and projector; 0 where they are gone."""
-        return sum(path.stat().st_size for path in (self.path, self.mmproj_path) if path and path.is_file())
+        """All its files; 0 where they are gone."""
+        paths = (self.path, self.mmproj_path, *self._data_paths)
+        return sum(path.stat().st_size for path in paths if path and path.is_file())
+
+    @property
+    def digests(self) -> dict[Path, str]:
+        """Its files and their SHA-256, of those where it is recorded."""
+        recorded = {self.path: self.sha256, **{self.path.with_name(name): self.data[name] for name in self.data}}
+        if self.mmproj_path:
+            recorded[self.mmproj_path] = self.mmproj_sha256
+        return {path: digest for path, digest in recorded.items() if digest}
+
+    @property
+    def _data_paths(self) -> list[Path]:
+        return [self.path.with_name(name) for name in self.data]
 
 
 def check_name(name: str) -> str:
@@ -134,47 +155,38 @@ def read_installed(name: str) -> InstalledModel:
     folder = models_dir() / check_name(name)
     if not folder.is_dir():
         raise ModelNotFoundError(f"no model named {name} is installed: `edgeai models` lists those that are")
-    record = _read_record(folder)
-    path = _inside(folder, record.get("file"))
+    record = read_record(folder)
+    speech, file = record.get("speech"), record.get("file")
+    if isinstance(speech, str) and speech in SPEECH_COMMANDS and is_bare_name(file):
+        return _installed(name, folder / file, record, speech=speech, data=data_of(record))
+    path = _inside(folder, file)
     mmproj_path = _inside(folder, record.get("mmproj_file"))
     if path is None:
         path, mmproj_path = gguf_in(folder)
         record = {}
+    return _installed(name, path, record, mmproj_path=mmproj_path)
+
+
+def _installed(name: str, path: Path, record: Mapping[str, Any], **more: Any) -> InstalledModel:
     text = {key: value for key, value in record.items() if isinstance(value, str)}
     return InstalledModel(
         name=name,
         path=path,
-        mmproj_path=mmproj_path,
         sha256=text.get("sha256"),
         mmproj_sha256=text.get("mmproj_sha256"),
         source=text.get("source", ""),
         licence=text.get("licence", ""),
         added=text.get("added", ""),
+        **more,
     )
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    try:
-        return read_toml(folder / RECORD_NAME)
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError) as exc:
-        _log.warning("%s cannot be read (%s): the folder's only .gguf file is taken", folder / RECORD_NAME, exc)
-        return {}
 
 
 def _inside(folder: Path, name: object) -> Path | None:
     """A file of the folder, by its bare name: a record that came with a copied folder must not point elsewhere."""
-    if not isinstance(name, str) or not name.lower().endswith(".gguf") or re.search(r"[/\\\x00-\x1f]", name):
+    if not isinstance(name, str) or not is_bare_name(name) or not name.lower().endswith(".gguf"):
         return None
     path = folder / name
     return path if path.is_file() or path.is_symlink() else None
-
-
-def write_record(folder: Path, **values: str | None) -> None:
-    """Write model.toml, dated today."""
-    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    write_text(folder / RECORD_NAME, toml_table({**values, "added": today}))
 
 
 def add_model(
@@ -266,12 +278,8 @@ def verify_model(name: str, on_progress: Progress = no_progress) -> bool:
         ModelError: no checksum was recorded (a link, or a folder put there by hand).
     """
     model = read_installed(name)
-    if not model.exists:
-        raise ModelNotFoundError(f"{name}: {model.path.resolve()} is gone: remove the model and add it again")
+    if (missing := model.missing) is not None:
+        raise ModelNotFoundError(f"{name}: {missing.resolve()} is gone: remove the model and add it again")
     if model.sha256 is None:
         raise ModelError(f"{name}: no checksum was recorded when it was added (it is a link or was put there by hand)")
-    if sha256(model.path, on_progress) != model.sha256:
-        return False
-    if model.mmproj_path is None or model.mmproj_sha256 is None:
-        return True
-    return sha256(model.mmproj_path, on_progress) == model.mmproj_sha256
+    return all(sha256(path, on_progress) == digest for path, digest in model.digests.items())

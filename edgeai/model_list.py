@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgeai.catalog import Catalog, CatalogEntry, default_name
+from edgeai.catalog import Catalog, default_name
+from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelError
 from edgeai.fit import ModelShape, estimate
 from edgeai.gguf_header import GGUFHeader, read_header
 from edgeai.installed import InstalledModel
 from edgeai.machine import available_memory_bytes
+from edgeai.model_record import SPEECH_COMMANDS
 
 USUAL_N_CTX = 4096
 """The context window that "does it fit" is asked for, tokens."""
@@ -28,7 +30,7 @@ class ModelFacts:
         ftype: the mix of tensor types (Q4_K_M).
         size_bytes: on the disk, or to fetch.
         licence: a name; of a file that is not in the catalog, hostile text.
-        modalities: what it takes: text, image, audio.
+        modalities: what it takes: text, image, audio; of weights of speech, what they do.
         n_ctx_train: the context window it was trained for, tokens.
         memory_bytes: needed to run it with USUAL_N_CTX (or n_ctx_train, where that is less); None where not known.
         fits: whether that much memory is free here; None where not known.
@@ -60,16 +62,27 @@ class ModelFacts:
     shape: ModelShape | None = None
     projector_bytes: int = 0
 
+    @property
+    def speech(self) -> str:
+        """What weights of speech do; "" of a language model."""
+        return next((kind for kind in self.modalities if kind in SPEECH_COMMANDS), "")
 
-def all_models() -> list[ModelFacts]:
-    """What is installed, then what else the catalog knows, each in the catalog's order and then by name."""
+
+def all_models(*, with_speech: bool = False) -> list[ModelFacts]:
+    """What is installed, then what else the catalog knows, each in the catalog's order and then by name.
+
+    Args:
+        with_speech: weights of speech too, after the language models.
+    """
     catalog = Catalog.load()
     installed = {model.name: model for model in catalog.installed()}
     order = [*catalog.entries, *sorted(set(installed) - set(catalog.entries))]
     names = [name for name in order if name in installed] + [name for name in order if name not in installed]
     default, free = default_name(), available_memory_bytes()
     found = (_facts(name, catalog.entries.get(name), installed.get(name), free) for name in names)
-    return [replace(facts, is_default=facts.name == default) for facts in found]
+    models = [replace(facts, is_default=facts.name == default) for facts in found]
+    speech = [facts for facts in models if facts.speech] if with_speech else []
+    return [facts for facts in models if not facts.speech] + speech
 
 
 def model_facts(name: str) -> ModelFacts:
@@ -95,16 +108,17 @@ def memory_at(model: ModelFacts, n_ctxs: Sequence[int] = (2048, 4096, 8192, 3276
 
 def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | None, free_bytes: int) -> ModelFacts:
     """What is known: of an installed model from its file's header, of others from the catalog."""
-    header, problem = _header(installed)
+    speech = installed.speech if installed else entry.speech if entry else ""
+    header, problem = (None, _lack(installed)) if speech else _header(installed)
     shape, projector_bytes = None, 0
     if header is not None:
         shape = ModelShape.from_header(header)
         projector_bytes = installed.size_bytes - header.n_file_bytes if installed else 0
-    elif installed is None and entry is not None:
+    elif installed is None and entry is not None and not speech:
         shape = ModelShape.from_entry(entry)
     n_ctx = min(shape.n_ctx_train or USUAL_N_CTX, USUAL_N_CTX) if shape else 0
     memory_bytes = _need(shape, n_ctx, projector_bytes) if shape else None
-    modalities = ("text", "image") if installed and installed.mmproj_path else ("text",)
+    modalities = (speech,) if speech else ("text", "image") if installed and installed.mmproj_path else ("text",)
     return ModelFacts(
         name=name,
         title=entry.title if entry else header.name if header else name,
@@ -113,7 +127,7 @@ def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | No
         ftype=header.file_type if header else entry.ftype if entry else "",
         size_bytes=installed.size_bytes if installed else entry.size_bytes if entry else 0,
         licence=entry.licence if entry else installed.licence if installed else "",
-        modalities=entry.modalities if entry else modalities,
+        modalities=entry.modalities if entry and entry.speech == speech else modalities,
         n_ctx_train=shape.n_ctx_train if shape else entry.n_ctx_train if entry else None,
         has_chat_template=header.chat_template is not None if header else None,
         memory_bytes=memory_bytes,
@@ -124,6 +138,11 @@ def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | No
         shape=shape,
         projector_bytes=projector_bytes,
     )
+
+
+def _lack(installed: InstalledModel | None) -> str:
+    missing = installed.missing if installed else None
+    return f"{missing} is gone: `edgeai models pull {missing.parent.name}` fetches it again" if missing else ""
 
 
 def _header(installed: InstalledModel | None) -> tuple[GGUFHeader | None, str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from edgeai.catalog import CatalogEntry
+from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelFormatError
 from edgeai.gguf_header import ArrayInfo, GGUFHeader
 

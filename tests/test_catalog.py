@@ -38,14 +38,17 @@ def test_entry_can_be_used(entry):  # type: ignore[no-untyped-def]
     assert check_name(entry.name) == entry.name
     assert entry.licence
     assert entry.licence_url.startswith("https://")
-    assert set(entry.modalities) <= {"text", "image", "audio"}
+    assert set(entry.modalities) <= {"text", "image", "audio"} or entry.modalities == (entry.speech,)
+    assert len({file.file for file in entry.files}) == len(entry.files)
     assert ("image" in entry.modalities) == any(file.role == "mmproj" for file in entry.files)
     assert [file.role for file in entry.files].count("model") == 1
     assert entry.files[0].role == "model"
     SamplingOptions(**entry.sampling)  # raises when a name or value is none
     for file in entry.files:
         assert Path(file.file).name == file.file
-        assert file.file.endswith(".gguf")
+        assert file.file.endswith(".gguf") != bool(entry.speech)
+        assert (file.role == "data") == (bool(entry.speech) and file != entry.files[0])
+        assert not entry.speech or (file.sha256 and file.size_is_exact), "nothing but its checksum tells what it is"
         assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
         assert (file.kind == "hub") == bool(file.repo)
         assert (file.kind == "package") == bool(file.parts)

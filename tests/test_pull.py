@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgeai import ModelFormatError, ModelNotFoundError, PullError
-from edgeai.catalog import Catalog, CatalogEntry, ModelFile, PackagePart
+from edgeai.catalog import Catalog
+from edgeai.catalog_entry import CatalogEntry, ModelFile, PackagePart
 from edgeai.installed import verify_model
 from edgeai.paths import models_dir
 from edgeai.pull import pull
