@@ -8,17 +8,24 @@ speaks against it, there is no citation, as a missing one costs less than a fals
 from __future__ import annotations
 
 import re
+from itertools import combinations, pairwise
 
-from edgeai.documents.clauses import Clause, clauses, normal, roles
+from edgeai.documents.bindings import Bindings
+from edgeai.documents.clauses import Clause, clauses, normal, parts, roles
+from edgeai.documents.content_words import content_words
+from edgeai.documents.names import speaks_of_others
 from edgeai.documents.quantities import measures
 
+_AMOUNT = r"[$€£¥]?\d|(?:a|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|fifty|half)\b"
 _OPPOSITES = [
     (re.compile(one), re.compile(other))
     for one, other in (
         (r"\bat least\b|\bno (?:less|fewer) than\b|\bnot (?:less|fewer) than\b|\bor more\b",
          r"\bat most\b|\b(?:no|not) more than\b|\bor (?:less|fewer)\b"),
-        (r"(?<!no )(?<!not )\b(?:more|larger|greater|higher|longer|bigger|faster|later|above|exceed\w*)\b",
-         r"(?<!no )(?<!not )\b(?:less|fewer|smaller|lower|shorter|slower|earlier|below)\b"),
+        (r"(?<!no )(?<!not )\b(?:more|larger|greater|higher|longer|bigger|faster|later|above|exceed\w*)\b"
+         rf"|\bover (?:{_AMOUNT})",
+         r"(?<!no )(?<!not )\b(?:less|fewer|smaller|lower|shorter|slower|earlier|below)\b"
+         rf"|\bunder (?:{_AMOUNT})"),
         (r"\b(?:minimum|minimal|least|lowest|smallest)\b", r"\b(?:maximum|maximal|most|highest|largest)\b"),
         (r"\b(?:safe|harmless)", r"\b(?:dangerous|hazardous|unsafe|harmful)"),
         (r"\b(?:rise|rises|rose|risen|grew|grown|gain)", r"\b(?:fall|falls|fell|fallen|shrank|drop)"),
@@ -29,7 +36,7 @@ _OPPOSITES = [
         (r"\bahead\b", r"\bbehind\b"),
         (r"\bfirst\b", r"\blast\b(?! (?:updated|changed|modified))"),
         (r"\bascending\b", r"\bdescending\b"),
-        (r"\bany\b", r"\bonly\b"),
+        (r"\bany\b|\bregardless\b|\bwhether or not\b|\bno matter\b", r"\bonly\b|\blimited to\b"),
         (r"\balways\b", r"\bsometimes\b"),
         (r"\bincreas", r"\bdecreas|\breduc"),
         (r"\benabl", r"\bdisabl"),
@@ -49,6 +56,7 @@ _OPPOSITES = [
         (r"許可", r"禁止"),
         (r"\bseconds?\b", r"\bmilliseconds?\b"),
         (r"左", r"右"),
+        (r"問わ[なずん]|かかわらず|関わらず|関係なく|だれでも|誰でも", r"のみ|だけ|に限[りるら]"),
         (r"整数", r"小数"),
     )
 ]  # fmt: skip
@@ -56,6 +64,13 @@ _COLOURS = re.compile(
     r"\b(?:red|orange|yellow|green|blue|violet|purple|brown|black|white|grey|gray)\b|[赤黄緑青紫茶黒白]色?"
 )
 _TIMES = ("before", "after")
+_BY = re.compile(r"\bby\b")
+_MAX_DOER_WORDS = 4
+_WILL = re.compile(r"\b(?:will|shall)((?: \w+){1,3})")
+_PAST = re.compile(
+    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?<!\bbeen )(?<!\bbeing )(?<!\bwas )(?<!\bwere )"
+    r"\b(?:has |have |had )?(\w+[^\We]ed)\b"
+)
 
 
 class Said:
@@ -63,11 +78,13 @@ class Said:
 
     def __init__(self, statement: str) -> None:
         """`statement`: one sentence of an answer."""
+        self._statement = statement
         self._text = normal(statement)
         self._clauses = clauses(statement)
         self._clause_numbers = [_numbers_of(clause) for clause in self._clauses]
         self._measures = measures(statement)
         self._roles = roles(statement)
+        self._bindings = Bindings(statement)
 
     def agrees_with(self, source: str) -> bool:
         """False where a sign tells that a source says something else."""
@@ -79,6 +96,22 @@ class Said:
             and not self._denies(told)
             and not self._moves_numbers(told)
             and not self._swaps(roles(source))
+            and not self._has_other_doer(normal(source))
+            and not self._is_past_of(normal(source))
+        )
+
+    def stands_in(self, source: str, around: str) -> bool:
+        """False where a source names others, pairs its words otherwise or has another word in the place of one.
+
+        Args:
+            source: what might support the statement.
+            around: the text that it stands in.
+        """
+        told = Bindings(source)
+        return not (
+            speaks_of_others(self._statement, source, around)
+            or self._bindings.pairs_otherwise(told)
+            or self._bindings.exchanges(told, around)
         )
 
     def _has_units_of(self, source: str) -> bool:
@@ -120,6 +153,8 @@ class Said:
                 _common(clause, other) for other in with_it
             ):
                 return True
+            if _are_paired_otherwise(figures, [_numbers_of(other) for other in with_it]):
+                return True
         return False
 
     def _swaps(self, told: list[dict[str, str]]) -> bool:
@@ -130,6 +165,29 @@ class Said:
             return True
         beside = [moved.keys() & clause.keys() for clause in (*self._roles, *told)]
         return any(moved[one] == moved[other][::-1] for words in beside for one in words for other in words)
+
+    def _has_other_doer(self, source: str) -> bool:
+        """The same is done `by` something else."""
+        told = _doers(source)
+        return any(verb in told and not doers & told[verb] for verb, doers in _doers(self._text).items())
+
+    def _is_past_of(self, source: str) -> bool:
+        """What will happen is told as what happened; `was opened` is told from `opened` by what stands before it."""
+        if _WILL.search(self._text):
+            return False
+        coming = {word for ahead in _WILL.findall(source) for word in content_words(ahead)[:1]}
+        return any(word in coming for past in _PAST.findall(self._text) for word in content_words(past))
+
+
+def _doers(text: str) -> dict[str, set[str]]:
+    """For each word in front of a `by`, the words behind it."""
+    found: dict[str, set[str]] = {}
+    for part in parts(text):
+        pieces = _BY.split(part)
+        for before, behind in pairwise(pieces):
+            if (verb := content_words(before)[-1:]) and (doers := content_words(behind)[:_MAX_DOER_WORDS]):
+                found.setdefault(verb[0], set()).update(doers)
+    return found
 
 
 def _joined(clauses_roles: list[dict[str, str]]) -> dict[str, str]:
@@ -143,6 +201,17 @@ def _joined(clauses_roles: list[dict[str, str]]) -> dict[str, str]:
 
 def _numbers_of(clause: Clause) -> frozenset[str]:
     return frozenset(word for word in clause.words if word.isdigit())
+
+
+def _are_paired_otherwise(figures: frozenset[str], told: list[frozenset[str]]) -> bool:
+    """Two numbers of a clause never stand in one there; each stands beside another number instead."""
+    return any(
+        not any({one, other} <= held for held in told)
+        and all(held - figures for held in told if one in held or other in held)
+        and any(one in held for held in told)
+        and any(other in held for held in told)
+        for one, other in combinations(sorted(figures), 2)
+    )
 
 
 def _common(clause: Clause, other: Clause) -> int:

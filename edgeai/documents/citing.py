@@ -17,20 +17,33 @@ _MAX_STATEMENT_CHARS = 2000
 _MAX_BLANKS = 8
 # What a statement ends with: a line, marks of East Asian scripts, or a full stop and a blank behind it. Repetitions
 # have limits, so that a long run of anything costs no more than other text.
-_EVENT = re.compile(r"[ \t]{0,8}(?:\[|\n|[。！？]{1,8}[」』）”]{0,8}|[.!?]{1,8}[\"'”’)*_]{0,8}(?=\s|\Z)|```)")
-_HELD_BACK = re.compile(r"[ \t`]{1,10}\Z")
+_EVENT = re.compile(r"[ \t]{0,8}(?:\[|\n|[。！？]{1,8}[」』）”]{0,8}|[.!?]{1,8}[\"'”’)*_]{0,8}(?=\s|\Z)|```|~~~)")
+_FENCES = ("```", "~~~")
+_HELD_BACK = re.compile(r"[ \t`~]{1,10}\Z")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|fig|no|vol|pp?|vs|dr|mrs?|ms|prof|st)|\b[A-Z]|^\s*\d+)$", re.IGNORECASE
 )
 _ABBREVIATION_CHARS = 12
-_BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
-_OWN_LINE = re.compile(r"\s*(?:[-*+•#>|`]|\d+[.)]\s|\n)")
+_BULLET = re.compile(r"^\s*(?:(?:[-*+•]|\d+[.)])\s+|・\s*|\d+[．）、]\s*)")
+_OWN_LINE = re.compile(r"\s*(?:[-*+•・#>|`~]|\d+[.)]\s|\d+[．）、]|\n)")
 _LINE_START_CHARS = 6
 _MAX_LINE_START_CHARS = 32
 _NOT_STATED = re.compile(r"\s*(?:#|\|)")
 _NEW_STATEMENT = re.compile(r"[ \t]+[\"'“‘(「『]?([^\W\d_])")
 _JAPANESE = re.compile("[\u3041-\u30ff\u3400-\u9fff]")
 _OPENS = re.compile(r"[:：][*_]*\s*\Z")
+# That the documents do not say something stands in none of them.
+_NOT_TOLD = re.compile(
+    r"\b(?:documents?|texts?|passages?|sources?|articles?|manuals?|contexts?|excerpts?) (?:\w+ ){0,3}"
+    r"(?:(?:do|does|did)(?: not|n['’]t) |never )(?:\w+ly )?"
+    r"(?:mention|state|say|specify|contain|provide|describe|include|address|give|tell|discuss|explain|indicate)"
+    r"|\bno (?:information|mention|details?)\b|\bnot (?:\w+ly )?(?:mentioned|stated|specified|described)\b"
+    r"|(?:文書|資料|本文|文章|ドキュメント|マニュアル)(?:の中)?(?:に|から|で)[^。]{0,40}(?:せん|ない)"
+    r"|情報(?:は|が)(?:あり|含まれていま|見つかり|提供されていま|見当たり)ません|情報(?:は|が)(?:含まれてい)?ない"
+    r"|(?:記載|記述|言及)(?:は|が)?(?:されていま|あり|見当たり|していま)せん|(?:記載|記述|言及)(?:は|が|されてい|してい)ない"
+    r"|(?:書かれて|述べられて|触れられて|示されて)い(?:ない|ません)",
+    re.IGNORECASE,
+)
 _TICKS = re.compile(r"`+|\n")
 
 
@@ -79,7 +92,7 @@ class Citer:
         """As at the start of a text."""
         self._statement = ""
         self._last = ""  # the character before what is held
-        self._in_code = False
+        self._fence = ""  # that code stands behind
         self._n_ticks = 0  # of the code within the line that is open
 
     def _take(self, is_end: bool, is_cut: bool = False) -> str:
@@ -102,10 +115,8 @@ class Citer:
     def _handle(self, event: str, is_end: bool) -> bool:
         """Deal with what the held text begins with; False where more of the answer must be seen first."""
         kind = event.lstrip(" \t")
-        if kind == "```":
-            self._in_code = not self._in_code
-            self._pass(len(event))
-            self._statement, self._n_ticks = "", 0
+        if kind in _FENCES:
+            self._code(kind, len(event))
         elif kind == "[":
             return self._bracket(len(event), is_end)
         elif kind == "\n":
@@ -114,12 +125,21 @@ class Citer:
             return self._stop(event, is_end)
         return True
 
+    def _code(self, fence: str, n: int) -> None:
+        """Code begins or ends; what opens it may stand within, in the other form, and `~~~` ends a word as well."""
+        opens = not self._fence and (fence == "```" or self._last in ("", "\n"))
+        ends = self._fence == fence
+        self._pass(n)
+        if opens or ends:
+            self._fence = fence if opens else ""
+            self._statement, self._n_ticks = "", 0
+
     def _bracket(self, n: int, is_end: bool) -> bool:
         """Take a mark of the model's out; where a new statement begins behind it, it has ended the one before."""
         at = self._at + n - 1
         before = self._held[at - 1] if n > 1 else self._last
         end = None
-        if not (self._in_code or self._n_ticks):
+        if not (self._fence or self._n_ticks):
             end = self._marks.end(self._held, at, before)
             if (self._marks.may_grow(self._held, at) or end == len(self._held)) and not is_end:
                 return False
@@ -184,10 +204,11 @@ class Citer:
     def _end_statement(self) -> None:
         statement, self._statement = self._statement, ""
         if (
-            self._in_code
+            self._fence
             or len(statement) > _MAX_STATEMENT_CHARS
             or _NOT_STATED.match(statement)
             or _OPENS.search(statement)
+            or _NOT_TOLD.search(statement)
         ):
             return
         evidence = self._support.best(_BULLET.sub("", statement), self._question)

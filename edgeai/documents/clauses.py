@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from edgeai.documents.content_words import content_words
-from edgeai.documents.quantities import with_plain_measures
+from edgeai.documents.quantities import with_plain_measures, without_kanji_numbers
 
 _END = re.compile(
     r"(?<!\d)[.,:]|[.,:](?!\d)|[;!?()。、！？（）・•]|\n[ \t]*\n|\b(?:and|or|but|whereas|while|although|though|because|"
@@ -59,6 +59,9 @@ class Clause:
 
 def meaning(text: str) -> frozenset[str]:
     """The words by which a statement, a source and a question are compared."""
+    figures = without_kanji_numbers(text)
+    if figures != text:  # a source and a statement may have either
+        text = f"{text}\n{figures}"
     text = with_plain_measures(text)
     alone = (run for run in _RUNS.findall(text) if len(run) == 1 and not run.isascii())
     return frozenset((*alone, *(word for word in content_words(text) if not _GRAMMAR.search(word))))

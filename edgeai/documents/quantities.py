@@ -7,8 +7,14 @@ import unicodedata
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _SMALL = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_TENS = {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100}
-_WORDS = {word: str(number) for word, number in (*((word, at) for at, word in enumerate(_SMALL, 1)), *_TENS.items())}
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NUMBER_NAMES = (
+    *enumerate(_SMALL, 1),
+    *enumerate(_TEENS, 13),
+    *((10 * ten, word) for ten, word in enumerate(_TENS, 2)),
+)
+_WORDS = {word: str(number) for number, word in (*_NUMBER_NAMES, (100, "hundred"))}
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
@@ -23,9 +29,19 @@ _MONTH_BY_NUMBER = re.compile(
 )
 # In kanji, before what is counted; 一 alone is none, as in `one of them`.
 _KANJI = re.compile(
-    "(?!一[^二三四五六七八九十百])([一二三四五六七八九十百]{1,6})(?=[階本人回個枚台歳歩倍条章度つ日月年時分秒週])"
+    "(?!一[^二三四五六七八九十百千万億])([一二三四五六七八九十百千万億]{1,12})"
+    "(?=[階本人回個枚台歳歩倍条章度つ日月年時分秒週円銭厘畳坪里町丁番号位名件点割匹頭羽冊通杯着隻軒組膳尺寸斤世紀])"
 )
+_TENFOLD = {"十": 10, "百": 100, "千": 1000}
+_LARGE = {"万": 10_000, "億": 100_000_000}
 _DIGITS = {digit: number for number, digit in enumerate("一二三四五六七八九", 1)}
+_ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_RANKS = {word: f"{at}{ {2: 'nd', 3: 'rd'}.get(at, 'th') }" for at, word in enumerate(_ORDINALS, 2)}
+# `second` counts time behind a number, and `Second, …` only begins a sentence.
+_RANK = re.compile(rf"(?<![\d/] )(?<!per )(?<!each )(?<!every )(?<!one )\b({'|'.join(_ORDINALS)})\b(?!,)")
+_TIMES = {"double": "x2", "twice": "x2", "triple": "x3", "thrice": "x3"}
+_TIMES |= {"half": "1/2", "halve": "1/2", "quarter": "1/4"}
+_TIME = re.compile(rf"\b(?:one-)?({'|'.join(_TIMES)})[ds]?\b")
 _SYNONYMS = (
     "mm millimeter millimeters millimetre millimetres ミリメートル",
     "cm centimeter centimeters centimetre centimetres センチ センチメートル",
@@ -108,6 +124,8 @@ def numbers(text: str, *, is_source: bool = False) -> frozenset[str]:
     found.update(word[:3] for word in _DATE_WORD.findall(text))
     found.update(one or two for one, two in _MONTH_BY_NUMBER.findall(text))
     found.update(_kanji_number(number) for number in _KANJI.findall(text))
+    found.update(_RANKS[word] for word in _RANK.findall(text))
+    found.update(_TIMES[word] for word in _TIME.findall(text))
     if is_source:
         found.update(map(_number, _NUMBER_WORD.findall(text)))
     else:
@@ -125,15 +143,31 @@ def with_plain_measures(text: str) -> str:
     return _MEASURE.sub(lambda match: f"{_number(match[1])} {_UNITS[match[2]]} ", _normal(text))
 
 
+def without_kanji_numbers(text: str) -> str:
+    """A text with `25円` for `二十五円`."""
+    return _KANJI.sub(lambda match: _kanji_number(match[1]), text)
+
+
+def with_figures(text: str) -> str:
+    """A text in small letters with numbers in figures: `2nd` for `second`, `x3` for `tripled`, `25` for `二十五`."""
+    text = _RANK.sub(lambda match: _RANKS[match[1]], with_plain_measures(without_kanji_numbers(text)))
+    text = _TIME.sub(lambda match: _TIMES[match[1]], text)
+    text = _NUMBER_WORD.sub(lambda match: match[0] if match[0] == "one" else _WORDS[match[0]], text)
+    return _NUMBER.sub(lambda match: match[0].replace(",", ""), text)
+
+
 def _kanji_number(text: str) -> str:
-    total, digit = 0, 0
+    total, part, digit = 0, 0, 0
     for sign in text:
-        if sign in "十百":
-            total += (digit or 1) * (10 if sign == "十" else 100)
+        if sign in _LARGE:
+            total += (part + digit or 1) * _LARGE[sign]
+            part = digit = 0
+        elif sign in _TENFOLD:
+            part += (digit or 1) * _TENFOLD[sign]
             digit = 0
         else:
             digit = digit * 10 + _DIGITS[sign]
-    return str(total + digit)
+    return str(total + part + digit)
 
 
 def _normal(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ _MOST_COMPARED = 64
 _MIN_WORDS = 3
 """A statement with fewer words (`Ten seconds.`) must stand in the source whole, beside words of the question."""
 _MAX_QUOTE_CHARS = 400
+_MAX_SENTENCE_CHARS = 1000
+_ENDED = re.compile(r"[.!?。！？][\"'”’)」』）]{0,3}\Z")
+_CLOSING = {"(": ")", "（": "）", "「": "」", "『": "』", "〔": "〕"}
+_BRACKET = re.compile("[()（）「」『』〔〕]")
+_PARTICLE = re.compile("[とをにはがのもでなっ、]")
 _ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•|]|\d+[.)]\s))")
 
 
@@ -54,6 +60,7 @@ class _Sentence:
     passage: Passage
     start: int
     end: int
+    all: str  # with the rest of a sentence that is longer than a quote: its verb may stand there
     words: frozenset[str]
     numbers: frozenset[str]
 
@@ -98,7 +105,8 @@ class _Sentences:
         one, two = self.all[first], self.all[first + 1]
         if one.passage is not two.passage or two.end - one.start > _MAX_QUOTE_CHARS:
             return None
-        return _Sentence(one.passage, one.start, two.end, one.words | two.words, one.numbers | two.numbers)
+        text = one.passage.text[one.start : two.end]
+        return _Sentence(one.passage, one.start, two.end, text, one.words | two.words, one.numbers | two.numbers)
 
 
 class Support:
@@ -130,7 +138,8 @@ class Support:
             if claim is None or rank[0] < refuted - _NEAR_SHARE:
                 break
             within = (other for _, other in ranked if part.holds(other))  # two together may hide what one denies
-            if all(claim.agrees_with(other.passage.text[other.start : other.end]) for other in within):
+            told = part.passage.text[part.start : part.end]
+            if claim.stands_in(told, _around(part.passage)) and all(claim.agrees_with(other.all) for other in within):
                 return Evidence(part.passage, part.start, part.end, rank[0])
             refuted = max(refuted, rank[0])
         return None
@@ -153,19 +162,58 @@ class Support:
                 yield (share, about, part.start - part.end), part  # the shorter part, where two say as much
 
 
+def _around(passage: Passage) -> str:
+    """A passage with what stands above it."""
+    return " ".join((passage.path.stem, *passage.headings, passage.text))
+
+
 def _sentences(passage: Passage) -> Iterator[_Sentence]:
-    for start, end in _spans(passage.text):
-        text = passage.text[start:end]
-        yield _Sentence(passage, start, end, meaning(text), numbers(text, is_source=True))
+    for first, last in _spans(passage.text):
+        is_whole = last - first <= _MAX_SENTENCE_CHARS and _ENDED.search(passage.text, first, last)
+        for start in range(first, last, _MAX_QUOTE_CHARS):
+            end = min(start + _MAX_QUOTE_CHARS, last)
+            text = passage.text[start:end]
+            whole = passage.text[first:last] if is_whole else text
+            yield _Sentence(passage, start, end, whole, meaning(text), numbers(text, is_source=True))
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Where sentences, list items and rows of a text stand, without the blanks around them."""
+    ends = {match.end() for match in _ITEM.finditer(text)}
+    enclosed = _enclosed(text)
+    for match in SENTENCE_END.finditer(text):
+        at = bisect_right(enclosed, (match.start(), 0)) - 1
+        if at < 0 or not _goes_on(text, match.end(), enclosed[at]):
+            ends.add(match.end())
     start = 0
-    ends = {match.end() for match in SENTENCE_END.finditer(text)} | {match.end() for match in _ITEM.finditer(text)}
     for end in sorted(ends | {len(text)}):
         part = text[start:end]
-        first, last = len(part) - len(part.lstrip()), len(part.rstrip())
-        for at in range(first, last, _MAX_QUOTE_CHARS):
-            yield start + at, start + min(at + _MAX_QUOTE_CHARS, last)
+        first, last = start + len(part) - len(part.lstrip()), start + len(part.rstrip())
+        if first < last:
+            yield first, last
         start = end
+
+
+def _goes_on(text: str, at: int, enclosed: tuple[int, int]) -> bool:
+    """Whether a sentence goes on behind a full stop, as that stands within brackets, or what they hold is a part."""
+    start, end = enclosed
+    return at < end or (at == end and (text[start] in "(（" or bool(_PARTICLE.match(text, at))))
+
+
+def _enclosed(text: str) -> list[tuple[int, int]]:
+    """What stands in brackets and is no longer than a quote: the outermost, in their order."""
+    found: list[tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []
+    for match in _BRACKET.finditer(text):
+        if match[0] in _CLOSING:
+            opened.append((_CLOSING[match[0]], match.start()))
+            continue
+        while opened and opened[-1][0] != match[0]:  # one that was never closed
+            opened.pop()
+        if opened:
+            start = opened.pop()[1]
+            if match.end() - start <= _MAX_QUOTE_CHARS:
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, match.end()))
+    return found

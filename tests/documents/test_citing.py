@@ -75,6 +75,9 @@ def test_the_models_own_marks_are_replaced_by_checked_ones(mark: str) -> None:
         "A list [1], a [link](https://example.org) and [brackets that never end",
         "Version 2.0.1 of e.g. this [x] thing... and so on",
         "```\nhold_the_red_button(for=ten.seconds). Hold the red button for ten seconds.\n```\n",
+        "~~~\nHold the red button for ten seconds.\n```\nThe lamp blinks twice.\n~~~\n",
+        "The manual does not say that you hold the red button for ten seconds.",
+        "装置が初期化されるかどうかは、文書に記載されていません。",
         "# Hold the red button for ten seconds\n",
         "| filter | 1200 yen |\n| lamp | 800 yen |\n",
         "",
@@ -92,6 +95,19 @@ def test_items_of_a_list_are_statements() -> None:
         "1. Hold the red button for ten seconds [manual.pdf p. 12]",
         "2. The filter costs 1200 yen [manual.pdf p. 15]",
     ]
+
+
+@pytest.mark.parametrize("sign", ["・", "１．", "２）", "3、", "• "])
+def test_items_of_a_japanese_list_are_statements(sign: str) -> None:
+    shown, _ = cited(f"{sign}電源ボタンを10秒間長押しする\n{sign}電池は3時間で充電される\n")
+    assert shown.splitlines() == [
+        f"{sign}電源ボタンを10秒間長押しする [manual.pdf p. 14]",
+        f"{sign}電池は3時間で充電される [manual.pdf p. 14]",
+    ]
+
+
+def test_waves_at_the_end_of_a_word_open_no_code() -> None:
+    assert cited("Well~~~ Hold the red button for ten seconds.", n=3)[0].endswith("seconds [manual.pdf p. 12].")
 
 
 def test_a_statement_goes_on_over_the_end_of_a_line() -> None:
