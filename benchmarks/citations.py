@@ -139,7 +139,7 @@ def misses(cited: Sequence[Cited]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--held", action="store_true", help="the statements that were kept aside while the rules were changed")
+    parser.add_argument("--held", action="store_true", help="the statements kept aside while rules were changed")
     parser.add_argument("--verbose", action="store_true", help="also print each statement that went wrong")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
