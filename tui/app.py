@@ -109,6 +109,11 @@ class EdgeAIApp(App[None]):
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.drafts.save)
 
+    async def action_quit(self) -> None:
+        """Leave; what is being read is in no conversation yet, and a line says so."""
+        reading = ", ".join(item.name for item in self.chat_screen.unread if item.ref is None)
+        self.exit(message=rich.text.Text(f"Not read to its end, and not kept: {reading}") if reading else None)
+
     def _post_from_thread(self, event: Message) -> None:
         self.chat_screen.post_message(event)
 

@@ -23,6 +23,8 @@ _UNITS = {
     ".xlsx": "sheets",
     ".xlsm": "sheets",
 }
+_BEHIND = 64
+"""Tokens of the chat template that may stand behind the documents."""
 _SHORT_UNITS = {"pages": "p.", "slides": "slides", "sheets": "sheets"}
 
 
@@ -97,21 +99,23 @@ def restored(refs: Iterable[DocumentRef]) -> list[ChatDocument]:
     return [ChatDocument(Path(ref.path), ref) for ref in refs]
 
 
-def told(documents: Sequence[ChatDocument], *, cached_tokens: int, whole: bool) -> None:
+def told(documents: Sequence[ChatDocument], *, cached_tokens: int, n_around: int | None) -> None:
     """What a prompt's evaluation says of its documents: which of them had been evaluated before.
 
     Args:
         documents: those of the prompt, in its order.
         cached_tokens: of the prompt.
-        whole: the prompt held them whole; else passages of them were looked for.
+        n_around: its tokens that are neither documents nor messages, of which few stand behind the documents; None
+            where it held passages of them alone.
     """
-    n_before = 0
+    n_before = n_around or 0
     for item in documents:
         n_before += item.n_tokens
-        if not whole:
+        if n_around is None:
             item.state = "searched"
         elif item.state in ("read", "searched") and item.n_tokens:
-            item.state = "cached" if cached_tokens >= n_before else "evaluated"
+            n_missing = n_before - cached_tokens
+            item.state = "cached" if n_missing <= min(_BEHIND, item.n_tokens / 2) else "evaluated"
 
 
 def ready_words(documents: Sequence[ChatDocument]) -> str:

@@ -13,7 +13,7 @@ from textual.message import Message as Event
 from edgeai import EdgeAIError, GenerationError, ModelNotFoundError
 from edgeai.backends.base import PrefillProgress
 from tui.documents import holds
-from tui.engine_room import Room, is_whole
+from tui.engine_room import Room, tokens_around
 from tui.libraries import library_name
 from tui.turn import Question, Result, Turn
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from edgeai.session import Session
     from edgeai.sources import Source
 
-_CLOSE_TIMEOUT_S = 10.0
-_LOADING_TIMEOUT_S = 1.0
+_CLOSE_TIMEOUT_S, _LOADING_TIMEOUT_S = 10.0, 1.0
 
 
 class OpenSession(Protocol):
@@ -253,7 +252,8 @@ class Engine:
             result.finish_reason = response.finish_reason
             result.usage, result.timings = response.usage, response.timings
             result.citations = response.citations
-            result.whole = not self._libraries and is_whole(session, n_tokens, question.messages, response)
+            if not self._libraries:
+                result.n_around = tokens_around(session, n_tokens, question.messages, response)
         finally:
             result.text = response.partial_text
 

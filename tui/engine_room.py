@@ -50,12 +50,13 @@ class Room:
             self._most[model_name] = min(wanted, self._most.get(model_name, wanted))
 
 
-def is_whole(session: Session, n_tokens: int, messages: Sequence[Message], response: Response) -> bool:
-    """Whether a finished answer's prompt held its documents whole: else it has fewer tokens than they and the messages.
+def tokens_around(session: Session, n_tokens: int, messages: Sequence[Message], response: Response) -> int | None:
+    """Tokens of a finished answer's prompt that are neither documents nor messages; None where it held only passages.
 
     Args:
         n_tokens: of the documents.
         messages: what the answer was asked with.
     """
     kept = "\n".join(message.content for message in messages if message not in response.dropped)
-    return response.usage.prompt_tokens >= n_tokens + session.count_tokens(kept)
+    n_around = response.usage.prompt_tokens - n_tokens - session.count_tokens(kept)
+    return n_around if n_around >= 0 else None

@@ -25,7 +25,7 @@ class Result:
         finish_reason: as `Response.finish_reason`.
         dropped: how many of the oldest messages were left out.
         citations: where its statements stand.
-        whole: its prompt held the documents whole, not passages of them.
+        n_around: tokens of its prompt that are neither documents nor messages; None where it held no whole documents.
         error: what went wrong, if anything did.
     """
 
@@ -35,7 +35,7 @@ class Result:
     timings: Timings = field(default_factory=Timings)
     dropped: int = 0
     citations: Sequence[Citation] = ()
-    whole: bool = False
+    n_around: int | None = None
     error: EdgeAIError | None = None
 
 

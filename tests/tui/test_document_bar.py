@@ -18,7 +18,7 @@ def line(chips: tuple[Content, ...], width: int) -> str:
     """As many chips as fit are shown, one at least, and the others are counted."""
     lines = []
     for n_shown in range(1, len(chips) + 1):
-        more = f"   +{len(chips) - n_shown}" if n_shown < len(chips) else ""
+        more = f"   +{len(chips) - n_shown} (F3)" if n_shown < len(chips) else ""
         lines.append(Content("   ".join(chip.plain for chip in chips[:n_shown]) + more))
     fitting = [found for found in lines if found.cell_length <= width]
     return (fitting or lines[:1])[-1].truncate(width, ellipsis=True).plain if lines else ""

@@ -205,12 +205,21 @@ def test_which_of_several_documents_were_cached() -> None:
     items = [ChatDocument(Path(name), n_tokens=1000, state="read") for name in ("a.md", "b.md", "c.md")]
     for item, sha in zip(items, "abc", strict=True):
         item.document = document(1000, sha)
-    told(items, cached_tokens=2100, whole=True)
+    told(items, cached_tokens=2100, n_around=110)
     assert [item.state for item in items] == ["cached", "cached", "evaluated"]
     assert ready_words(items) == "3 documents ready"
     assert ready_words(items[:1]) == "document ready (cached)"
-    told(items, cached_tokens=0, whole=True)
+    told(items, cached_tokens=0, n_around=110)
     assert items[0].state == "cached"
-    told(items, cached_tokens=0, whole=False)
+    told(items, cached_tokens=0, n_around=None)
     assert {item.state for item in items} == {"searched"}
     assert ready_words(items) == ""
+
+
+def test_a_short_document_behind_a_cached_one_is_not_called_cached() -> None:
+    long, short = (ChatDocument(Path(f"{n}.md"), n_tokens=n, state="read") for n in (5000, 60))
+    told([long, short], cached_tokens=5100, n_around=110)  # 100 before the documents, 10 behind them
+    assert (long.state, short.state) == ("cached", "evaluated")
+    again = ChatDocument(Path("60.md"), n_tokens=60, state="read")
+    told([long, again], cached_tokens=5160, n_around=110)
+    assert [again.state] == ["cached"]

@@ -153,3 +153,14 @@ async def test_a_deleted_conversation_gets_none(tmp_path: Path, slow_reading: th
         await chat.pilot.pause(0.1)
         assert all(item.id != first for item in chat.history.conversations())
         assert "manual.md" not in chat.toasts
+
+
+async def test_quitting_says_what_was_not_read_to_its_end(
+    tmp_path: Path, slow_reading: threading.Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manual_in(tmp_path, "[b]manual[b].md")
+    async with running_chat(prepared_models()[0], folder=tmp_path) as chat:
+        await reading(chat, "*.md")
+        await chat.press("ctrl+q")
+        slow_reading.set()
+    assert capsys.readouterr().err.strip() == "Not read to its end, and not kept: [b]manual[b].md"

@@ -20,14 +20,14 @@ from tui import engine
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
 from tui.drafts import NEW
-from tui.screens.block_actions import BlockActions
-from tui.screens.confirm import ConfirmScreen
+from tui.screens.list_commands import ListCommands
 from tui.widgets.block import Block
 from tui.widgets.conversation import Conversation
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import ConversationList, Sidebar
 from tui.widgets.source_view import SourceView
 
+_FOR_THE_CONVERSATION = ("walk", "pick_model", "settings")
 LIST_FITS = 100
 """Columns from which the list of conversations is shown unasked."""
 SOURCE_FITS = 100
@@ -36,7 +36,7 @@ LIST_AND_SOURCE_FIT = 160
 """Columns from which both are."""
 
 
-class ChatScreen(BlockActions):
+class ChatScreen(ListCommands):
     """The whole chat."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -145,6 +145,7 @@ class ChatScreen(BlockActions):
         # Set on the widgets: by the stylesheet it would come after the focus, which nothing hidden can have.
         self.query(SourceView).set(display=with_source)
         self.query("#main").set(display=not (with_source and narrow))
+        self.refresh_bindings()
 
     # --- writing ---
 
@@ -194,6 +195,8 @@ class ChatScreen(BlockActions):
         """Esc stops only where there is something to stop, so that it also leaves the blocks and closes a source."""
         if action == "stop" and isinstance(self.focused, SourceView):
             return False
+        if action in _FOR_THE_CONVERSATION:  # a source covers it, and its own keys need the room
+            return not (self.has_class("-source") and self.has_class("-narrow"))
         if action == "stop":
             busy = self.live_is_shown or bool(self.unread) or self.preparing is not None
             return busy or self.editing is not None
@@ -268,34 +271,3 @@ class ChatScreen(BlockActions):
             "List of conversations": ConversationList.BINDINGS,
         }
         self.app.push_screen(HelpScreen(groups))
-
-    @on(Sidebar.RenameRequested)
-    @work
-    async def _rename(self, event: Sidebar.RenameRequested) -> None:
-        from tui.screens.rename import RenameScreen
-
-        with self.errors_shown():
-            stored = await asyncio.to_thread(self.history.get, event.conversation_id)
-            title = await self.app.push_screen_wait(RenameScreen(stored.title))
-            if title is not None:
-                await asyncio.to_thread(self.history.update, event.conversation_id, title=title)
-                self.query_one(Sidebar).refresh_list()
-                await self.reload()
-
-    @on(Sidebar.DeleteRequested)
-    @work
-    async def _delete(self, event: Sidebar.DeleteRequested) -> None:
-        with self.errors_shown():
-            stored = await asyncio.to_thread(self.history.get, event.conversation_id)
-            question = f"Delete “{stored.title}” with its {stored.n_messages} messages?"
-            if not await self.app.push_screen_wait(ConfirmScreen(question, "Delete")):
-                return
-            if self.live is not None and self.live.store.conversation_id == stored.id:
-                self.say("An answer is being made in it: stop it first.", error=True)
-                return
-            await asyncio.to_thread(self.history.delete, stored.id)
-            self.drafts.set(stored.id, "")
-            if self.chat.id == stored.id:
-                self.action_new_chat()
-            self.left.forget(stored.id)
-            self.query_one(Sidebar).refresh_list()

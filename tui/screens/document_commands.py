@@ -71,7 +71,9 @@ class DocumentCommands(DocumentParts):
         """See, add and remove documents."""
         from tui.screens.document_list import DocumentList
 
-        while (choice := await self.app.push_screen_wait(DocumentList(tuple(self.chat.documents)))) is not None:
+        while (
+            choice := await self.app.push_screen_wait(DocumentList(tuple(self.chat.documents), self.libraries))
+        ) is not None:
             if choice.action == "add":
                 await self._pick_document()
                 return

@@ -30,6 +30,7 @@ class DocumentList(Dialog["Choice | None"]):
 
     Args:
         documents: of the conversation.
+        libraries: names of those that are searched for every conversation.
     """
 
     DEFAULT_CSS = """
@@ -51,24 +52,40 @@ class DocumentList(Dialog["Choice | None"]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "Add a document"),
         Binding("d,delete", "remove", "Remove", key_display="d"),
-        CANCEL,
+        Binding(CANCEL.key, CANCEL.action, "Close"),
     ]
 
-    def __init__(self, documents: Sequence[ChatDocument]) -> None:
+    def __init__(self, documents: Sequence[ChatDocument], libraries: Sequence[str] = ()) -> None:
         super().__init__("Documents of this conversation")
         self._documents = documents
+        self._libraries = libraries
 
     def compose_body(self) -> ComposeResult:
         if self._documents:
             yield OptionList(*map(_lines, self._documents), markup=False)
-            note = "The model reads them before the conversation. What is removed stays on the disk."
+        yield Static(self._note(), id="note", classes="muted", markup=False)
+
+    def _note(self) -> str:
+        if not self._documents:
+            words = "There is none yet. A adds one; /doc PATH in the prompt, or a file dropped on the window, does too."
+        elif self._libraries:
+            words = "Each question looks for passages of them, as a library is searched too."
+        elif any(item.state == "searched" for item in self._documents):
+            words = "Each question looks for passages of them: whole, they do not fit the context window."
         else:
-            note = "There is none yet. A adds one; /doc PATH in the prompt, or a file dropped on the window, does too."
-        yield Static(note, id="note", classes="muted", markup=False)
+            words = "The model reads them before the conversation."
+        if self._documents:
+            words += " What is removed stays on the disk."
+        names = ", ".join(self._libraries)
+        return f"{words}\nSearched for every conversation: {names}." if names else words
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be removed where there is nothing."""
+        return bool(self._documents) if action == "remove" else True
 
     def action_add(self) -> None:
         self.dismiss(Choice("add"))
@@ -80,7 +97,7 @@ class DocumentList(Dialog["Choice | None"]):
 
 
 def _lines(item: ChatDocument) -> Content:
-    """Its name and facts, below them its folder."""
-    facts = f"  {item.facts}" if item.facts else ""
+    """Its name, below it how long it is, whether it is ready, and its folder."""
+    facts = f"{item.facts}  " if item.facts else ""
     folder = one_line(str(item.path.parent))
-    return Content.assemble((item.name, "bold"), (facts, "$text-muted"), "\n  ", (folder, "dim"))
+    return Content.assemble((item.name, "bold"), "\n  ", facts, (folder, "dim"))

@@ -65,7 +65,7 @@ class DocumentParts(ReadingParts):
         self.preparing = None
         result = event.result
         if result.error is None and result.finish_reason != "cancelled":
-            told(self._prepared, cached_tokens=result.usage.cached_tokens, whole=result.whole)
+            told(self._prepared, cached_tokens=result.usage.cached_tokens, n_around=result.n_around)
         self.show_documents()
 
     @on(engine.DocumentsCounted)

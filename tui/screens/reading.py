@@ -157,9 +157,10 @@ class ReadingParts(ChatParts):
         item.state, item.job = "missing", None
         if item.ref is None:
             self.chat.documents.remove(item)
-            self.show_problem("Not added", str(event.error))
+            self.show_problem("Not added", _problem(item, event.error, "add it again to be asked for it"))
         else:
-            self.show_problem("Without a document", f"{event.error}. The conversation goes on without it.")
+            problem = _problem(item, event.error, "open the conversation again to be asked for it")
+            self.show_problem("Without a document", f"{problem}. The conversation goes on without it.")
         self._done_reading()
 
     def _done_reading(self) -> None:
@@ -182,7 +183,8 @@ class ReadingParts(ChatParts):
             if conversation_id is not None:
                 title = f"“{one_line((await asyncio.to_thread(self.history.get, conversation_id)).title)}”"
             if isinstance(event, DocumentNotRead):
-                self.say(f"Not added to {title}: {event.error}", error=True)
+                problem = _problem(item, event.error, "add it again there to be asked for it")
+                self.say(f"Not added to {title}: {problem}", error=True)
             else:
                 item.takes(event.document)
                 if conversation_id is not None:
@@ -231,3 +233,8 @@ def _names(items: Sequence[ChatDocument]) -> str:
 def _is_read_on(item: ChatDocument) -> bool:
     """Whether it is being read since before its conversation was left."""
     return item.state == "reading" and item.job is not None and not item.job.cancelled
+
+
+def _problem(item: ChatDocument, error: DocumentError, again: str) -> str:
+    """The error in a window, which asks for a password itself."""
+    return f"{item.name} is encrypted and was given no password: {again}" if error.needs_password else str(error)

@@ -30,6 +30,7 @@ WELCOME = (
     "Everything you write stays on this device.\n"
     "Enter sends · Ctrl+J new line · Esc stops an answer\n"
     "@ brings a file · F2, /doc or a file dropped here adds a document\n"
+    "F3 shows the documents · F4 opens the sources of an answer\n"
     "Alt+↑ walks through what was said: copy, edit, ask again · F1 all keys"
 )
 
@@ -179,7 +180,7 @@ class TurnScreen(DocumentCommands):
             live.answer.note = note_of(result)
             self.status.context_used = result.usage.prompt_tokens + result.usage.completion_tokens
             if result.usage.completion_tokens:  # its prompt was evaluated to its end
-                told(live.documents, cached_tokens=result.usage.cached_tokens, whole=result.whole)
+                told(live.documents, cached_tokens=result.usage.cached_tokens, n_around=result.n_around)
         self.show_documents()
         self.prepare()
         self.show_activity()

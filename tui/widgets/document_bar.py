@@ -13,6 +13,7 @@ from textual.widget import Widget
 from tui.chat_documents import ChatDocument
 
 _BETWEEN = "   "
+_MAX_NAME = 36  # cells; what follows it matters more than its end
 
 
 class DocumentBar(Widget):
@@ -64,14 +65,15 @@ def _n_fitting(lengths: Sequence[int], width: int) -> int:
 
 
 def _more(n_left: int) -> str:
-    return f"{_BETWEEN}+{n_left}" if n_left else ""
+    return f"{_BETWEEN}+{n_left} (F3)" if n_left else ""
 
 
 def chip(item: ChatDocument) -> Content:
     """Its name, how long it is, whether it is ready."""
     style = {"missing": "$text-warning", "evaluated": "$text-success", "cached": "$text-success"}.get(item.state, "")
     facts = f" {item.facts}" if item.facts else ""
-    return Content.assemble(("▤ ", "$text-accent"), (item.name, "$text"), (facts, style or "$text-muted"))
+    name = Content.styled(item.name, "$text").truncate(_MAX_NAME, ellipsis=True)
+    return Content.assemble(("▤ ", "$text-accent"), name, (facts, style or "$text-muted"))
 
 
 def library_chip(name: str) -> Content:
