@@ -1,0 +1,113 @@
+"""A window of sound, what Whisper answered, and whether that can be trusted."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeai.speech.base import MAX_WINDOW_S
+from edgeai.speech.types import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from edgeai.speech.types import Segment, Waveform
+
+# The limits of Radford et al. 2022, section 4.5.
+_MAX_COMPRESSION, _MIN_LOG_PROBABILITY, _MAX_NO_SPEECH = 2.4, -1.0, 0.6
+_MIN_REST_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One way to hear a window.
+
+    Attributes:
+        context_s: the encoder sees so much at least: the window, then silence.
+        temperature: of sampling; 0 takes the likeliest token each time.
+    """
+
+    context_s: float
+    temperature: float = 0.0
+
+
+ATTEMPTS = (Attempt(10.0), Attempt(MAX_WINDOW_S), Attempt(MAX_WINDOW_S, 0.4))
+"""The next is tried where an answer cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Whisper said of a window.
+
+    Attributes:
+        language: ISO 639-1.
+        segments: times from the beginning of the waveform that the window is of.
+        text: all that was said, whether a segment has it or not.
+        log_probability: mean of the tokens.
+        no_speech: how probable it is that nobody speaks.
+        heard_s: up to where the window was heard, from its own beginning.
+    """
+
+    language: str
+    segments: tuple[Segment, ...]
+    text: str
+    log_probability: float
+    no_speech: float
+    heard_s: float
+
+    @property
+    def is_repetitive(self) -> bool:
+        """It says the same again and again."""
+        data = self.text.strip().encode()
+        return bool(data) and len(data) / len(zlib.compress(data)) > _MAX_COMPRESSION
+
+    @property
+    def is_trusted(self) -> bool:
+        """It is as probable as speech usually is, and does not repeat itself."""
+        return self.log_probability >= _MIN_LOG_PROBABILITY and not self.is_repetitive
+
+    @property
+    def is_silence(self) -> bool:
+        """Nobody speaks: it was made up."""
+        return self.no_speech > _MAX_NO_SPEECH and not self.is_trusted
+
+
+@dataclass(slots=True)
+class Window:
+    """A waveform, or what is left of it to be heard.
+
+    Attributes:
+        index: of the waveform.
+        start_s: where in it.
+        waveform: [n_samples], from there on.
+        n_tried: attempts so far.
+        best: the likeliest answer that does not repeat itself.
+    """
+
+    index: int
+    start_s: float
+    waveform: Waveform
+    n_tried: int = 0
+    best: Answer | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is."""
+        return len(self.waveform) / SAMPLE_RATE_HZ
+
+    def judge(self, answer: Answer) -> bool:
+        """Take an answer; returns whether that was the last attempt."""
+        self.n_tried += 1
+        if answer.is_silence:
+            self.best = None
+            return True
+        is_better = self.best is None or answer.log_probability > self.best.log_probability
+        if is_better and not answer.is_repetitive:
+            self.best = answer
+        return answer.is_trusted or self.n_tried == len(ATTEMPTS)
+
+    def rest(self) -> Window | None:
+        """What the best answer has not heard, where that is worth listening to."""
+        if self.best is None or not 0 < self.best.heard_s <= self.duration_s - _MIN_REST_S:
+            return None
+        at = round(self.best.heard_s * SAMPLE_RATE_HZ)
+        return Window(self.index, self.start_s + self.best.heard_s, self.waveform[at:])
