@@ -34,7 +34,7 @@ class CutOptions:
         hang_over_s: for so long.
         min_speech_s: what is shorter is a click, not speech.
         pad_s: of what is before and after belongs to it: consonants are quiet.
-        max_s: of one stretch.
+        max_s: of one stretch: Whisper wants some silence behind it in its window.
     """
 
     onset: float = 0.5
@@ -42,7 +42,7 @@ class CutOptions:
     hang_over_s: float = 0.4
     min_speech_s: float = 0.1
     pad_s: float = 0.2
-    max_s: float = MAX_WINDOW_S - 2.0
+    max_s: float = MAX_WINDOW_S - 6.0
 
 
 DEFAULT_OPTIONS = CutOptions()
