@@ -1,0 +1,56 @@
+"""Sentences out of text that streams in, each as soon as it is complete."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeai.speech.sentences import SentenceStream
+
+CASES: list[tuple[str, list[str]]] = [
+    ("It is warm. Let us go!", ["It is warm.", "Let us go!"]),
+    (
+        "Dr. Smith paid $3.50 at 5 p.m. on Main St. in town. Good.",
+        ["Dr. Smith paid $3.50 at 5 p.m. on Main St. in town.", "Good."],
+    ),
+    ("J. R. R. Tolkien wrote it. He did.", ["J. R. R. Tolkien wrote it.", "He did."]),
+    ("Use e.g. a spoon. Or a fork, i.e. any tool.", ["Use e.g. a spoon.", "Or a fork, i.e. any tool."]),
+    ("電源を切ってください。次に、蓋を開けます！", ["電源を切ってください。", "次に、蓋を開けます！"]),
+    ("彼は「はい。」と言った。終わり。", ["彼は「はい。」と言った。", "終わり。"]),
+    ("# Title\nText here.\n- one\n- two\n", ["# Title", "Text here.", "- one", "- two"]),
+    ("Wait… what? Yes.", ["Wait… what?", "Yes."]),
+    ("Version 3.11 is out. So is 4.0.", ["Version 3.11 is out.", "So is 4.0."]),
+]
+
+
+def sentences(text: str, size: int) -> list[str]:
+    stream, found = SentenceStream(), []
+    for start in range(0, len(text), size):
+        found += stream.feed(text[start : start + size])
+    return [sentence.strip() for sentence in (*found, *stream.finish()) if sentence.strip()]
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES, ids=[text[:20] for text, _ in CASES])
+def test_sentences_are_the_same_in_whatever_pieces_they_come(text: str, expected: list[str]) -> None:
+    for size in (1, 2, 3, 7, 1000):
+        assert sentences(text, size) == expected
+
+
+def test_a_sentence_is_told_before_the_next_has_ended() -> None:
+    stream = SentenceStream()
+    assert [sentence.strip() for sentence in stream.feed("It is warm. And the sun")] == ["It is warm."]
+
+
+def test_code_and_tables_are_one_piece_each() -> None:
+    text = "Look:\n```python\nx = 1. Y = 2.\n```\nDone.\n\n| a | b |\n|---|---|\n| 1. | 2. |\n\nEnd."
+    for size in (1, 5, 1000):
+        found = sentences(text, size)
+        assert sum("x = 1. Y = 2." in piece for piece in found) == 1
+        assert sum("|---|" in piece for piece in found) == 1
+        assert found[-1] == "End."
+
+
+def test_no_text_is_lost_and_no_sentence_is_endless() -> None:
+    word = "a" * 100_000
+    found = sentences(word, 4096)
+    assert "".join(found) == word
+    assert max(map(len, found)) < 2_000
