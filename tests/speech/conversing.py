@@ -1,0 +1,129 @@
+"""Both ends of a conversation for tests: a source that gives what it is told to, a speaker that plays in real time, a
+recognizer that knows what was said by how long it was."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeai.speech.base import Recognized
+from edgeai.speech.types import Segment
+
+if TYPE_CHECKING:
+    from edgeai.speech.types import Waveform
+
+BLOCK = 512
+
+
+class PacedSource:
+    """Gives 16 kHz in real time: silence, unless something is said.
+
+    Attributes:
+        n_read: samples that were given so far.
+    """
+
+    sample_rate_hz = 16_000
+
+    def __init__(self) -> None:
+        self.n_read = 0
+        self._waiting = np.zeros(0, np.float32)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._started = 0.0
+
+    def say(self, waveform: Waveform) -> int:
+        """Say this now; the sample at which it begins."""
+        with self._lock:
+            n_begin = self.n_read + len(self._waiting)
+            self._waiting = np.concatenate([self._waiting, waveform])
+            return n_begin
+
+    def read(self) -> Waveform | None:
+        self._started = self._started or time.monotonic()
+        wait_s = self._started + (self.n_read + BLOCK) / self.sample_rate_hz - time.monotonic()
+        if self._closed.wait(max(0.0, wait_s)):
+            return None
+        with self._lock:
+            block = np.zeros(BLOCK, np.float32)
+            part = self._waiting[:BLOCK]
+            block[: len(part)] = part
+            self._waiting = self._waiting[BLOCK:]
+            self.n_read += BLOCK
+        return block
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class PacedSink:
+    """Plays in real time.
+
+    Attributes:
+        stopped_at: what the source had given when `stop` was called, for each time there was something to stop.
+    """
+
+    sample_rate_hz = 24_000
+
+    def __init__(self, source: PacedSource) -> None:
+        self.stopped_at: list[int] = []
+        self.heard: list[Waveform] = []
+        self._source = source
+        self._lock = threading.Lock()
+        self._n_written = 0
+        self._ends_at = 0.0  # when all that was written has sounded
+
+    @property
+    def n_played(self) -> int:
+        left_s = max(0.0, self._ends_at - time.monotonic())
+        return self._n_written - int(left_s * self.sample_rate_hz)
+
+    def write(self, waveform: Waveform) -> None:
+        while self._ends_at - time.monotonic() > 0.2:
+            time.sleep(0.005)
+        with self._lock:
+            self._ends_at = max(self._ends_at, time.monotonic()) + len(waveform) / self.sample_rate_hz
+            self._n_written += len(waveform)
+            self.heard.append(waveform)
+
+    def stop(self) -> int:
+        with self._lock:
+            n_left = self._n_written - self.n_played
+            if n_left:
+                self.stopped_at.append(self._source.n_read)
+            self._n_written -= n_left
+            self._ends_at = 0.0
+            return n_left
+
+    def drain(self) -> None:
+        while self._ends_at > time.monotonic():
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        self.stop()
+
+
+class LengthRecognizer:
+    """Hears "long" in more than two seconds and "short" in less, or fails where it is told to."""
+
+    name = "fake"
+    languages = ("en",)
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.n_calls = 0
+
+    def recognize(
+        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
+    ) -> list[Recognized]:
+        self.n_calls += 1
+        if self.error is not None:
+            raise self.error
+        words = ["long" if len(waveform) > 2 * 16_000 else "short" for waveform in waveforms]
+        return [Recognized("en", (Segment(word, 0.0, 1.0, "en"),)) for word in words]
+
+    def close(self) -> None:
+        pass
