@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # as windows of 30 s, and give a segment for each sentence; without the pause 6 % of the words are lost at the ends.
 PAUSE_S = 0.6
 PACKED_S = 15.0
+_LOOSE_S = (
+    0.3  # a recognizer puts the end of a sentence that much too far into the next stretch, or its beginning too early
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,14 @@ class Packed:
         """What begins in a pause is said after it; what ends in one, before."""
         placed = self._placed()
         begin_s = next(
-            (found.start_s + max(0.0, start_s - at_s) for at_s, found in placed if start_s < at_s + _length_s(found)),
+            (
+                found.start_s + max(0.0, start_s - at_s)
+                for at_s, found in placed
+                if start_s + _LOOSE_S < at_s + _length_s(found)
+            ),
             self.end_s,
         )
-        at_s, found = next((each for each in reversed(placed) if end_s > each[0]), placed[0])
+        at_s, found = next((each for each in reversed(placed) if end_s - _LOOSE_S > each[0]), placed[0])
         return begin_s, max(begin_s, min(found.end_s, found.start_s + end_s - at_s))
 
     def _placed(self) -> list[tuple[float, Stretch]]:

@@ -22,21 +22,19 @@ _MAX_LEFT = 32
 _MAX_AGE_S = 30 * 24 * 3600
 _MAX_BYTES = 256 * 2**20
 _DIGEST_CHARS = 16
-_SAMPLE_BYTES = 64 * 1024
 
 
 def journal_key(path: Path, recognizer: str, language: str, *, with_words: bool) -> str:
     """Names a job by all that its text depends on: the file as it is now, and how it is heard; in hexadecimal.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: there is no such file.
     """
     found = path.stat()
     digest = hashlib.sha256()
-    for part in (os.fspath(path.resolve()), found.st_size, found.st_mtime_ns, recognizer, language, with_words):
+    file = (os.fspath(path.resolve()), found.st_ino, found.st_size, found.st_mtime_ns)
+    for part in (*file, recognizer, language, with_words):
         digest.update(os.fsencode(str(part)) + b"\0")
-    with path.open("rb") as file:
-        digest.update(file.read(_SAMPLE_BYTES))
     return digest.hexdigest()[:32]
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from dataclasses import asdict
 
-from edgeai.safe_text import one_line
-from edgeai.speech.types import Segment, Transcript
+from edgeai.safe_text import one_line, plain
+from edgeai.speech.subtitles import cues
+from edgeai.speech.types import Transcript
 
-_MAX_LINE = 42
-"""Cells of a line of subtitles, as broadcasters have it; letters of Japanese and Chinese take two."""
+# SubRip has no escaping, and players read <b> and {\an8} in it as commands.
+_SRT_MARKS = str.maketrans({"<": "‹", ">": "›", "{": "(", "}": ")"})
+_VTT_MARKS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_ARROW = re.compile("--+>")
 
 
 def as_text(transcript: Transcript) -> str:
@@ -20,25 +24,27 @@ def as_text(transcript: Transcript) -> str:
 
 def as_json(transcript: Transcript) -> str:
     """All of it, times in seconds."""
-    return json.dumps(asdict(transcript), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(_clean(asdict(transcript)), ensure_ascii=False, indent=2) + "\n"
 
 
 def as_srt(transcript: Transcript) -> str:
     """SubRip."""
-    cues = (
-        f"{number}\n{_time(segment.start_s, ',')} --> {_time(segment.end_s, ',')}\n{_lines(segment)}\n"
-        for number, segment in enumerate(transcript.segments, 1)
+    blocks = (
+        f"{number}\n{_time(cue.start_s, ',')} --> {_time(cue.end_s, ',')}\n"
+        + "".join(f"{_ARROW.sub('→', line).translate(_SRT_MARKS)}\n" for line in cue.lines)
+        for number, cue in enumerate(cues(transcript.segments), 1)
     )
-    return "\n".join(cues)
+    return "\n".join(blocks)
 
 
 def as_vtt(transcript: Transcript) -> str:
     """WebVTT. Source: https://www.w3.org/TR/webvtt1/."""
-    cues = (
-        f"\n{_time(segment.start_s, '.')} --> {_time(segment.end_s, '.')}\n{_escaped(_lines(segment))}\n"
-        for segment in transcript.segments
+    blocks = (
+        f"\n{_time(cue.start_s, '.')} --> {_time(cue.end_s, '.')}\n"
+        + "".join(f"{line.translate(_VTT_MARKS)}\n" for line in cue.lines)
+        for cue in cues(transcript.segments)
     )
-    return "WEBVTT\n" + "".join(cues)
+    return "WEBVTT\n" + "".join(blocks)
 
 
 FORMATS: dict[str, Callable[[Transcript], str]] = {"text": as_text, "json": as_json, "srt": as_srt, "vtt": as_vtt}
@@ -50,32 +56,12 @@ def _time(seconds: float, mark: str) -> str:
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{mark}{ms % 1000:03}"
 
 
-def _lines(segment: Segment) -> str:
-    """The text in lines that a screen has room for. An arrow in it would begin another cue."""
-    text = one_line(segment.text).replace("-->", "→").strip()
-    lines, line = list[str](), ""
-    for piece in _pieces(text):
-        if line and _width(line + piece.rstrip()) > _MAX_LINE:
-            lines.append(line.rstrip())
-            line = ""
-        line += piece if line else piece.lstrip()
-    return "\n".join([*lines, line.rstrip()])
-
-
-def _pieces(text: str) -> Iterable[str]:
-    """Where a line may end: after spaces, and after each wide letter."""
-    piece = ""
-    for letter in text:
-        piece += letter
-        if letter == " " or _width(letter) == 2:
-            yield piece
-            piece = ""
-    yield piece
-
-
-def _width(text: str) -> int:
-    return sum(2 if "\u1100" <= letter <= "\u115f" or "\u2e80" <= letter <= "\uff60" else 1 for letter in text)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _clean(value: object) -> object:
+    """Harmless text, and numbers to the millisecond: what is behind that is noise."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,87 @@
+"""`edgeai transcribe`: sound and video files to text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tui.docs_words import counted
+from tui.output import message
+from tui.path_type import DOCUMENT_PATH
+from tui.progress_line import ProgressLine
+
+
+@click.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=DOCUMENT_PATH)
+@click.option("--language", metavar="CODE", default="auto", show_default=True, help="en, ja …: what is spoken.")
+@click.option("-m", "--model", metavar="NAME", help="Weights that transcribe, like whisper-base.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "srt", "vtt"]),
+    default="text",
+    show_default=True,
+    help="srt and vtt are subtitles.",
+)
+@click.option("--words", "with_words", is_flag=True, help="With the times of words (json).")
+@click.option(
+    "-o",
+    "--out",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write NAME.txt, .json, .srt or .vtt there instead of to stdout.",
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def command(
+    paths: tuple[Path, ...],
+    language: str,
+    model: str | None,
+    format_: str,
+    with_words: bool,
+    folder: Path | None,
+    force: bool,
+) -> int:
+    """Write down what is said in sound and video files.
+
+    \b
+      edgeai transcribe talk.mp3
+      edgeai transcribe interview.mp4 --language ja --format srt -o subtitles
+      edgeai transcribe recordings/ "*.m4a" -o texts
+
+    Folders stand for the sounds and videos in them. Files may be hours long; Ctrl-C keeps what was heard, and the same
+    command goes on from there. No language model is loaded.
+    """
+    from edgeai.speech.engines import load_recognizer
+    from edgeai.speech.vad import VoiceActivity
+    from tui.sound_files import find_sounds
+    from tui.transcribing import Transcribing, Wishes
+
+    if folder is None and force:
+        raise click.UsageError("--force replaces files, and none is written without -o DIR")
+    files, failed = find_sounds(paths)
+    for why in failed:
+        message("error", why, "red")
+    if not files:
+        return 1
+    with ProgressLine() as line:
+        line.show("loading")
+        recognizer = load_recognizer(model)
+        try:
+            code = language.lower()
+            if code != "auto":
+                recognizer.recognize([], code)  # an unknown language is said once, not of each file
+            job = Transcribing(
+                files, Wishes(code, format_, with_words, folder, force), recognizer, VoiceActivity(), line
+            )
+            n_failed = job.run() + len(failed)
+        except KeyboardInterrupt:
+            line.clear()
+            message("stopped", "what was heard is kept: the same command goes on from there", "yellow")
+            return 130
+        finally:
+            recognizer.close()
+    if n_failed and len(files) + len(failed) > 1:
+        message("note", f"{counted(n_failed, 'file')} of {len(files) + len(failed)} could not be transcribed", "yellow")
+    return int(n_failed > 0)

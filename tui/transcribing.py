@@ -1,0 +1,153 @@
+"""Transcribing files one after the other: what is shown meanwhile, and where the text goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeai.errors import AudioError, EdgeAIError
+from edgeai.files import write_text
+from edgeai.safe_text import one_line
+from edgeai.speech.decode import Sound, sound_of
+from edgeai.speech.transcribe import transcribe
+from edgeai.speech.transcribe_journal import TranscriptJournal, journal_key
+from edgeai.speech.transcript_format import FORMATS, SUFFIXES
+from tui.docs_reading import fitted
+from tui.output import message
+from tui.pace import Pace, time_text
+from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from edgeai.speech.base import Recognizer
+    from edgeai.speech.types import Segment, Transcript
+    from edgeai.speech.vad import VoiceActivity
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for.
+
+    Attributes:
+        language: ISO 639-1 or "auto".
+        format: one of FORMATS.
+        with_words: the times of words.
+        folder: that the texts go to; None prints them.
+        force: files there may be replaced.
+    """
+
+    language: str
+    format: str
+    with_words: bool
+    folder: Path | None
+    force: bool
+
+
+class Transcribing:
+    """Transcribes files; a line goes on meanwhile."""
+
+    def __init__(
+        self, paths: Sequence[Path], wishes: Wishes, recognizer: Recognizer, voice: VoiceActivity, line: ProgressLine
+    ) -> None:
+        self._paths, self._wishes = paths, wishes
+        self._recognizer, self._voice, self._line = recognizer, voice, line
+        self._n_of_stem = Counter(path.stem for path in paths)
+        self._targets: set[Path] = set()
+
+    def run(self) -> int:
+        """All of them; a line on stderr for each that fails. Returns how many did."""
+        n_failed = 0
+        for number, path in enumerate(self._paths, 1):
+            try:
+                self._one(number, path)
+            except (EdgeAIError, OSError) as exc:
+                if isinstance(exc, BrokenPipeError):
+                    raise
+                n_failed += 1
+                self._line.clear()
+                text = str(exc) if isinstance(exc, EdgeAIError) else f"{exc.filename or path}: {exc.strerror or exc}"
+                message("error", text, "red")
+        return n_failed
+
+    def _one(self, number: int, path: Path) -> None:
+        target = self._target(path)
+        if target is None and len(self._paths) > 1 and sys.stdout.isatty():
+            click.echo(click.style(one_line(os.fspath(path)), bold=True))
+        self._line.start()
+        with _journal(path, self._recognizer.name, self._wishes) as journal:
+            start_s = journal.until_s
+            with sound_of(path, start_s=start_s) as sound:
+                transcript = self._heard(number, path, sound, journal)
+            self._line.clear()
+            if sound.is_cut:
+                message("note", f"{path}: a part is damaged or missing and was left out", "yellow")
+            if not transcript.segments:
+                message("note", f"{path}: nobody speaks in it", "yellow")
+            self._put(transcript, target)
+            journal.remove()
+
+    def _heard(self, number: int, path: Path, sound: Sound, journal: TranscriptJournal) -> Transcript:
+        pace, duration_s = Pace(), sound.duration_s
+
+        def show(done_s: float) -> None:
+            if duration_s:
+                pace.tell(round(1000 * min(done_s, duration_s)), round(1000 * duration_s))
+            far = pace.words or f"{time_text(done_s)} of it"
+            of = f" {number:,} of {len(self._paths):,}" if len(self._paths) > 1 else ""
+            head = f"transcribing{of} ({far}): "
+            room = max(8, shutil.get_terminal_size().columns - len(head) - 1)
+            self._line.show(head + fitted(one_line(path.name), room))
+
+        show(journal.until_s)
+        return transcribe(
+            sound,
+            self._recognizer,
+            self._wishes.language,
+            with_words=self._wishes.with_words,
+            on_progress=show,
+            on_segment=self._print if self._prints_segments else None,
+            journal=journal,
+            voice=self._voice,
+        )
+
+    @property
+    def _prints_segments(self) -> bool:
+        return self._wishes.folder is None and self._wishes.format == "text"
+
+    def _print(self, segment: Segment) -> None:
+        self._line.clear()
+        click.echo(one_line(segment.text))
+
+    def _put(self, transcript: Transcript, target: Path | None) -> None:
+        if self._prints_segments:
+            return
+        text = FORMATS[self._wishes.format](transcript)
+        if target is None:
+            click.echo(text, nl=False)
+        else:
+            write_text(target, text)
+            click.echo(one_line(os.fspath(target)))
+
+    def _target(self, path: Path) -> Path | None:
+        """The file that the text goes to; files of one name with different endings keep theirs."""
+        if self._wishes.folder is None:
+            return None
+        name = path.name if self._n_of_stem[path.stem] > 1 else path.stem
+        target = self._wishes.folder / (name + SUFFIXES[self._wishes.format])
+        if target in self._targets:
+            raise AudioError(f"{path}: {target} is another file's text already: transcribe it into another folder")
+        if os.path.lexists(target) and not self._wishes.force:
+            raise AudioError(f"{target}: it is there already: expected a new file; --force replaces it")
+        self._targets.add(target)
+        return target
+
+
+def _journal(path: Path, recognizer: str, wishes: Wishes) -> TranscriptJournal:
+    return TranscriptJournal(journal_key(path, recognizer, wishes.language, with_words=wishes.with_words))
