@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from edgeai.answer import Answer, Job, ProgressCallback
 from edgeai.backends.base import Backend, ModelInfo
@@ -21,9 +21,17 @@ from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
 from edgeai.response import Outcome, Response
 from edgeai.sources import Source, Sources
+from edgeai.speech.engines import SpeechEngines
 from edgeai.structured import OutputFormat
 from edgeai.tools import ToolBox
 from edgeai.turns import Turns
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from edgeai.speech.base import AudioSink, AudioSource
+    from edgeai.speech.spoken import Spoken
+    from edgeai.speech.types import Transcript
 
 
 class Session:
@@ -75,6 +83,7 @@ class Session:
         self._template_source = chat_template
         self._window: ContextWindow | None = None
         self._turns = Turns(self._backend, self.load_ms)
+        self.speech = SpeechEngines()
         self.reset()
 
     # --- what it is ---
@@ -249,8 +258,62 @@ class Session:
 
         return self._start(job, prepare)
 
+    # --- speech ---
+
+    def transcribe(
+        self,
+        audio: str | os.PathLike[str] | ArrayLike,
+        language: str = "auto",
+        *,
+        sample_rate_hz: float = 16_000,
+        with_words: bool = False,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Transcript:
+        """Speech to text, in constant memory however long it is.
+
+        Args:
+            audio: a sound or video file, or samples: [n] or [n, channels], integers or floats in -1..1.
+            language: that is spoken, ISO 639-1; "auto" finds it out.
+            sample_rate_hz: of samples.
+            with_words: with the times of words.
+            on_progress: told how many seconds are heard.
+        Raises:
+            AudioError: it is no sound that can be read.
+            ModelNotFoundError: the weights, or the extra `speech`, are not installed.
+        """
+        return self.speech.transcribe(
+            audio, language, sample_rate_hz=sample_rate_hz, with_words=with_words, on_progress=on_progress
+        )
+
+    def speak(self, text: str | Iterable[str], language: str | None = None) -> Spoken:
+        """Text to speech, sentence by sentence; a Response that is still being made will do.
+
+        Args:
+            text: English and Japanese; Markdown is read as its words.
+            language: "en" or "ja" for all of it; None chooses by sentence.
+        Raises:
+            OptionError: no voice speaks the language.
+        """
+        return self.speech.speak(text, language)
+
+    def converse(self, source: AudioSource, sink: AudioSink, **options: Any) -> None:
+        """Talk by voice until the source ends: what is said there is answered through the sink.
+
+        Args:
+            source: see `edgeai.speech.base.AudioSource`: blocks of samples; no sound hardware is needed.
+            sink: see AudioSink.
+            options: of `edgeai.speech.converse.Conversation`: language, echo, on_event, keep_dir.
+        Raises:
+            AudioDeviceError: a device is gone.
+            ModelNotFoundError: weights, or the extra `speech`, are not installed.
+        """
+        from edgeai.speech.converse import Conversation
+
+        Conversation(self, source, sink, self.speech.recognizer(), self.speech.voices(), **options).run()
+
     def close(self) -> None:
         """Stop what is being generated and free the model's memory. May be called twice."""
+        self.speech.release()
         self._turns.close()
         self._sources.close()
         self._latest.close()

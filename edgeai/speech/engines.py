@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from edgeai.errors import ModelNotFoundError
 from edgeai.machine import usable_cores
+from edgeai.speech.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from edgeai.speech.base import Recognizer, Voice
+    from edgeai.speech.spoken import Spoken
+    from edgeai.speech.types import Transcript
 
 RECOGNIZERS = ("whisper-base", "whisper-tiny-en")
 """Weights of speech-to-text in the order in which they are taken."""
@@ -51,6 +58,34 @@ class SpeechEngines:
             if not self._voices:
                 self._voices = {"en": HibariVoice(), "ja": OpenJTalkVoice()}
             return dict(self._voices)
+
+    def transcribe(
+        self,
+        audio: str | os.PathLike[str] | ArrayLike,
+        language: str = "auto",
+        *,
+        sample_rate_hz: float = SAMPLE_RATE_HZ,
+        with_words: bool = False,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Transcript:
+        """See `edgeai.Session.transcribe`."""
+        from edgeai.speech.decode import sound_of
+        from edgeai.speech.transcribe import transcribe
+        from edgeai.speech.waveform import to_waveform
+
+        options: dict[str, Any] = {"with_words": with_words, "on_progress": on_progress}
+        if not isinstance(audio, (str, os.PathLike)):
+            waveform = to_waveform(audio, sample_rate_hz)
+            return transcribe(waveform, self.recognizer(), language, **options)
+        with sound_of(audio) as sound:
+            return transcribe(sound, self.recognizer(), language, **options)
+
+    def speak(self, text: str | Iterable[str], language: str | None = None) -> Spoken:
+        """See `edgeai.Session.speak`."""
+        from edgeai.speech.speak import speak
+        from edgeai.speech.spoken import Spoken
+
+        return Spoken(speak(text, self.voices(), language=language))
 
     def release(self) -> None:
         """Free the memory of all engines; the next use loads them again."""
