@@ -22,18 +22,25 @@ endef
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup model chat test check bench clean
+.PHONY: help setup setup-speech whisper model chat test check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.edgeai model  ## make .venv, compile llama.cpp once, pull the default model
+
+setup-speech: setup  ## hear and speak: the extra (0.5 GB installed) and Whisper base (148 MB), once
+	$(BIN)/python -m pip install --quiet --editable '.[hub,quantize,documents,plot,speech]'
+	@$(BIN)/edgeai models pull whisper-base
+
+whisper: $(VENV)/.edgeai-dev
+	@$(BIN)/edgeai models pull whisper-base
 
 chat: setup  ## talk to the default model
 	@$(BIN)/edgeai chat
 
-test: $(VENV)/.edgeai-dev model  ## all tests, on the real model too
+test: $(VENV)/.edgeai-dev model whisper  ## all tests, on the real model too
 	$(BIN)/pytest
 
 check: $(VENV)/.edgeai-dev  ## ruff, mypy --strict, import-linter
