@@ -158,23 +158,24 @@ class _Cutter:
             n_quiet = self._gate.n_quiet + 1
             was_open, self._is_open = self._is_open, self._gate.push(float(probability))
             if was_open and not self._is_open:
-                yield self._take(len(self._frames) - max(0, n_quiet - self._n_pad))
+                yield from self._take(len(self._frames) - max(0, n_quiet - self._n_pad))
             elif self._is_open and len(self._frames) >= self._n_max:
-                yield self._take(self._quietest())
+                yield from self._take(self._quietest())
             elif not self._is_open:
                 self._forget(self._gate.n_since_start + self._n_pad)
 
     def finish(self, n_samples: int) -> Iterator[Stretch]:
         """The end of the sound, which has so many samples."""
         if self._is_open:
-            whole = self._take(len(self._frames) - max(0, self._gate.n_quiet - self._n_pad))
-            start = round(whole.start_s * SAMPLE_RATE_HZ)
-            yield Stretch(whole.start_s, whole.waveform[: n_samples - start])
+            for whole in self._take(len(self._frames) - max(0, self._gate.n_quiet - self._n_pad)):
+                start = round(whole.start_s * SAMPLE_RATE_HZ)
+                yield Stretch(whole.start_s, whole.waveform[: n_samples - start])
 
-    def _take(self, n_frames: int) -> Stretch:
-        stretch = Stretch(self._first * FRAME_S, np.concatenate(self._frames[:n_frames]))
-        self._forget(len(self._frames) - n_frames)
-        return stretch
+    def _take(self, n_frames: int) -> Iterator[Stretch]:
+        """The first frames; none where a cut has left nothing but the pause behind speech."""
+        if n_frames > 0:
+            yield Stretch(self._first * FRAME_S, np.concatenate(self._frames[:n_frames]))
+            self._forget(len(self._frames) - n_frames)
 
     def _forget(self, n_kept: int) -> None:
         """Keep the last frames only."""

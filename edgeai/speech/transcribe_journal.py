@@ -92,14 +92,16 @@ class TranscriptJournal:
 
     def remove(self) -> None:
         """The job is finished: nothing of it is needed any more."""
-        self._path.unlink(missing_ok=True)
-        self._lock_path.unlink(missing_ok=True)
+        self.until_s, self.segments = 0.0, []
         self.close()
 
     def close(self) -> None:
         """Let go of it; what is kept stays. May be called twice."""
         if self._is_open:
             self._is_open = False
+            if not self.until_s:
+                self._path.unlink(missing_ok=True)
+                self._lock_path.unlink(missing_ok=True)
             os.close(self._file)
             os.close(self._lock)
 
