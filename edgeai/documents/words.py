@@ -25,26 +25,30 @@ _UNSPACED = (
 _MARKS = (  # what stands on or between letters and is no letter itself: accents, vowel signs
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
 )
-_WORD = f"(?:(?![{_UNSPACED}])[^\\W_]|[{_MARKS}])+"
+_WORD = f"(?:[^\\W_{_UNSPACED}]+|[{_MARKS}]+)+"
 _ASCII_WORDS = re.compile("[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _ANY_WORDS = re.compile(f"{_WORD}(?:[-_.]{_WORD})*")
 _JOINT = re.compile("[-_.]")
 _RUN = re.compile(f"[{_UNSPACED}]+")
+_NOT_ASCII = re.compile("[^\\x00-\\x7f]+")
+_IN_WORDS = re.compile(f"[^\\W_]|[{_MARKS}{_UNSPACED}]")
 _HAN = re.compile("[\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def words(text: str) -> list[str]:
     """All words of a text, repeated as often as they stand in it, in no order that means anything."""
-    if text.isascii():
-        found = _with_parts(_ASCII_WORDS.findall(text.lower()))
+    text = text.lower() if text.isascii() else fold(text)
+    if not _IN_WORDS.search("".join(_NOT_ASCII.findall(text))):  # dashes and quotation marks at most
+        found = _with_parts(_ASCII_WORDS.findall(text))
     else:
-        text = fold(text)
         found = _with_parts(_ANY_WORDS.findall(text))
         for run in _RUN.findall(text):
             found += _pairs(run)
             found += _HAN.findall(run)
             if not _HAN.match(run[-1]):
                 found.append(run[-1])
+    if max(map(len, found), default=0) <= _MAX_WORD_CHARS:
+        return found
     return [word[:_MAX_WORD_CHARS] for word in found]
 
 
@@ -71,7 +75,7 @@ def query_words(query: str) -> tuple[list[str], list[str]]:
 
 def _with_parts(found: list[str]) -> list[str]:
     """Patterns that look for joined words alone would try each place of a long word: their time grows as its square."""
-    parts = [part for word in found if _JOINT.search(word) for part in _JOINT.split(word)]
+    parts = [part for word in found if not word.isalnum() for part in _JOINT.split(word)]
     return found + parts
 
 
