@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # as windows of 30 s, and give a segment for each sentence; without the pause 6 % of the words are lost at the ends.
 PAUSE_S = 0.6
 PACKED_S = 15.0
+MAX_GAP_S = 5.0  # behind a longer pause somebody else may speak, in another language
 _LOOSE_S = (
     0.3  # a recognizer puts the end of a sentence that much too far into the next stretch, or its beginning too early
 )
@@ -90,7 +91,8 @@ def packed(found: Iterable[Stretch], max_s: float = PACKED_S) -> Iterator[Packed
     length_s = 0.0
     for stretch in found:
         added_s = _length_s(stretch)
-        if window and length_s + PAUSE_S + added_s > max_s:
+        is_apart = window and stretch.start_s - window[-1].end_s > MAX_GAP_S
+        if window and (is_apart or length_s + PAUSE_S + added_s > max_s):
             yield Packed(tuple(window))
             window, length_s = [], 0.0
         length_s += added_s + (PAUSE_S if window else 0.0)

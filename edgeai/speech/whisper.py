@@ -88,9 +88,9 @@ class WhisperRecognizer:
                 if window.best is not None:
                     languages[window.index] = window.best.language
                     segments[window.index] += window.best.segments
-                if (rest := window.rest()) is not None:
-                    waiting.append(rest)
-        return [Recognized(*each) for each in zip(languages, map(tuple, segments), strict=True)]
+                waiting += window.rest()
+        in_order = (tuple(sorted(found, key=lambda segment: segment.start_s)) for found in segments)
+        return [Recognized(*each) for each in zip(languages, in_order, strict=True)]
 
     def close(self) -> None:
         """Free its memory. May be called twice."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # The limits of Radford et al. 2022, section 4.5.
 _MAX_COMPRESSION, _MIN_LOG_PROBABILITY, _MAX_NO_SPEECH = 2.4, -1.0, 0.6
 _MIN_REST_S = 0.5
+_MIN_HALVED_S = 6.0
+_QUIET_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Window:
         waveform: [n_samples], from there on.
         n_tried: attempts so far.
         best: the likeliest answer that does not repeat itself.
+        is_repetitive: the last answer does, and more attempts are of no use.
     """
 
     index: int
@@ -88,6 +91,7 @@ class Window:
     waveform: Waveform
     n_tried: int = 0
     best: Answer | None = None
+    is_repetitive: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -103,11 +107,25 @@ class Window:
         is_better = self.best is None or answer.log_probability > self.best.log_probability
         if is_better and not answer.is_repetitive:
             self.best = answer
-        return answer.is_trusted or self.n_tried == len(ATTEMPTS)
+        # People repeat themselves too: whether they did is told by hearing the window's halves apart.
+        self.is_repetitive = self.best is None and self.n_tried > 1 and self.duration_s >= _MIN_HALVED_S
+        return answer.is_trusted or self.is_repetitive or self.n_tried == len(ATTEMPTS)
 
-    def rest(self) -> Window | None:
-        """What the best answer has not heard, where that is worth listening to."""
+    def rest(self) -> list[Window]:
+        """What must be heard next: what the best answer has not heard, or both halves where all repeated themselves."""
+        if self.is_repetitive:
+            return [self._part(0, at := self._quietest()), self._part(at, len(self.waveform))]
         if self.best is None or not 0 < self.best.heard_s <= self.duration_s - _MIN_REST_S:
-            return None
-        at = round(self.best.heard_s * SAMPLE_RATE_HZ)
-        return Window(self.index, self.start_s + self.best.heard_s, self.waveform[at:])
+            return []
+        return [self._part(round(self.best.heard_s * SAMPLE_RATE_HZ), len(self.waveform))]
+
+    def _part(self, begin: int, end: int) -> Window:
+        return Window(self.index, self.start_s + begin / SAMPLE_RATE_HZ, self.waveform[begin:end])
+
+    def _quietest(self) -> int:
+        """The middle of the quietest tenth of a second around the middle."""
+        begin = len(self.waveform) // 4
+        power = self.waveform[begin : 3 * begin] ** 2
+        n = len(power) // _QUIET_SAMPLES
+        at = int(power[: n * _QUIET_SAMPLES].reshape(n, -1).sum(axis=1).argmin())
+        return begin + at * _QUIET_SAMPLES + _QUIET_SAMPLES // 2

@@ -102,7 +102,7 @@ class WhisperTokens:
             text = self._decoded(part)
             if _BROKEN in text and len(part) < 4:  # UTF-8 has at most four bytes
                 continue
-            begins = text.strip() and text[0].isspace()
+            begins = text[:1].isspace()
             if language in UNSPACED:
                 begins = any(letter.isalnum() for letter in text)
             if words and not begins:

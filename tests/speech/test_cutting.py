@@ -123,8 +123,11 @@ def stretch(start_s: float, length_s: float) -> Stretch:
 
 def test_neighbours_are_put_together_while_they_fit() -> None:
     lengths = [4.0, 4.0, 4.0, 4.0, 22.0, 1.0]
-    windows = list(packed(stretch(30.0 * at, length) for at, length in enumerate(lengths)))
+    starts = [0.0, 5.0, 10.0, 15.0, 20.0, 43.0]
+    windows = list(packed(map(stretch, starts, lengths)))
     assert [len(window.stretches) for window in windows] == [3, 1, 1, 1]
+    apart = packed([stretch(0.0, 4.0), stretch(9.0, 1.0), stretch(15.5, 1.0)])
+    assert [len(window.stretches) for window in apart] == [2, 1]
     for window in windows:
         n = len(window.stretches)
         length_s = len(window.waveform) / SAMPLE_RATE_HZ
@@ -139,16 +142,16 @@ def test_neighbours_are_put_together_while_they_fit() -> None:
         ((0.5, 1.5), (10.5, 11.5)),
         ((0.5, 2.3), (10.5, 12.0)),  # ends in the pause
         ((0.0, 2.7), (10.0, 12.0)),  # or a little behind it
-        ((2.3, 4.0), (50.0, 51.4)),  # begins in the pause
-        ((1.9, 4.0), (50.0, 51.4)),  # or a little before it
-        ((1.0, 3.6), (11.0, 51.0)),  # over both
-        ((3.0, 9.0), (50.4, 53.0)),  # beyond the end
+        ((2.3, 4.0), (15.0, 16.4)),  # begins in the pause
+        ((1.9, 4.0), (15.0, 16.4)),  # or a little before it
+        ((1.0, 3.6), (11.0, 16.0)),  # over both
+        ((3.0, 9.0), (15.4, 18.0)),  # beyond the end
     ],
 )
 def test_times_of_a_window_are_told_as_times_of_the_sound(
     in_window: tuple[float, float], in_sound: tuple[float, float]
 ) -> None:
-    (window,) = packed([stretch(10.0, 2.0), stretch(50.0, 3.0)])
+    (window,) = packed([stretch(10.0, 2.0), stretch(15.0, 3.0)])
     moved = window.moved(Segment("a", *in_window, "en", (Word("a", *in_window, 1.0),)))
     assert (moved.start_s, moved.end_s) == pytest.approx(in_sound)
     assert (moved.words[0].start_s, moved.words[0].end_s) == pytest.approx(in_sound)
