@@ -132,19 +132,21 @@ def transcript_of(segments: Sequence[Segment], duration_s: float) -> Transcript:
 def _recognize(
     batch: Sequence[Packed], recognizer: Recognizer, language: str | None, last: str | None, *, with_words: bool
 ) -> list[Recognized]:
-    """What is heard in each window; where no language is given, a short one has that of the window before it."""
+    """What is heard in each window. Where no language is given, short ones have that of what was said before them."""
     waveforms = [window.waveform for window in batch]
     if language is not None:
         return recognizer.recognize(waveforms, language, with_words=with_words)
-    is_short = [len(waveform) < _MIN_DETECT_S * SAMPLE_RATE_HZ for waveform in waveforms]
-    long = [waveform for waveform, short in zip(waveforms, is_short, strict=True) if not short]
-    heard = iter(recognizer.recognize(long, None, with_words=with_words) if long else ())
-    found: list[Recognized] = []
-    for waveform, short in zip(waveforms, is_short, strict=True):
-        here = recognizer.recognize([waveform], last, with_words=with_words)[0] if short else next(heard)
-        last = here.language if here.segments else last
-        found.append(here)
-    return found
+    long = [at for at, waveform in enumerate(waveforms) if len(waveform) >= _MIN_DETECT_S * SAMPLE_RATE_HZ]
+    short = [at for at in range(len(waveforms)) if at not in long]
+    found: dict[int, Recognized] = {}
+    if long:
+        heard = recognizer.recognize([waveforms[at] for at in long], None, with_words=with_words)
+        found.update(zip(long, heard, strict=True))
+        last = last or next((each.language for each in heard if each.segments), None)
+    if short:
+        heard = recognizer.recognize([waveforms[at] for at in short], last, with_words=with_words)
+        found.update(zip(short, heard, strict=True))
+    return [found[at] for at in range(len(batch))]
 
 
 class _Progress:
