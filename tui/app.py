@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -32,6 +32,7 @@ from tui.reader import Reader
 from tui.screens.chat import ChatScreen
 from tui.settings import ConversationSettings
 from tui.themes import DARK, LIGHT
+from tui.voice import Ends, RealEnds, VoiceMode
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class EdgeAIApp(App[None]):
         folder: where `@` looks for files.
         conversation_id: the conversation to go on with; None begins a new one.
         documents: that have been read already, for the conversations whose settings name them.
+        open_ends: opens what is heard and spoken with, when F5 or F6 is pressed first.
     """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")  # absolute, so that subclasses elsewhere find it
@@ -70,6 +72,7 @@ class EdgeAIApp(App[None]):
         folder: Path | None = None,
         conversation_id: str | None = None,
         documents: Iterable[Document] = (),
+        open_ends: Callable[[], Ends] = RealEnds,
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # an animated scroll shows text that nobody can read
@@ -79,6 +82,7 @@ class EdgeAIApp(App[None]):
         self.drafts = Drafts(None if history.file_path == IN_MEMORY else data_dir() / "drafts.json")
         self.engine = Engine(open_session, self._post_from_thread)
         self.reader = Reader(self._post_from_thread, documents)
+        self.voice = VoiceMode(self._post_from_thread, open_ends)
         self._model = model
         self._conversation_id = conversation_id
         self.register_theme(DARK)
@@ -96,6 +100,7 @@ class EdgeAIApp(App[None]):
             self.folder,
             self._conversation_id,
         )
+        self.chat_screen.voice = self.voice
         return self.chat_screen
 
     def on_mount(self) -> None:
@@ -106,6 +111,7 @@ class EdgeAIApp(App[None]):
     async def on_unmount(self) -> None:
         """Store what is being made, free the model."""
         self.reader.close()
+        await asyncio.to_thread(self.voice.close)
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.drafts.save)
 

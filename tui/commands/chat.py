@@ -18,6 +18,7 @@ from edgeai.history import Conversation, History
 from edgeai.options import Overflow
 from edgeai.safe_text import one_line
 from tui import session_options
+from tui.audio_options import input_option, output_option
 from tui.document_refs import DocumentRef, refs_of
 from tui.libraries import library_option, opened_libraries
 from tui.output import message
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 @document_option
 @library_option
 @password_option
+@input_option
+@output_option
 @click.option("--plain", is_flag=True, help="Line by line, as it also is where there is no terminal.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
 @click.option("--conversation", metavar="ID", help="Go on with this conversation (see `edgeai history list`).")
@@ -59,6 +62,8 @@ def command(
     doc_paths: tuple[Path, ...],
     library_names: tuple[str, ...],
     password: str | None,
+    input_name: str | None,
+    output_name: str | None,
     plain: bool,
     go_on: bool,
     conversation: str | None,
@@ -88,7 +93,8 @@ def command(
 
             about = LineDocuments(own.documents, documents, password, libraries)
             return _plain(begin, about, given(options), overflow)
-        return _window(replace(begin, settings=new), documents, libraries, given(options))
+        devices = (input_name, output_name)
+        return _window(replace(begin, settings=new), documents, libraries, given(options), devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +149,14 @@ def _model_of(stored: Conversation | None) -> str | None:
 
 
 def _window(
-    begin: _Beginning, documents: Sequence[Document], libraries: Sequence[Library], options: dict[str, Any]
+    begin: _Beginning,
+    documents: Sequence[Document],
+    libraries: Sequence[Library],
+    options: dict[str, Any],
+    devices: tuple[str | None, str | None],
 ) -> int:
     from tui.app import EdgeAIApp
+    from tui.voice import RealEnds
 
     def open_session(model: str | None, **more: Any) -> Session:
         # What the user gave counts, also against a window that documents would need.
@@ -161,6 +172,7 @@ def _window(
         theme=config_text("theme"),
         conversation_id=begin.conversation_id,
         documents=documents,
+        open_ends=lambda: RealEnds(*devices),
     )
     app.run()
     return app.return_code or 0

@@ -20,7 +20,7 @@ from tui import engine
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
 from tui.drafts import NEW
-from tui.screens.list_commands import ListCommands
+from tui.screens.voice import VoiceCommands
 from tui.widgets.block import Block
 from tui.widgets.conversation import Conversation
 from tui.widgets.prompt import PromptEditor
@@ -36,7 +36,7 @@ LIST_AND_SOURCE_FIT = 160
 """Columns from which both are."""
 
 
-class ChatScreen(ListCommands):
+class ChatScreen(VoiceCommands):
     """The whole chat."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +50,8 @@ class ChatScreen(ListCommands):
         Binding("f2", "add_document", "Docs", tooltip="Add a document to this conversation"),
         Binding("f3", "documents", "Documents", show=False, tooltip="See and remove the documents"),
         Binding("f4", "sources", "Sources", show=False, tooltip="Open the sources of the last answer"),
+        Binding("f5", "dictate", "Dictate", show=False, priority=True, tooltip="Write what you say into the prompt"),
+        Binding("f6", "talk", "Voice", show=False, priority=True, tooltip="Talk by voice: answers are read out"),
         Binding("ctrl+s", "settings", "Settings", tooltip="System prompt and sampling of this conversation"),
         Binding("f1", "help", "Help", tooltip="All keys"),
     ]
@@ -179,8 +181,12 @@ class ChatScreen(ListCommands):
 
     def action_stop(self) -> None:
         """Stop the answer, or the reading of documents, or leave editing."""
+        was_speaking = self.voice.is_speaking
+        self.voice.hush()
         if self.live is not None and self.live_is_shown:
             self.live.turn.cancel()
+            self.show_activity()
+        elif was_speaking:
             self.show_activity()
         elif self.unread:
             self.stop_reading()
@@ -198,7 +204,7 @@ class ChatScreen(ListCommands):
         if action in _FOR_THE_CONVERSATION:  # a source covers it, and its own keys need the room
             return not (self.has_class("-source") and self.has_class("-narrow"))
         if action == "stop":
-            busy = self.live_is_shown or bool(self.unread) or self.preparing is not None
+            busy = self.live_is_shown or bool(self.unread) or self.preparing is not None or self.voice.is_speaking
             return busy or self.editing is not None
         return True
 

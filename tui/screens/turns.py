@@ -31,6 +31,7 @@ WELCOME = (
     "Enter sends · Ctrl+J new line · Esc stops an answer\n"
     "@ brings a file · F2, /doc or a file dropped here adds a document\n"
     "F3 shows the documents · F4 opens the sources of an answer\n"
+    "F5 writes what you say · F6 talks by voice\n"
     "Alt+↑ walks through what was said: copy, edit, ask again · F1 all keys"
 )
 
@@ -43,17 +44,33 @@ class TurnScreen(DocumentCommands):
         self._clock = self.set_interval(FLUSH_S, self._show_progress, pause=True)
         self.prompt.write(self.drafts.get(NEW))
 
+    # --- what is spoken; the screen's last part knows how ---
+
+    def voice_activity(self) -> str:
+        """What the microphone hears, for the status line."""
+        return ""
+
+    def speak_on(self, text: str) -> None:
+        """An answer that may be read out has grown to this."""
+
+    def speak_rest(self, text: str) -> None:
+        """It is complete."""
+
     # --- asking ---
 
     @on(PromptEditor.Submitted)
-    def _submit(self, event: PromptEditor.Submitted) -> None:
-        if is_command(event.text):
+    def _submitted(self, event: PromptEditor.Submitted) -> None:
+        self.submit(event.text)
+
+    def submit(self, text: str) -> None:
+        """Do what a command says, or ask the model."""
+        if is_command(text):
             self.prompt.write("")
-            self.obey(event.text)
+            self.obey(text)
         elif self.live is not None:
             self.say("An answer is being made: Esc stops it, then Enter sends your message.")
         else:
-            self._send(event.text)
+            self._send(text)
 
     @work(exclusive=True, group="send")
     async def _send(self, text: str) -> None:
@@ -118,6 +135,7 @@ class TurnScreen(DocumentCommands):
         if live.flush() and self.live_is_shown:
             self.conversation.changed(live.answer)
             live.flushed(time.monotonic() - started)
+        self.speak_on(live.answer.text)
         self.show_activity()
 
     def show_activity(self) -> None:
@@ -134,6 +152,8 @@ class TurnScreen(DocumentCommands):
             status.activity = self.load_note
         elif with_documents:
             status.activity = with_documents
+        elif with_voice := self.voice_activity():
+            status.activity, status.is_busy = with_voice, True
         else:
             status.activity = self.documents_ready() or "ready" if status.model_name else "choose one with Ctrl+O"
 
@@ -174,6 +194,7 @@ class TurnScreen(DocumentCommands):
         shown = self.live_is_shown
         self.live = None
         self._clock.pause()
+        self.speak_rest(live.answer.text if result.finish_reason == "cancelled" else result.text)
         self.refresh_bindings()
         if event.turn.begun:
             live.answer.finish(result.text, result.citations)
