@@ -20,7 +20,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_next_session_takes_it_and_the_one_after_has_its_own(model: Path) -> None:
     with engine_ahead():
-        (ahead,) = _children()
+        ahead = _child()
         with Session(model) as session, Session(model) as other:
             assert session.engine_pid == ahead
             assert other.engine_pid != ahead
@@ -30,17 +30,24 @@ def test_the_next_session_takes_it_and_the_one_after_has_its_own(model: Path) ->
 
 def test_one_that_nobody_takes_is_ended() -> None:
     with engine_ahead():
-        (ahead,) = _children()
+        ahead = _child()
     wait_for(lambda: is_gone(ahead))
 
 
 def test_one_that_has_died_is_not_taken(model: Path) -> None:
     with engine_ahead():
-        (ahead,) = _children()
+        ahead = _child()
         psutil.Process(ahead).kill()
         wait_for(lambda: is_gone(ahead))
         with Session(model) as session:
             assert session.engine_pid != ahead
+
+
+def _child() -> int:
+    """The one engine that was started; a process that has just been started has no command line yet."""
+    wait_for(_children)
+    (child,) = _children()
+    return child
 
 
 def _children() -> list[int]:
