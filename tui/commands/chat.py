@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,12 @@ def _plain(
 
     for lost in begin.history.recover():
         message("note", f"an answer in {lost.conversation_id} was interrupted; what there is of it was kept", "yellow")
+
+    def reopen(n_ctx: int) -> Session:
+        with ProgressLine() as line:
+            loading = {"keep_states": True, "on_load_progress": line.loading, "n_ctx": n_ctx, **options}
+            return session_options.open_session(begin.model, **loading)
+
     with ProgressLine() as line:
         loading = {"keep_states": True, "on_load_progress": line.loading, **options}
         whole = () if about.libraries else about.documents  # beside a library no document is put whole
@@ -197,4 +204,8 @@ def _plain(
         if sys.stderr.isatty():
             words = f"{one_line(session.model_name)} · n_ctx {session.n_ctx:,} · /help shows the commands"
             click.echo(click.style(words, dim=True), err=True)
-        return converse(LineChat(session, begin.history, begin.settings, begin.conversation_id, overflow, about))
+        # What the user gave counts, also against a window that documents would need.
+        larger = None if "n_ctx" in options else reopen
+        own = LineChat(session, begin.history, begin.settings, begin.conversation_id, overflow, about, reopen=larger)
+        with closing(own) as chat:
+            return converse(chat)
