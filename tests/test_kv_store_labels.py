@@ -44,7 +44,7 @@ def test_a_state_of_another_length_than_was_seen_is_dropped(tmp_path: Path) -> N
 
     saved: list[str] = []
     store = StateStore(tmp_path, "key", 2**30)
-    backend = StoringBackend(Longer(), store)
+    backend = StoringBackend(Longer(), store, "a")
     answer(backend, DOCUMENT * 2)
     backend.close()
     assert len(saved) == 1

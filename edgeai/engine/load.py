@@ -73,7 +73,7 @@ def load(
     if options.isolation == "process":
         backend, header = _load_in_process(found.path, found.name, options, on_progress)
     else:
-        backend, header = _load_here(found.path, options, on_progress)
+        backend, header = _load_here(found.path, found.name, options, on_progress)
     load_ms = (time.perf_counter() - started) * 1000
     entry = found.entry or catalog.entry_of(header)
     if entry is None:
@@ -112,7 +112,7 @@ def _engine_process() -> EngineProcess:
 
 
 def _load_here(
-    path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
+    path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.backends.llama import LlamaBackend
 
@@ -127,7 +127,7 @@ def _load_here(
         states_dir=store.engine_dir if store else None,
         on_progress=on_progress,
     )
-    return _storing(backend, store), header
+    return _storing(backend, store, name), header
 
 
 def _load_in_process(
@@ -139,7 +139,7 @@ def _load_in_process(
         crash_marks.check(path, name)
     process = _engine_process()  # it imports its libraries while the file is checked here
     try:
-        opened = _open(process, path, options, on_progress)
+        opened = _open(process, path, name, options, on_progress)
     except EngineCrashedError as exc:
         crash_marks.note_crash(path, exc)
         raise
@@ -152,7 +152,11 @@ def _load_in_process(
 
 
 def _open(
-    process: EngineProcess, path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
+    process: EngineProcess,
+    path: Path,
+    name: str,
+    options: LoadOptions,
+    on_progress: Callable[[float], None] | None,
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.wire import Load
@@ -170,7 +174,7 @@ def _open(
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,
     )
-    return _storing(backend, store), header
+    return _storing(backend, store, name), header
 
 
 def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
@@ -183,18 +187,20 @@ def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
 
     root = states_dir()
     try:
-        return StateStore(root, state_key(path, options, n_ctx, root), limit_bytes(root))
+        if not (most := limit_bytes(root)):
+            return None
+        return StateStore(root, state_key(path, options, n_ctx, root), most)
     except OSError as exc:
         _log.warning("%s: no evaluated states are kept (%s)", root, exc.strerror or exc)
         return None
 
 
-def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None) -> Backend:
+def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None, name: str) -> Backend:
     if store is None:
         return backend
     from edgeai.kv_store.backend import StoringBackend
 
-    return StoringBackend(backend, store)
+    return StoringBackend(backend, store, name)
 
 
 def _examine(path: Path, options: LoadOptions) -> tuple[GGUFHeader, int, int]:

@@ -36,10 +36,16 @@ class StoringBackend:
     it was left. Where a state cannot be read or written, the prompt is evaluated as if there were none.
     """
 
-    def __init__(self, backend: SavingBackend, store: StateStore) -> None:
-        """`backend` reads and writes states in `store.engine_dir`."""
+    def __init__(self, backend: SavingBackend, store: StateStore, model_name: str) -> None:
+        """
+        Args:
+            backend: reads and writes states in `store.engine_dir`.
+            store: keeps them.
+            model_name: as the user calls the model, for lists.
+        """
         self._backend = backend
         self._store = store
+        self._model_name = model_name
         self._tokens: list[int] = []  # that stand in the KV cache; none where that is not known
 
     @property
@@ -128,5 +134,5 @@ class StoringBackend:
         )
 
     def _add(self, name: str, tokens: Sequence[int], *, is_conversation: bool = False) -> None:
-        if not self._store.add(name, tokens, self.info.name, is_conversation=is_conversation):
+        if not self._store.add(name, tokens, self._model_name, is_conversation=is_conversation):
             _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))

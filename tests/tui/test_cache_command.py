@@ -10,6 +10,7 @@ import pytest
 
 from edgeai.backends.base import GenerateRequest
 from edgeai.engine.load import load
+from edgeai.installed import add_model
 from edgeai.kv_store.room import kept_states, limit_bytes, states_dir
 from edgeai.options import LoadOptions, SamplingOptions
 from tests.tiny import tiny_model
@@ -18,7 +19,7 @@ from tui.cli import main
 Capture = pytest.CaptureFixture[str]
 
 
-def keep(path: Path, first_token: int) -> None:
+def keep(path: Path | str, first_token: int) -> None:
     """Evaluate 100 tokens and keep their state."""
     options = LoadOptions(n_ctx=256, n_threads=1, keep_states=True, isolation="none")
     with closing(load(path, options).backend) as backend:
@@ -46,12 +47,19 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path: Path, capsys: Capture) -> 
     assert state["n_bytes"] == next(states_dir().rglob("*.state")).stat().st_size
     text = output(capsys, "list")
     assert "1 kept" in text
-    assert state["model"] in text
+    assert state["model"] == "a"  # as its file is called
+    assert f"{state['model']} " in text
     assert "removed" in output(capsys, "clear")
     assert not list(states_dir().rglob("*.state"))
 
 
-def test_a_limit_holds_at_once_and_later(tmp_path: Path, capsys: Capture) -> None:
+def test_a_state_is_listed_by_the_name_that_users_type(tmp_path: Path, capsys: Capture) -> None:
+    add_model(tiny_model(tmp_path / "a.gguf"), "my-model")
+    keep("my-model", 5)
+    assert "my-model " in output(capsys, "list")
+
+
+def test_a_limit_holds_at_once_and_later(tmp_path: Path, capsys: Capture, caplog: pytest.LogCaptureFixture) -> None:
     path = tiny_model(tmp_path / "a.gguf")
     keep(path, 5)
     keep(path, 6)
@@ -63,6 +71,7 @@ def test_a_limit_holds_at_once_and_later(tmp_path: Path, capsys: Capture) -> Non
     assert "0 B at most" in output(capsys, "limit", "0")
     keep(path, 8)
     assert not kept_states(states_dir())
+    assert not caplog.messages  # nobody is told of what nobody wants
     assert "2.0 GB at most" in output(capsys, "limit", "2GB")
     assert limit_bytes(states_dir()) == 2 * 10**9
     assert "2.0 GB at most" in output(capsys, "limit")
