@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from edgeai import Response
+from edgeai import EdgeAIError, Response
 from edgeai.safe_text import plain
 from tui.progress_line import ProgressLine
 
@@ -23,6 +23,7 @@ def print_answer(response: Response, line: ProgressLine, on_piece: Callable[[], 
         GenerationError: the engine failed; the text so far is printed.
     """
     writer = _Writer()
+    has_failed = False
     try:
         for piece in response:
             line.clear()
@@ -32,22 +33,32 @@ def print_answer(response: Response, line: ProgressLine, on_piece: Callable[[], 
         response.cancel()
         response.wait()
         return False
+    except EdgeAIError:
+        has_failed = True
+        raise
     finally:
         line.clear()
-        writer.end()
+        if writer.has_shown or not has_failed:  # whoever reads stdout gets no empty line for an answer
+            writer.end()
     return True
 
 
 class _Writer:
-    """Holds newlines back until something follows them."""
+    """Holds newlines back until something follows them.
+
+    Attributes:
+        has_shown: some text stands on stdout.
+    """
 
     def __init__(self) -> None:
+        self.has_shown = False
         self._held = ""
 
     def write(self, piece: str) -> None:
         text = self._held + plain(piece)
         shown = text.rstrip("\n")
         self._held = text[len(shown) :]
+        self.has_shown = self.has_shown or bool(shown)
         sys.stdout.write(shown)
         sys.stdout.flush()
 

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edgeai.backends.base import Event, Finished, GenerateRequest
+from edgeai.errors import GenerationError
 from tests.fakes import FakeBackend
 from tests.tui.terminal import FakeModels, pipe_in
 from tui.cli import main
@@ -214,10 +217,24 @@ def test_a_prompt_that_does_not_fit(models: FakeModels, capsys: pytest.CaptureFi
     assert captured.err.count("\n") == 1
 
 
-def test_an_engine_that_fails_midway(models: FakeModels, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_fails_before_it_says_anything(models: FakeModels, capsys: pytest.CaptureFixture[str]) -> None:
     models.backend.enqueue(RuntimeError("the engine\nbroke"))
     assert main(["ask", "q"]) == 1
-    assert capsys.readouterr() == ("\n", "error: the engine broke\n")
+    assert capsys.readouterr() == ("", "error: the engine broke\n")
+
+
+def test_an_engine_that_fails_midway(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Breaking(FakeBackend):
+        def generate(self, request: GenerateRequest) -> Iterator[Event]:
+            for event in super().generate(request):
+                if isinstance(event, Finished):
+                    raise GenerationError("it broke")
+                yield event
+
+    pipe_in(monkeypatch, b"")
+    FakeModels(monkeypatch, Breaking().enqueue("half an answer"))
+    assert main(["ask", "q"]) == 1
+    assert capsys.readouterr() == ("half an answer\n", "error: it broke\n")
 
 
 def test_ctrl_c_keeps_what_was_said(models: FakeModels, capsys: pytest.CaptureFixture[str]) -> None:
