@@ -90,7 +90,7 @@ class Condenser:
         texts = []
         for number, blocks in enumerate(cut, 1):
             text = self._one(source, blocks, f"{what} ({number}/{len(cut)})", n_words, summarize_prompt)
-            texts.append(Summary(f"Part {number}", text))
+            texts.append(Summary(self._wishes.fixed.piece.format(number=number), text))
         return self.merged(texts, what, n_words)
 
     def pieces(self, source: Document, n_words: int) -> list[tuple[Block, ...]]:
@@ -120,7 +120,7 @@ class Condenser:
         source = Document(_SUMMARIES, "text", what, "", tuple(blocks))
         doing = f"{what}: {'together' if is_last else 'joining'}"
         text = self._one(source, source.blocks, doing, n_words, merge_prompt)
-        return Summary(f"{group[0].label} to {group[-1].label}", text)
+        return Summary(self._wishes.fixed.span.format(first=group[0].label, last=group[-1].label), text)
 
     def _one(self, source: Document, blocks: tuple[Block, ...], what: str, n_words: int, write: _Prompt) -> str:
         """One step; where its prompt does not fit after all, its halves are two, and a third joins them."""

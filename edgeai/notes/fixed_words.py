@@ -19,6 +19,8 @@ class FixedWords:
         unchecked: before places where no statement could be checked.
         in_short: over what is said of a whole.
         part: over a part without a heading; {number} of {n_parts}.
+        piece: over the summary of a piece, among those that one is made of; {number}.
+        span: over the summary of several, {first} to {last} by their headings.
         summary_of: the title over {n} documents.
     """
 
@@ -28,6 +30,8 @@ class FixedWords:
     unchecked: str
     in_short: str
     part: str
+    piece: str
+    span: str
     summary_of: str
 
 
@@ -38,6 +42,8 @@ ENGLISH = FixedWords(
     unchecked="Written from these, with no statement that stands there as such:",
     in_short="In short",
     part="Part {number} of {n_parts}",
+    piece="Part {number}",
+    span="{first} to {last}",
     summary_of="Summary of {n} documents",
 )
 JAPANESE = FixedWords(
@@ -47,6 +53,8 @@ JAPANESE = FixedWords(
     unchecked="次の箇所をもとに書きましたが、そのままの記述は確認できません：",
     in_short="要点",
     part="第{number}部（全{n_parts}部）",
+    piece="第{number}部",
+    span="{first}～{last}",
     summary_of="{n}件の文書の要約",
 )
 

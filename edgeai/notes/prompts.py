@@ -5,7 +5,7 @@ Short on purpose: the smallest models repeat what they are told instead of doing
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 SYSTEM = (
     "You write notes about documents: what they say and nothing else, with their names, numbers and warnings, in their "

@@ -17,7 +17,7 @@ from edgeai.backends.base import Event, GenerateRequest
 from edgeai.documents.types import Block, Document
 from edgeai.errors import EngineCrashedError, GenerationError, OptionError
 from edgeai.notes.condense import Wishes
-from edgeai.notes.fixed_words import ENGLISH
+from edgeai.notes.fixed_words import ENGLISH, JAPANESE
 from edgeai.notes.job import Plan, opened
 from edgeai.notes.journal import jobs_dir
 from edgeai.notes.markdown import Notes, markdown
@@ -87,6 +87,16 @@ def test_one_block_longer_than_the_window_is_cut() -> None:
 
         summarize(session, [document], ask, WISHES)
     assert marks(" ".join(seen)) == [f"M{number:03}" for number in range(300)]
+
+
+def test_what_names_a_piece_is_in_the_language_of_the_notes() -> None:
+    backend = MarkReader(1400)
+    document = replace(marked_document(200), title="マニュアル")
+    run(backend, document, wishes=replace(WISHES, fixed=JAPANESE))
+    asked = "\n".join(backend.asked)
+    assert "第1部" in asked
+    assert "部）～第" in asked
+    assert not re.search(r"Part \d", asked)
 
 
 def test_a_failed_run_goes_on_where_it_was() -> None:
