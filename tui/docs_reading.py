@@ -115,6 +115,7 @@ class Outcome:
             "library": self.library,
             "added": list(map(str, report.added)),
             "changed": list(map(str, report.changed)),
+            "reread": list(map(str, report.reread)),
             "removed": list(map(str, report.removed)),
             "unchanged": report.unchanged,
             "failed": self.failed,
@@ -127,7 +128,9 @@ class Outcome:
         """One line: what is none is left out, but for what was added."""
         counts = [
             f"{len(report.added):,} added",
-            *(f"{len(paths):,} {name}" for name in ("changed", "removed") if (paths := getattr(report, name))),
+            *([f"{len(report.changed):,} changed"] if report.changed else []),
+            *([f"{len(report.reread):,} read again for this version"] if report.reread else []),
+            *([f"{len(report.removed):,} removed"] if report.removed else []),
             *([f"{report.unchanged:,} unchanged"] if report.unchanged else []),
             *([f"{len(self.failed):,} failed"] if self.failed else []),
             *([f"{counted(self._n_empty, 'empty file')} left out"] if self._n_empty else []),

@@ -16,11 +16,12 @@ from edgeai.documents.library_lock import LibraryBusyError
 from edgeai.documents.library_rows import (
     Prepared,
     delete,
-    insert,
+    outdated_files,
     passages_by_number,
     path_key,
     path_prefix,
     prepared,
+    replace,
     stored_documents,
     stored_files,
 )
@@ -107,7 +108,8 @@ class Library:
         """Read what is new or changed among these files and all that the library holds; take out what is gone.
 
         A file of the same size and time of change is taken for unchanged, one of the same SHA-256 too. What cannot be
-        read is reported, and what was held of it stays. Where an exception ends the reading, what was read is kept.
+        read is reported, and what was held of it stays. What an older edgeai has read otherwise is read again. Where an
+        exception ends the reading, what was read is kept.
 
         Args:
             paths: files that may be new.
@@ -153,6 +155,10 @@ class Library:
     def files(self) -> dict[bytes, tuple[str, int, int]]:
         """Of each document's path, in bytes, its file's SHA-256, size and time of change (ns) when it was read."""
         return stored_files(self._db)
+
+    def outdated(self) -> set[bytes]:
+        """The paths, in bytes, of documents whose text or places an older edgeai has read otherwise."""
+        return outdated_files(self._db)
 
     def stats(self) -> LibraryStats:
         """How large the library is."""
@@ -271,8 +277,9 @@ class Library:
             old = [delete(db, path_key(path), generation) for path in gone]
             added = []
             for item in items:
-                old.append(delete(db, path_key(item.document.path), generation))
-                added.append(insert(db, item, generation))
+                replaced, new, ids = replace(db, item, generation)
+                old.append(replaced)
+                added.append((new, ids))
         for number in old:
             if number is not None:
                 index.delete(number)

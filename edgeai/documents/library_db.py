@@ -14,7 +14,7 @@ from typing import Any
 from edgeai.errors import DocumentError
 
 APPLICATION_ID = 0x65646C62  # "edlb": tells a library from another program's SQLite file
-SCHEMA_VERSION = 4  # 4: passages know the lines of their parts; an older edgeai cannot read their places
+SCHEMA_VERSION = 5
 BUSY_S = 5.0
 
 # A number is never given twice (AUTOINCREMENT): an index that lags behind cannot take a new passage for an old one.
@@ -53,10 +53,12 @@ CREATE TABLE vectors (
     UNIQUE (passage, embedder)
 );
 """
-_LATER = (  # versions 2 and 3
-    "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS embedder_sources (name TEXT PRIMARY KEY, source TEXT NOT NULL)",
-)
+# Version 4 changed no table: passages know the lines of their parts, which an older edgeai cannot read.
+_LATER = {
+    2: "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)",
+    3: "CREATE TABLE IF NOT EXISTS embedder_sources (name TEXT PRIMARY KEY, source TEXT NOT NULL)",
+    5: "ALTER TABLE documents ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",  # see READER_VERSION
+}
 
 
 class LibraryDatabase:
@@ -134,14 +136,23 @@ class LibraryDatabase:
             self._make()
         if run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DocumentError(f"{self.path}: expected a library of documents, found another program's file: move it")
-        version = run("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if version > SCHEMA_VERSION:
             raise DocumentError(f"{self.path}: written by a newer version of edgeai: update edgeai to read it")
         if version < SCHEMA_VERSION:
             with self.transaction():
-                for statement in _LATER:
-                    run(statement)
-                run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self._upgrade()
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _upgrade(self) -> None:
+        """Make what this version lacks; nothing, where another process was faster."""
+        version = self._version()
+        for since, statement in _LATER.items():
+            if version < since:
+                self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
 
     def _make(self) -> None:
         run = self._connection.execute
@@ -150,11 +161,11 @@ class LibraryDatabase:
         with self.transaction():
             if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # another process was faster
                 return
-            for statement in (*_SCHEMA.split(";"), *_LATER):
+            for statement in _SCHEMA.split(";"):
                 run(statement)
+            self._upgrade()
             run("INSERT INTO library VALUES (?, 0)", (secrets.randbits(62),))
             run(f"PRAGMA application_id = {APPLICATION_ID}")
-            run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:

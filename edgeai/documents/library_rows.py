@@ -12,7 +12,8 @@ from sqlite3 import Connection
 
 from edgeai.documents.library_db import LibraryDatabase, damaged
 from edgeai.documents.library_types import StoredDocument
-from edgeai.documents.passages import Passage, passages
+from edgeai.documents.passages import Passage, index_text, passages
+from edgeai.documents.read import READER_VERSION
 from edgeai.documents.types import Document
 from edgeai.errors import DocumentError
 
@@ -56,17 +57,55 @@ def prepared(document: Document, stat: os.stat_result | None) -> Prepared:
     return Prepared(document, size, mtime_ns, passages(document))
 
 
-def insert(db: Connection, item: Prepared, generation: int) -> tuple[int, list[int]]:
-    """A document's rows, instead of those of its path that were there before; its number, and its passages'."""
+def replace(db: Connection, item: Prepared, generation: int) -> tuple[int | None, int, list[int]]:
+    """A document's rows instead of those of its path; passages that read as before keep their vectors.
+
+    Returns:
+        The number of the document that was there, if any; the new one's, and its passages'.
+    """
+    key = path_key(item.document.path)
+    vectors = _vectors(db, key)
+    old = delete(db, key, generation)
+    number, numbers = _insert(db, item, generation)
+    db.executemany(
+        "INSERT INTO vectors (passage, embedder, scale, row) VALUES (?, ?, ?, ?)",
+        (
+            (passage_id, *vector)
+            for passage_id, passage in zip(numbers, item.passages, strict=True)
+            for vector in (vectors.get(index_text(passage), ()) if vectors else ())
+        ),
+    )
+    return old, number, numbers
+
+
+def _vectors(db: Connection, path: bytes) -> dict[str, list[tuple[int, float, bytes]]]:
+    """The vectors of a document's passages, by what they were made of."""
+    found: dict[str, dict[int, tuple[int, float, bytes]]] = {}
+    for embedder, scale, row, *passage in db.execute(
+        "SELECT v.embedder, v.scale, v.row, p.id, p.place, p.text, d.path, d.title, d.first_passage FROM documents d "
+        "JOIN passages p ON p.id BETWEEN d.first_passage AND d.first_passage + d.n_passages - 1 "
+        "JOIN vectors v ON v.passage = p.id WHERE d.path = ?",
+        (path,),
+    ):
+        try:
+            text = index_text(_passage(*passage))
+        except (ValueError, TypeError):  # damaged: it is embedded anew
+            continue
+        found.setdefault(text, {})[embedder] = (embedder, scale, row)
+    return {text: list(by_embedder.values()) for text, by_embedder in found.items()}
+
+
+def _insert(db: Connection, item: Prepared, generation: int) -> tuple[int, list[int]]:
+    """The rows of a document; its number, and its passages'."""
     document = item.document
     first = db.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'passages'").fetchone()[0]
     number = db.execute(
         "INSERT INTO documents (path, sha256, size, mtime_ns, kind, title, n_pages, added, first_passage, n_passages, "
-        "n_chars, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "n_chars, generation, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(path_key(document.path), document.sha256, item.size, item.mtime_ns, document.kind),
             *(_storable(document.title), document.n_pages, datetime.now(timezone.utc).isoformat(timespec="seconds")),
-            *(first, len(item.passages), item.n_chars, generation),
+            *(first, len(item.passages), item.n_chars, generation, READER_VERSION),
         ),
     ).lastrowid
     numbers = list(range(first, first + len(item.passages)))
@@ -100,6 +139,11 @@ def stored_files(db: LibraryDatabase) -> dict[bytes, tuple[str, int, int]]:
     """Of each path the file's SHA-256, size and time of change as they were when it was read."""
     rows = db.read("SELECT path, sha256, size, mtime_ns FROM documents ORDER BY path")
     return {path: (sha256, size, mtime_ns) for path, sha256, size, mtime_ns in rows}
+
+
+def outdated_files(db: LibraryDatabase) -> set[bytes]:
+    """The paths of documents that an older reader has read."""
+    return {path for (path,) in db.read("SELECT path FROM documents WHERE reader < ?", READER_VERSION)}
 
 
 def stored_documents(db: LibraryDatabase) -> list[StoredDocument]:

@@ -87,10 +87,21 @@ class LibraryStats:
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What an update did; `failed` pairs paths with one line each, `n_passages` counts those of what was read."""
+    """What an update did.
+
+    Attributes:
+        added: files that are new.
+        changed: those whose content is another.
+        reread: those that an older edgeai has read otherwise.
+        removed: those that are gone.
+        unchanged: how many others there are.
+        failed: paths with one line each.
+        n_passages: of what was read.
+    """
 
     added: tuple[Path, ...] = ()
     changed: tuple[Path, ...] = ()
+    reread: tuple[Path, ...] = ()
     removed: tuple[Path, ...] = ()
     unchanged: int = 0
     failed: tuple[tuple[Path, str], ...] = ()

@@ -30,11 +30,17 @@ class _Plan:
 
     new: list[Path] = field(default_factory=list)
     changed: list[Path] = field(default_factory=list)
+    reread: list[Path] = field(default_factory=list)
     gone: list[Path] = field(default_factory=list)
     touched: list[tuple[Path, int]] = field(default_factory=list)
     unchanged: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
     n_passages: int = 0
+    outdated: frozenset[bytes] = frozenset()
+
+    @property
+    def to_read(self) -> list[Path]:
+        return [*self.new, *self.changed, *self.reread]
 
 
 def stat(path: Path) -> os.stat_result | None:
@@ -59,13 +65,13 @@ def update(
 
     def prepare() -> Iterator[Prepared]:
         library.remember(roots)  # only once the library is ours to be written, but before a kill can come
-        paths = [*plan.new, *plan.changed]
+        paths = plan.to_read
         states = list(map(stat, paths))  # before they are read: one that changes meanwhile is read again the next time
         if on_plan:
             on_plan(paths)
         yield from _read_all(plan, zip(paths, states, strict=True), read, on_progress)
 
-    if plan.new or plan.changed or plan.gone:
+    if plan.to_read or plan.gone:
         library.add_prepared(prepare(), plan.gone)  # in one go: whoever finds the library in use has changed nothing
     elif roots:
         library.remember(roots)
@@ -73,6 +79,7 @@ def update(
     return UpdateReport(
         added=tuple(path for path in plan.new if path not in bad),
         changed=tuple(path for path in plan.changed if path not in bad),
+        reread=tuple(path for path in plan.reread if path not in bad),
         removed=tuple(plan.gone),
         unchanged=plan.unchanged,
         failed=tuple(plan.failed),
@@ -103,7 +110,7 @@ def batches(items: Iterable[Prepared]) -> Iterator[list[Prepared]]:
 
 def _plan(library: Library, paths: Iterable[Path], away: Sequence[Path] | None) -> _Plan:
     """Paths stay bytes here as long as nothing is to be done: this is all that an update without changes costs."""
-    plan, known = _Plan(), library.files()
+    plan, known = _Plan(outdated=frozenset(library.outdated())), library.files()
     keys: dict[bytes, None] = {}
     for path in paths:
         try:
@@ -129,9 +136,17 @@ def _look_at(key: bytes, plan: _Plan, held: tuple[str, int, int] | None, away: t
         plan.failed.append(_unseen(key, exc))
         return
     if now and held and (now.st_size, now.st_mtime_ns) == held[1:]:
-        plan.unchanged += 1
+        _keep(plan, key)
     elif now or not key.startswith(away):
         _place(plan, Path(os.fsdecode(key)), held, now)
+
+
+def _keep(plan: _Plan, key: bytes) -> None:
+    """The file is the one that was read."""
+    if key in plan.outdated:
+        plan.reread.append(Path(os.fsdecode(key)))
+    else:
+        plan.unchanged += 1
 
 
 def _unseen(key: bytes, error: OSError) -> tuple[Path, str]:
@@ -149,7 +164,7 @@ def _place(plan: _Plan, path: Path, held: tuple[str, int, int] | None, now: os.s
         plan.gone.append(path)
     elif now.st_size == held[1] and _sha256(path) == held[0]:
         plan.touched.append((path, now.st_mtime_ns))
-        plan.unchanged += 1
+        _keep(plan, path_key(path))
     else:
         plan.changed.append(path)
 
@@ -167,7 +182,7 @@ def _read_all(
     read: Callable[[Path], Document],
     on_progress: Progress | None,
 ) -> Iterator[Prepared]:
-    n_files = len(plan.new) + len(plan.changed)
+    n_files = len(plan.to_read)
     for n_done, (path, before) in enumerate(files):
         if on_progress:
             on_progress(n_done, n_files)

@@ -19,7 +19,10 @@ from edgeai.safe_text import one_line
 if TYPE_CHECKING:
     from edgeai.documents.reading.process import Content
 
-__all__ = ["KINDS", "file_state", "find_documents", "is_readable", "read_document"]
+__all__ = ["KINDS", "READER_VERSION", "file_state", "find_documents", "is_readable", "read_document"]
+
+READER_VERSION = 1
+"""Raise it where the same file gets another text or other places than before: libraries then read theirs again."""
 
 _PIECE_BYTES = 2**20
 

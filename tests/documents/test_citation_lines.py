@@ -97,11 +97,16 @@ def test_a_library_keeps_the_lines_and_reads_places_written_before(tmp_path: Pat
         assert hit.passage == passages(read_document(path))[0]
     with contextlib.closing(sqlite3.connect(tmp_path / "lib" / "library.sqlite")) as db, db:
         db.execute("UPDATE passages SET place = json_remove(place, '$[7]')")
+        db.execute("ALTER TABLE documents DROP COLUMN reader")
         db.execute("PRAGMA user_version = 3")
     with Library.open(tmp_path / "lib") as library:
         (hit,) = library.search("kettle")
         assert hit.passage.lines == ()
         assert hit.passage.line_of(0) == 1
+        assert library.update(read=read_document).reread == (path,)
+        (hit,) = library.search("kettle")
+        assert hit.passage == passages(read_document(path))[0]
+        assert library.update(read=read_document).unchanged == 1
 
 
 def test_a_long_table_of_rows_knows_the_lines_of_its_later_parts(tmp_path: Path) -> None:

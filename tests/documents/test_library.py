@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeai.documents import library_rows
 from edgeai.documents.library import Library
 from edgeai.documents.passages import passages
+from edgeai.documents.read import READER_VERSION
 from edgeai.documents.types import Block, Document
 from edgeai.errors import DocumentError
 from tests.documents.library_files import Reader, document
@@ -158,6 +160,27 @@ def test_files_that_were_only_touched_cost_one_commit(tmp_path: Path) -> None:
         library._db._connection.set_trace_callback(None)
         assert (statements.count("COMMIT"), read.read) == (1, [])
         assert {mtime_ns for _, _, mtime_ns in library.files().values()} == {1}
+
+
+def test_what_an_older_reader_has_read_is_read_again_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(5)]
+    for file in files:
+        file.write_text(f"text of {file.name}")
+    with Library.open(tmp_path / "lib") as library:
+        library.update(files[:3], read=Reader())
+        monkeypatch.setattr(library_rows, "READER_VERSION", READER_VERSION + 1)
+        library.update(files[3:4], away=None, read=Reader())
+        files[0].write_text("another text")
+        os.utime(files[1], ns=(1, 1))
+        files[2].write_text("unreadable")
+        report = library.update([files[4]], read=Reader())
+        assert (report.added, report.changed, report.reread) == ((files[4],), (files[0],), (files[1],))
+        assert report.unchanged == 1
+        read = Reader()
+        assert library.update(read=read).unchanged == 4
+        assert read.read == [files[2]]
+        monkeypatch.undo()  # the older edgeai leaves what a newer one has read
+        assert library.update(read=Reader()).reread == ()
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def test_a_library_of_version_1_gets_what_it_lacks(tmp_path: Path) -> None:
         library.update([file], read=Reader())
     with sqlite3.connect(tmp_path / "lib" / "library.sqlite") as old:
         old.execute("DROP TABLE roots")
+        old.execute("ALTER TABLE documents DROP COLUMN reader")
         old.execute("PRAGMA user_version = 1")
     old.close()
     with Library.open(tmp_path / "lib") as library:

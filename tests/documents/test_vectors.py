@@ -169,3 +169,22 @@ def test_another_dimension_under_the_same_name_is_refused(tmp_path: Path) -> Non
             with pytest.raises(DocumentError, match="64 dimensions are kept, got 32"):
                 library.embed_pending(other)
             library.embed_pending(FakeEmbedder())
+
+
+def test_passages_that_read_as_before_keep_their_vectors(tmp_path: Path) -> None:
+    embedder = FakeEmbedder()
+    blocks = [f"word{number} " * 200 for number in range(4)]
+    with Library.open(tmp_path) as library:
+        library.add(document("a", *blocks), document("b", "car"))
+        library.embed_pending(embedder)
+        library.search("word2", embedder=embedder)  # its vectors are read
+        old = {hit.id: hit.passage.text for hit in library.search("word2 word1", embedder=embedder)}
+        embedder.embedded.clear()
+        library.add(document("a", "new " * 200, *blocks[1:]))
+        (first, *_) = hits = library.search("word2", embedder=embedder, n_new_vectors=0)
+        assert "word2" in first.passage.text
+        assert first.cosine == pytest.approx(max(hit.cosine or 0 for hit in hits))
+        assert not old.keys() & {hit.id for hit in hits if hit.passage.path.name == "a.txt"}
+        assert library.embed_pending(embedder)
+        assert [text.split()[1] for text in embedder.embedded] == ["new"]
+        assert library.stats().n_embedded == {"fake": library.stats().n_passages}
