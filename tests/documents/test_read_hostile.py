@@ -49,6 +49,10 @@ def test_truncated_files(name: str, share: float) -> None:
         assert "damaged or cut short" in words(short, name)
 
 
+def test_what_pdfium_says_stands_alone_between_brackets() -> None:
+    assert words(b"%PDF-1.7\nnothing of a PDF", "a.pdf").startswith("damaged or cut short (Data format error): ")
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_damaged_files_are_read_or_refused(name: str) -> None:
     data, chance = ALL[name](), random.Random(6)

@@ -49,8 +49,14 @@ def _opened(data: bytes, password: str | None) -> Any:
             words = f"{problem}: expected its password; give it with --password (password=…)"
             raise DocumentError(words, needs_password=True) from exc
         raise DocumentError(
-            f"damaged or cut short ({exc}): expected a whole PDF; fetch it again, or print it to PDF anew"
+            f"damaged or cut short ({_reason(exc)}): expected a whole PDF; fetch it again, or print it to PDF anew"
         ) from exc
+
+
+def _reason(error: Exception) -> str:
+    """PDFium's own words, without those that pypdfium2 puts around them."""
+    words = str(error).strip().rstrip(".")
+    return words.partition("(PDFium: ")[2].removesuffix(")") or words
 
 
 def _outline(document: Any) -> Outline:
