@@ -185,6 +185,6 @@ def reading(n_bytes: int, *, expected: str | None, suffix: str, password: str | 
 
 def _words(error: EngineCrashedError) -> str:
     return one_line(
-        f"the process that reads it {error.end}: expected a sound file that is read within the limits of time and "
+        f"the process that reads it {error.end}: expected an undamaged file that is read within the limits of time and "
         "memory; fetch it or save it again, or split it"
     )
