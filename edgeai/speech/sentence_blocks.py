@@ -26,7 +26,8 @@ def kind(block: str) -> str:
         return "code"
     if block.startswith("|"):
         return "table"
-    return "formula" if block.startswith(tuple(_FORMULAS)) else ""
+    close = _FORMULAS.get(block[:2])
+    return "formula" if close and block.find(close, 2) in (-1, len(block) - 2) else ""
 
 
 def block_end(text: str, start: int, *, is_last: bool) -> int | None:

@@ -79,9 +79,15 @@ _MAYBE_LAST = frozenset(
     ["a.m", "p.m", "u.s", "u.k", "u.n", "e.u", "etc", "inc", "ltd", "co", "corp", "jr", "sr", "d.c"]
 )
 """Abbreviations that end a sentence where a capital letter follows."""
+_BEFORE_LETTER = re.compile(
+    r"(?i:\b(?:an?|plan|vitamin|option|grade|type|class|section|part|group|team|point|exhibit|appendix)\s|°\s?)[A-Z]$"
+)
+"""What makes a single letter a name of something, rather than somebody's initial."""
+_WORDS = re.compile(r"[A-Za-z]'?[a-z]")
 
 _CLOSERS = "\"'”’)\\]»*_`」』）】〉》〕"
-_END = re.compile(rf"[。！？．｡]+[!?！？。]*[{_CLOSERS}]*|[.!?…]+[{_CLOSERS}]*|\n|[「『]|[」』]")
+_END = re.compile(rf"[.!?…]*[。！？．｡][.!?…。！？．｡]*[{_CLOSERS}]*|[.!?…]+[{_CLOSERS}]*|\n|[「『]|[」』]")
+_LATIN_MARKS = re.compile(rf"[.!?…]+[{_CLOSERS}]*")
 _WORD_BEFORE = re.compile(r"[\w.]*$")
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]")
 _BLOCK_LINE = re.compile(
@@ -114,8 +120,8 @@ def sentence_end(text: str, start: int, limit: int, *, at_line_start: bool, is_l
             is_end = ends_with_line or _ends_line(text, start, mark.start(), is_last=is_last)
             if is_end or is_end is None:
                 return mark.end() if is_end else None
-        else:
-            is_end = _ends_sentence(text, mark, open_quotes, is_last=is_last)
+        elif mark.start() > start:
+            is_end = _ends_sentence(text, start, mark, open_quotes, is_last=is_last)
             open_quotes = max(0, open_quotes - found.count("」") - found.count("』"))
             if is_end or is_end is None:
                 return mark.end() if is_end else None
@@ -162,22 +168,22 @@ def _columns(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in line)
 
 
-def _ends_sentence(text: str, mark: re.Match[str], open_quotes: int, *, is_last: bool) -> bool | None:
+def _ends_sentence(text: str, start: int, mark: re.Match[str], open_quotes: int, *, is_last: bool) -> bool | None:
     """Whether these marks end a sentence; None: what follows must come first."""
     found, end = mark.group(), mark.end()
     if end == len(text):
         return True if is_last else None
     if open_quotes > found.count("」") + found.count("』"):
         return False
-    if found[0] in "。！？．｡":
+    if not _LATIN_MARKS.fullmatch(found):
         return not (found[-1] in "」』）】" and _is_hiragana(text[end]))
-    return _ends_latin(text, mark, is_last=is_last)
+    return _ends_latin(text, start, mark, is_last=is_last)
 
 
-def _ends_latin(text: str, mark: re.Match[str], *, is_last: bool) -> bool | None:
+def _ends_latin(text: str, start: int, mark: re.Match[str], *, is_last: bool) -> bool | None:
     found, end = mark.group(), mark.end()
-    if not text[end].isspace():
-        return found[0] in "!?…" and _is_wide(text[end])
+    if not text[end].isspace() and not _is_wide(text[end]):
+        return False
     after = text[end : end + 40].lstrip(" \t\"'“‘(*_")
     if not after:
         return True if is_last else None
@@ -185,18 +191,26 @@ def _ends_latin(text: str, mark: re.Match[str], *, is_last: bool) -> bool | None
         return after[0] not in "abcdefghijklmnopqrstuvwxyz" if found[0] in "!?" else False
     if found[0] != ".":
         return True
-    matched = _WORD_BEFORE.search(text, max(0, mark.start() - 24), mark.start())
-    return _may_end_after(matched.group() if matched else "", after[0])
+    return _may_end_after(text[max(start, mark.start() - 80) : mark.start()], after[0])
 
 
-def _may_end_after(word: str, following: str) -> bool:
-    """Whether a full stop after this word ends a sentence, rather than an abbreviation."""
+def _may_end_after(before: str, following: str) -> bool:
+    """Whether a full stop after this text ends a sentence, rather than an abbreviation."""
+    matched = _WORD_BEFORE.search(before)
+    word = matched.group() if matched else ""
     lowered = word.lower()
     if lowered in _NEVER_LAST or (lowered in _BEFORE_NUMBER and following.isdigit()):
         return False
-    if len(word) == 1 and word.isupper():
+    is_letter = len(word) == 1 and word.isupper()
+    if not is_letter and lowered not in _MAYBE_LAST:
+        return True
+    if is_letter and _BEFORE_LETTER.search(before):
+        return True
+    if _is_wide(following):  # with no English words before it, it stands within a Japanese sentence
+        return _WORDS.search(before[: -len(word)]) is not None
+    if is_letter:
         return word == "I" and following.isupper()
-    return following.isupper() or not following.isalpha() if lowered in _MAYBE_LAST else True
+    return following.isupper() or not following.isalpha()
 
 
 def _is_hiragana(letter: str) -> bool:
@@ -204,4 +218,4 @@ def _is_hiragana(letter: str) -> bool:
 
 
 def _is_wide(letter: str) -> bool:
-    return unicodedata.east_asian_width(letter) in "WF"
+    return unicodedata.east_asian_width(letter) in "WF" and not letter.isdigit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgeai.speech.language import language_of
 from edgeai.speech.sentences import SentenceStream
 
 CASES: list[tuple[str, list[str]]] = [
@@ -19,6 +20,20 @@ CASES: list[tuple[str, list[str]]] = [
     ("# Title\nText here.\n- one\n- two\n", ["# Title", "Text here.", "- one", "- two"]),
     ("Wait… what? Yes.", ["Wait… what?", "Yes."]),
     ("Version 3.11 is out. So is 4.0.", ["Version 3.11 is out.", "So is 4.0."]),
+    ("It is 25 °C. 今日は寒い。", ["It is 25 °C.", "今日は寒い。"]),
+    ("It is 25 °C. Cold, is it?", ["It is 25 °C.", "Cold, is it?"]),
+    ("He lives in the U.S. 今日は晴れ。", ["He lives in the U.S.", "今日は晴れ。"]),
+    ("Take vitamin C. It helps.", ["Take vitamin C.", "It helps."]),
+    ("5 p.m. 出発します。Mr. 田中が来た。", ["5 p.m. 出発します。", "Mr. 田中が来た。"]),
+    ("ジョージ・W. ブッシュです。", ["ジョージ・W. ブッシュです。"]),
+    ("Good morning.今日は。またね.はい.", ["Good morning.", "今日は。", "またね.", "はい."]),
+    ("待って…。本当？！そうです。", ["待って…。", "本当？！", "そうです。"]),
+    ("…そうか。「うん…。」と言った。", ["…そうか。", "「うん…。」と言った。"]),
+    ("「行こう。」「うん。」二人は出た。", ["「行こう。」", "「うん。」", "二人は出た。"]),
+    ("e.g. this one. Dr. Smith came.", ["e.g. this one.", "Dr. Smith came."]),
+    ('What?! No way! "Is it?" she asked.', ["What?!", "No way!", '"Is it?" she asked.']),
+    ("今日は寒い\nIt is cold\nそうです", ["今日は寒い", "It is cold", "そうです"]),
+    ("It was 3.5 m, cf. Fig. 3 on p. 5. Then?", ["It was 3.5 m, cf. Fig. 3 on p. 5.", "Then?"]),
 ]
 
 
@@ -33,6 +48,27 @@ def sentences(text: str, size: int) -> list[str]:
 def test_sentences_are_the_same_in_whatever_pieces_they_come(text: str, expected: list[str]) -> None:
     for size in (1, 2, 3, 7, 1000):
         assert sentences(text, size) == expected
+
+
+MIXED = [
+    ("It is 25 °C.", "en"),
+    ("USBで接続します。", "ja"),
+    ("Tokyo (東京) is the capital.", "en"),
+    ("彼は I love you と言った。", "ja"),
+    ("PythonのライブラリであるNumPyを使う。", "ja"),
+    ("東京", "ja"),
+    ("ﾊﾛｰ", "ja"),
+    ("Ｈｅｌｌｏ", "en"),
+    ("你们好。", "zh"),
+    ("안녕하세요 USB", "ko"),
+    ("42.", None),
+    ("2024/5/1 10:30 😀", None),
+]
+
+
+@pytest.mark.parametrize(("sentence", "language"), MIXED)
+def test_the_language_of_a_sentence(sentence: str, language: str | None) -> None:
+    assert language_of(sentence) == language
 
 
 def test_a_sentence_is_told_before_the_next_has_ended() -> None:
