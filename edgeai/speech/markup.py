@@ -17,7 +17,7 @@ _TARGET = r"\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,200})?(?:\s[^()]{0,2
 _IMAGE = re.compile(rf"!\[([^\]\n]{{0,300}})\]{_TARGET}")
 _LINK = re.compile(rf"\[([^\]\n]{{0,300}})\](?:{_TARGET}|\[[^\]\n]{{0,100}}\])")
 _URL = re.compile(
-    r"<?\b(?:(?:https?|ftp|file)://|www\.)[^\s<>()\u2e80-\u9fff\uf900-\uffff]{1,2000}(?:\([^\s()]{1,200}\))?>?"
+    r"<?(?<![A-Za-z\d])(?:(?:https?|ftp|file)://|www\.)[^\s<>()\u2e80-\u9fff\uf900-\uffff]{1,2000}(?:\([^\s()]{1,200}\))?>?"
 )
 _URL_END = re.compile(r"[.,;:!?'\"*_>]+$")
 _PLACE = r"(?:pp?|ll?|ch|slide|sheet|row|sec)\.?\s?\d[^\[\]\n]{0,40}"
