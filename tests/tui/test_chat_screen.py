@@ -220,3 +220,27 @@ async def test_two_thousand_turns_are_shown_from_their_end() -> None:
         assert "answer 1999" in shown
         assert elapsed < 20, "the time itself is the benchmark's business"
         assert isinstance(chat.app.screen, ChatScreen)
+
+
+@pytest.mark.parametrize(("width", "n_spared"), [(60, 3), (80, 1), (200, 0)])
+async def test_the_last_line_shows_how_to_stop_and_to_quit_whatever_is_going_on(width: int, n_spared: int) -> None:
+    models = Models("one two three")
+    models.backend.gate.clear()
+    async with running_chat(models, size=(width, 24)) as chat:
+
+        def shown() -> set[str]:
+            keys = chat.screen.query("Keys > FooterKey")
+            seen = (key for key in keys if key.region.right <= chat.screen.size.width)
+            return {str(key.render()).split()[-1] for key in seen}
+
+        await chat.send("Count.")
+        spared = ["Settings", "List", "Model"][:n_spared]
+        rest = {"Send", "Stop", "New", "List", "Blocks", "Model", "Docs", "Settings", "Help", "Quit"}.difference(spared)
+        await chat.until(lambda: shown() == rest)
+        await chat.press("alt+up")
+        await chat.until(lambda: shown() >= {"Move", "Copy", "Stop", "Quit"})
+        models.backend.gate.set()
+        await chat.answered()
+        await chat.until(lambda: shown() >= {"Write", "Quit"})
+        await chat.pilot.resize_terminal(200, 24)
+        await chat.until(lambda: shown() >= {"Settings", "Export", "Quit"})

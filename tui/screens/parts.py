@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from edgeai import EdgeAIError
 from edgeai.history import History
@@ -23,6 +23,7 @@ from tui.reader import Reader
 from tui.settings import ConversationSettings
 from tui.widgets.conversation import Conversation
 from tui.widgets.document_bar import DocumentBar
+from tui.widgets.keys import Keys
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import Sidebar
 from tui.widgets.source_view import SourceView
@@ -81,7 +82,7 @@ class ChatParts(Screen[None]):
                     yield PromptEditor()
                 yield StatusBar()
             yield SourceView()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys(show_command_palette=False, compact=True)
 
     # --- parts ---
 
