@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
 import os
 import shutil
 import sys
@@ -12,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeai import EdgeAIError
+from edgeai import AudioDeviceError, EdgeAIError
 from edgeai.backends.llama_info import llama_info
 from edgeai.catalog import Catalog
 from edgeai.cgroup import cpu_quota, memory_limit
@@ -21,6 +19,8 @@ from edgeai.machine import machine
 from edgeai.model_list import ModelFacts, all_models
 from edgeai.paths import cache_dir, config_path, data_dir, history_path, models_dir
 from edgeai.sandbox.probe import probe
+from edgeai.speech.devices import devices
+from edgeai.speech.weights import installed_speech
 from tui.units import bytes_text
 
 _LOW_DISK_BYTES = 1_000_000_000
@@ -136,11 +136,17 @@ def _isolation(report: Report) -> dict[str, Any]:
 
 
 def _audio(report: Report) -> dict[str, Any]:
-    # As sounddevice looks for it; importing that would start PortAudio, which prints to the terminal.
-    found = ctypes.util.find_library("portaudio") or importlib.util.find_spec("_sounddevice_data")
-    if not found:
-        report.warn("PortAudio is missing: no microphone, no loudspeaker", "on Debian: apt install libportaudio2")
-    return {"portaudio": bool(found)}
+    """Microphones and speakers as PortAudio has them, and the weights of speech that are here."""
+    facts: dict[str, Any] = {"microphones": [], "speakers": [], "problem": None, "weights": list(installed_speech())}
+    try:
+        found = devices()
+    except AudioDeviceError as exc:
+        report.warn("no microphone and no speaker can be used", str(exc))
+        return {**facts, "problem": str(exc)}
+    for device in found:
+        kind = "microphones" if device.kind == "input" else "speakers"
+        facts[kind].append({"name": device.name, "default": device.is_default})
+    return facts
 
 
 def _terminal(report: Report) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from edgeai import ModelError
 from edgeai.history import History
 from edgeai.installed import add_model
 from edgeai.sandbox import Report
+from tests.conftest import REAL_MODELS
 from tui.cli import main
 
 
@@ -55,7 +56,18 @@ def test_it_fits_on_a_page_of_80_columns(capsys: pytest.CaptureFixture[str], mon
     assert max(map(len, lines)) <= 80
     assert len(lines) < 50
     page = "\n".join(lines)
-    for word in ("processor", "memory", "threads", "llama.cpp", "isolation", "sandbox", "PortAudio", "would fit"):
+    for word in (
+        "processor",
+        "memory",
+        "threads",
+        "llama.cpp",
+        "isolation",
+        "sandbox",
+        "microphone",
+        "speaker",
+        "speech",
+        "would fit",
+    ):
         assert word in page
 
 
@@ -95,15 +107,14 @@ def test_isolation_that_cannot_be_had_is_told(
     isolation = facts(capsys)["isolation"]
     assert (isolation["mode"], isolation["applied"]) == ("none", [])
     assert main(["doctor"]) == 0
-    assert "isolation  none: this program" in capsys.readouterr().out
+    assert "isolation   none: this program" in capsys.readouterr().out
 
 
-def test_a_missing_portaudio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert "apt install libportaudio2" in warnings(capsys)
-    monkeypatch.setattr("ctypes.util.find_library", lambda _name: "libportaudio.so.2")
-    assert facts(capsys)["audio"] == {"portaudio": True}
+@pytest.mark.weights
+def test_weights_of_speech_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts(capsys)["audio"]["weights"] == []
+    monkeypatch.setenv("EDGEAI_HOME", str(REAL_MODELS.parent))
+    assert "whisper-base" in facts(capsys)["audio"]["weights"]
 
 
 def test_conversations_are_counted_and_damage_is_told(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -15,6 +15,7 @@ from tui.output import console
 from tui.units import bytes_text
 
 Rows = Iterable[tuple[str, str]]
+_MAX_DEVICES = 4
 
 
 @click.command()
@@ -61,7 +62,8 @@ def _rows(report: Report) -> Rows:
         yield "isolation", f"{isolation['mode']}: {isolation['reason']}"
         for label, phrases in (("sandbox", isolation["applied"]), ("gaps", isolation["missing"])):
             yield from ((label if phrase == phrases[0] else "", phrase) for phrase in phrases)
-    yield "PortAudio", "present" if facts["audio"].get("portaudio") else "missing"
+    if audio := facts["audio"]:
+        yield from _audio_rows(audio)
     if terminal := facts["terminal"]:
         yield "terminal", _terminal_text(terminal)
     if folders := facts["folders"]:
@@ -81,6 +83,21 @@ def _machine_rows(machine: dict[str, Any]) -> Rows:
     limit = machine["memory_limit_bytes"]
     limited = "" if limit is None else f" (a control group allows {bytes_text(limit)})"
     yield "memory", f"{bytes_text(machine['available_bytes'])} free of {bytes_text(machine['memory_bytes'])}{limited}"
+
+
+def _audio_rows(audio: dict[str, Any]) -> Rows:
+    if audio["problem"] is None:
+        yield "microphone", _device_names(audio["microphones"])
+        yield "speaker", _device_names(audio["speakers"])
+    else:
+        yield "microphone", "none can be used, and no speaker"
+    yield "speech", ", ".join(audio["weights"]) or "no weights: edgeai models pull whisper-base"
+
+
+def _device_names(found: Sequence[dict[str, Any]]) -> str:
+    names = [device["name"] + (" (default)" if device["default"] else "") for device in found[:_MAX_DEVICES]]
+    more = f" and {len(found) - _MAX_DEVICES} more: edgeai devices" if len(found) > _MAX_DEVICES else ""
+    return ", ".join(names) + more if found else "none, or other programs hold them"
 
 
 def _terminal_text(terminal: dict[str, Any]) -> str:
