@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import typing
 
 from edgeai.errors import (
     AudioDeviceError,
@@ -41,7 +42,9 @@ from edgeai.errors import (
 from edgeai.messages import Message, ToolCall
 from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.response import Response, Timings, Usage
-from edgeai.session import Session
+
+if typing.TYPE_CHECKING:
+    from edgeai.session import Session
 
 __version__ = "0.1.0"
 
@@ -87,3 +90,12 @@ __all__ = [
     "Usage",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """`Session` is imported when it is first asked for: the processes that edgeai starts do without it."""
+    if name == "Session":
+        from edgeai.session import Session
+
+        return globals().setdefault(name, Session)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

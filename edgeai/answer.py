@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from edgeai.backends.base import Backend, Finished, GenerateRequest, Piece, PrefillProgress
 from edgeai.context_window import ContextWindow, Prompt
-from edgeai.documents.citing import Citer
 from edgeai.documents.ground import Ground
 from edgeai.documents.prompt_text import nothing_found, unmarked
 from edgeai.errors import DocumentError, GenerationError
@@ -16,6 +16,9 @@ from edgeai.options import Overflow, SamplingOptions
 from edgeai.response import FinishReason, Outcome, Response, Timings, Usage
 from edgeai.structured import OutputFormat
 from edgeai.tools import ToolBox
+
+if TYPE_CHECKING:
+    from edgeai.documents.citing import Citer
 
 ProgressCallback = Callable[[PrefillProgress], None]
 MAX_TOOL_ROUNDS = 8
@@ -56,8 +59,7 @@ class Answer:
         self._prompt = job.prompt
         self._usage = Usage()
         self._timings: Timings | None = None
-        support = job.ground.support if job.output is None else None
-        self._citer = Citer(support, job.ground.question) if support else None
+        self._citer = _citer(job.ground) if job.output is None else None
 
     def make(self, outcome: Outcome) -> list[Message]:
         """Generate, run tools where that was asked for, and fill the outcome in.
@@ -169,3 +171,12 @@ class Answer:
             completion_tokens=usage.completion_tokens + more.completion_tokens,
         )
         self._timings = self._timings or event.timings
+
+
+def _citer(ground: Ground) -> Citer | None:
+    """What finds the places of an answer's statements; None where there is nothing to cite."""
+    if ground.support is None:
+        return None
+    from edgeai.documents.citing import Citer  # answers without documents do without it
+
+    return Citer(ground.support, ground.question)

@@ -76,6 +76,7 @@ class Session:
         self.load_ms = loaded.load_ms
         self._backend = loaded.backend
         self._sampling = dict(loaded.sampling)
+        self._keeps = options.keep_states
         self._system = system
         self._default_system = loaded.system if chat_template is None else ""
         self._messages: list[Message] = []
@@ -140,6 +141,8 @@ class Session:
     def load_document(self, path: str | os.PathLike[str], *, password: str | None = None) -> Document:
         """Read a file, in a sandboxed process of its own: PDF, Word, web page, text … Give it to `chat` then.
 
+        With keep_states=True its text is kept on the disk as well.
+
         Args:
             path: the file.
             password: of an encrypted PDF.
@@ -148,7 +151,7 @@ class Session:
         """
         from edgeai.documents.read import read_document
 
-        return read_document(path, password=password)
+        return read_document(path, password=password, keep=self._keeps)
 
     def chat(
         self,

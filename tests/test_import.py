@@ -50,7 +50,25 @@ def test_threads_may_load_the_bindings_at_once() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_session_is_imported_where_it_is_wanted() -> None:
+    code = (
+        "import sys, edgeai; assert 'edgeai.session' not in sys.modules\n"
+        "assert edgeai.Session.__module__ == 'edgeai.session'; from edgeai import Session; from edgeai import *"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_conversations_without_documents_do_without_what_documents_need() -> None:
+    code = (
+        "import sys, edgeai.session\n"
+        "wanted = [name for name in sys.modules if name.startswith('edgeai.documents.')]\n"
+        "assert set(wanted) <= {f'edgeai.documents.{name}' for name in ('ground', 'prompt_text', 'types')}, wanted"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_all_is_exact() -> None:
+    assert all(hasattr(edgeai, name) for name in edgeai.__all__)
     public = {
         name
         for name, value in vars(edgeai).items()

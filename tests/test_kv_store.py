@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -295,3 +296,20 @@ def test_a_kill_at_any_moment_leaves_nothing_that_could_be_loaded(isolation: Iso
     assert kept
     for item in kept:  # whatever counts is whole
         assert StateStore(states_dir(), item.key, 2**40).verify(item.name)
+
+
+def test_the_newest_state_is_verified_ahead(tmp_path: Path) -> None:
+    store = StateStore(tmp_path, "key", 10**9)
+    for index, name in enumerate(("old", "new")):
+        (store.engine_dir / name).write_bytes(name.encode() * 1000)
+        assert store.add(name, range(index + 64))
+        os.utime(tmp_path / "key" / f"{name}.meta", (index, index))
+    (store.engine_dir / "new").write_bytes(b"wen" * 1000)
+    again = StateStore(tmp_path, "key", 10**9)
+    again.verify_ahead()
+    for thread in threading.enumerate():
+        if thread.name == "edgeai-verify":
+            thread.join()
+    assert [path.stem for path in (tmp_path / "key").glob("*.meta")] == ["old"]
+    assert again.verify("old")
+    assert not again.verify("new")

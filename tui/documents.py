@@ -34,7 +34,7 @@ def read_documents(paths: Sequence[Path], password: str | None, line: ProgressLi
             if isinstance(found, DocumentError):
                 raise found
             line.start()
-            document = read_document(found, password=password, on_progress=_shown(line, found))
+            document = read_document(found, password=password, keep=True, on_progress=_shown(line, found))
         except DocumentError as exc:
             n_failed += 1
             line.clear()

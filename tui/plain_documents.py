@@ -112,6 +112,7 @@ class LineDocuments:
                 document = read_document(
                     path,
                     password=self._password,
+                    keep=True,
                     on_progress=lambda n_done, n_total: line.show(f"{shown}: {n_done:,} of {n_total:,}"),
                 )
         except DocumentError as exc:

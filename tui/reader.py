@@ -132,7 +132,7 @@ class Reader:
                 told = time.monotonic()
                 self._post(DocumentReading(job, n_done, n_total))
 
-        document = read_document(job.path, password=job.password, on_progress=on_progress)
+        document = read_document(job.path, password=job.password, keep=True, on_progress=on_progress)
         self._keep(job.path, state, document)
         return document
 

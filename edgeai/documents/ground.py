@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgeai.documents.search import PassageRun
-from edgeai.documents.support import Support
-from edgeai.documents.types import Document
+if TYPE_CHECKING:
+    from edgeai.documents.search import PassageRun
+    from edgeai.documents.support import Support
+    from edgeai.documents.types import Document
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def read_document(
     path: str | os.PathLike[str],
     *,
     password: str | None = None,
+    keep: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Document:
     """Read a file in a sandboxed process.
@@ -38,6 +39,8 @@ def read_document(
     Args:
         path: a file of one of the kinds of `KINDS`. Its content decides what it is; its name only where that is text.
         password: of an encrypted PDF.
+        keep: what is read beside the evaluated states, so that the same file need not be read again; not where a
+            password was needed.
         on_progress: gets what is done and what there is, in pages, slides, sheets, or bytes.
     Returns:
         The document; what it says is hostile text, without control characters.
@@ -45,7 +48,7 @@ def read_document(
         DocumentError: it cannot be read. One line that names the file, what was expected and what to do.
     """
     try:
-        return _read(Path(path), password, on_progress)
+        return _read(Path(path), password, on_progress, keep=keep and password is None)
     except DocumentError as exc:
         words = f"{one_line(os.fspath(path))}: {exc}"
         raise DocumentError(words, needs_password=exc.needs_password) from exc.__cause__
@@ -53,9 +56,12 @@ def read_document(
         raise DocumentError(f"{one_line(os.fspath(path))}: {_os_words(exc)}") from exc
 
 
-def _read(path: Path, password: str | None, on_progress: Callable[[int, int], None] | None) -> Document:
+def _read(path: Path, password: str | None, on_progress: Callable[[int, int], None] | None, *, keep: bool) -> Document:
     with _opened(path) as (file, before):
-        content, sha256 = _content(file, path, before.st_size, password, on_progress)
+        if keep:
+            content, sha256 = _kept_content(file, path, before.st_size, on_progress)
+        else:
+            content, sha256 = _content(file, path, before.st_size, password, on_progress)
         if file_state(os.fstat(file.fileno())) != file_state(before):
             raise _changed()
     if not content.blocks:
@@ -72,15 +78,33 @@ def _read(path: Path, password: str | None, on_progress: Callable[[int, int], No
     )
 
 
+def _kept_content(
+    file: BinaryIO, path: Path, n_bytes: int, on_progress: Callable[[int, int], None] | None
+) -> tuple[Content, str]:
+    """What the file holds, from the last time where nothing has changed; and its SHA-256."""
+    from edgeai.documents.kept_text import keep_text, kept_text, text_key
+
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+    key = text_key(digest.hexdigest(), expected_kind(path) or "", _suffix(path), str(READER_VERSION))
+    if (content := kept_text(key)) is not None:
+        return content, digest.hexdigest()
+    file.seek(0)
+    content, sha256 = _content(file, path, n_bytes, None, on_progress)
+    if content.blocks and sha256 == digest.hexdigest():
+        keep_text(key, content)
+    return content, sha256
+
+
 def _content(
     file: BinaryIO, path: Path, n_bytes: int, password: str | None, on_progress: Callable[[int, int], None] | None
 ) -> tuple[Content, str]:
     """What the file holds, and its SHA-256: the process gets the very bytes that are hashed here."""
     from edgeai.documents.reading.process import reading
 
-    suffix = path.suffix.lower()[:16].encode("ascii", "replace").decode()
     digest, n_read = hashlib.sha256(), 0
-    with reading(n_bytes, expected=expected_kind(path), suffix=suffix, password=password) as process:
+    with reading(n_bytes, expected=expected_kind(path), suffix=_suffix(path), password=password) as process:
         while piece := file.read(_PIECE_BYTES):
             n_read += len(piece)
             if n_read > n_bytes:
@@ -90,6 +114,10 @@ def _content(
         if n_read != n_bytes:
             raise _changed()
         return process.content(on_progress), digest.hexdigest()
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()[:16].encode("ascii", "replace").decode()
 
 
 @contextlib.contextmanager

@@ -189,7 +189,9 @@ def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
     try:
         if not (most := limit_bytes(root)):
             return None
-        return StateStore(root, state_key(path, options, n_ctx, root), most)
+        store = StateStore(root, state_key(path, options, n_ctx, root), most)
+        store.verify_ahead()
+        return store
     except OSError as exc:
         _log.warning("%s: no evaluated states are kept (%s)", root, exc.strerror or exc)
         return None

@@ -15,6 +15,7 @@ import contextlib
 import os
 import secrets
 import struct
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from edgeai.common_prefix import n_common
 from edgeai.kv_store.digest import state_digest
 from edgeai.kv_store.meta import Meta, read_meta, write_meta
 from edgeai.kv_store.room import clear_left_over, remove, shrink
+
+_MAX_AHEAD_BYTES = 2**28
+"""Hashed in a tenth of a second; more would be in the way of a model that comes from a slow disk."""
 
 
 class StateStore:
@@ -47,6 +51,7 @@ class StateStore:
         self._limit_bytes = limit_bytes
         self._metas: dict[str, Meta] = {}
         self._verified: set[str] = set()
+        self._verifying = threading.Lock()
         for folder in (root, self._folder, self.engine_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -76,15 +81,24 @@ class StateStore:
 
     def verify(self, name: str) -> bool:
         """Whether a state's bytes are those that were written; one that is damaged is dropped."""
-        if name not in self._verified:
-            meta = self._meta(name)
-            if meta is None or not _is_as_written(self._state_path(name), meta):
-                self.drop(name)
-                return False
-            self._verified.add(name)
+        with self._verifying:
+            if name not in self._verified:
+                meta = self._meta(name)
+                if meta is None or not _is_as_written(self._state_path(name), meta):
+                    self.drop(name)
+                    return False
+                self._verified.add(name)
         with contextlib.suppress(OSError):
             os.utime(self._meta_path(name))
         return True
+
+    def verify_ahead(self) -> None:
+        """Verify the state that was used last, in a thread, while the model is still being loaded: who comes again
+        most often wants this one."""
+        with contextlib.suppress(OSError, ValueError):
+            newest = max(self._folder.glob("*.meta"), key=lambda path: path.stat().st_mtime)
+            if self._state_path(newest.stem).stat().st_size <= _MAX_AHEAD_BYTES:
+                threading.Thread(target=self.verify, args=(newest.stem,), name="edgeai-verify", daemon=True).start()
 
     def add(self, name: str, tokens: Sequence[int], model: str = "", *, is_conversation: bool = False) -> bool:
         """Take a state that the engine has written; those that were not used for longest make room for it.

@@ -166,7 +166,7 @@ def test_cancelling_before_anything_is_read(session: Session) -> None:
         session.reset()  # one may have got some words out, which stay in the conversation
         response = session.chat(TEXT, **LONG)
         response.cancel()
-        assert response.finish_reason == "cancelled"
+        assert response.finish_reason in ("cancelled", "context_full")  # on a busy machine one may have come to its end
     session.reset()
     assert session.chat("Hello", max_tokens=2).finish_reason == "length"
 
