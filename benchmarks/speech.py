@@ -18,11 +18,15 @@ import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import speech_errors, speech_memory, speech_rtf, speech_talk, speech_turns
 from benchmarks.common import main_json, print_machine
+from benchmarks.speech_audio import LANGUAGES, questions
 from edgeai.machine import usable_cores
+
+if TYPE_CHECKING:
+    from edgeai.speech.types import Waveform
 
 
 class Part(NamedTuple):
@@ -44,17 +48,17 @@ def rtf(options: argparse.Namespace) -> Part:
 
 
 def latency(options: argparse.Namespace) -> Part:
-    budgets = _apart(speech_talk.latency, options.rounds)
+    budgets = _apart(speech_talk.latency, _asked(), options.rounds)
     return Part(speech_turns.latency_lines(budgets), [budget._asdict() for budget in budgets])
 
 
 def barge_in(options: argparse.Namespace) -> Part:
-    found = _apart(speech_talk.barge_in, options.rounds)
+    found = _apart(speech_talk.barge_in, _asked(), options.rounds)
     return Part(speech_turns.barge_in_lines(found), [each._asdict() for each in found])
 
 
 def memory(options: argparse.Namespace) -> Part:
-    peaks = [_apart(speech_memory.conversation)]
+    peaks = [_apart(speech_memory.conversation, _asked())]
     for minutes in options.minutes:
         with speech_memory.sound_file(minutes) as path:
             peaks.append(_apart(speech_memory.transcription, path, minutes))
@@ -68,6 +72,11 @@ PARTS: dict[str, Callable[[argparse.Namespace], Part]] = {
     "barge_in": barge_in,
     "memory": memory,
 }
+
+
+def _asked() -> dict[str, list[Waveform]]:
+    """The questions of conversations, spoken in this process: the voices of the other one are the answers'."""
+    return {language: questions(language) for language in LANGUAGES}
 
 
 def _apart(measure: Callable[..., Any], *arguments: Any) -> Any:

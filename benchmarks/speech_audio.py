@@ -1,7 +1,8 @@
 """The sound of the speech benchmarks: sentences by two voices a language, clean and in noise, alone and in a row.
 
-hibari-tts and Open JTalk have one voice each in their packages. The second one is the first made deeper: spoken faster
-and played slower, which lowers its pitch and its formants alike, as a larger body does. It is no other person, and the
+hibari-tts and Open JTalk have one voice each in their packages. The second one of Japanese is Kokoro's where its weights
+are installed (`edgeai models pull kokoro-ja`). Else, and in English, it is the first one made deeper: spoken faster and
+played slower, which lowers its pitch and its formants alike, as a larger body does. It is no other person, and the
 tables call it so ("deeper").
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +21,7 @@ from edgeai.speech.hibari import HibariVoice
 from edgeai.speech.openjtalk import OpenJTalkVoice
 from edgeai.speech.types import SAMPLE_RATE_HZ
 from edgeai.speech.waveform import resample
+from edgeai.speech.weights import installed_speech
 from edgeai.toml_text import read_toml
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ SENTENCES_PATH = Path(__file__).parent / "data" / "speech_sentences.toml"
 LANGUAGES = ("en", "ja")
 SNR_DB = 10.0
 CONDITIONS = ("clean", f"pink noise, {SNR_DB:.0f} dB")
+KOKORO = "kokoro-ja"
 _DEEPER = 0.84
 _BEFORE_S, _AFTER_S = 0.3, 0.5
 _PAUSES_S = (0.3, 2.5)
@@ -91,6 +95,8 @@ def voices(language: str) -> tuple[Voice, ...]:
     """Two voices."""
     if language == "en":
         return HibariVoice(), DeeperVoice(HibariVoice(rate=1 / _DEEPER))
+    if KOKORO in installed_speech():
+        return OpenJTalkVoice(), import_module("edgeai.speech.kokoro").KokoroVoice("jm_kumo")
     return OpenJTalkVoice(), DeeperVoice(OpenJTalkVoice(rate=1 / _DEEPER))
 
 

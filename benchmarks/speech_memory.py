@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 
 from benchmarks.isolation import peak_rss_mib
-from benchmarks.speech_audio import LANGUAGES, questions, recording
+from benchmarks.speech_audio import recording
 from benchmarks.speech_talk import talking
 from edgeai.speech.engines import SpeechEngines
 from edgeai.speech.types import SAMPLE_RATE_HZ
@@ -65,12 +65,12 @@ class Children:
                     continue
 
 
-def conversation() -> Peak:
-    """Three questions in each language, each with its answer's first sound."""
-    asked = [(language, question) for language in LANGUAGES for question in questions(language)[:3]]
+def conversation(asked: dict[str, list[Waveform]]) -> Peak:
+    """Questions in each language, each with its answer's first sound."""
     with Children() as children, talking() as talk:
-        for language, question in asked:
-            talk.ask(language, question)
+        for language, some in asked.items():
+            for question in some:
+                talk.ask(language, question)
         return Peak("conversation, default model", peak_rss_mib(os.getpid()), sum(children.mib.values()))
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import edgeai
-from benchmarks.speech_audio import LANGUAGES, questions
 from benchmarks.speech_turns import Budget, Interruption
 from edgeai.speech.converse import Conversation, VoiceEvent
 from edgeai.speech.cutting import FRAME_S
@@ -198,26 +197,25 @@ def talking() -> Iterator[Talk]:
             talk.close()
 
 
-def latency(n_rounds: int) -> list[Budget]:
-    """Every question in every round; the first of all, which loads the voice, comes first."""
+def latency(asked: dict[str, list[Waveform]], n_rounds: int) -> list[Budget]:
+    """Every question of each language in every round; the first of all, which loads the voice, comes first."""
     with talking() as talk:
         return [
             talk.ask(language, question)
             for _ in range(n_rounds)
-            for language in LANGUAGES
-            for question in questions(language)
+            for language, some in asked.items()
+            for question in some
         ]
 
 
-def barge_in(n_rounds: int) -> list[Interruption]:
+def barge_in(asked: dict[str, list[Waveform]], n_rounds: int) -> list[Interruption]:
     """The answer to every question is interrupted by the question after it, in every round and language."""
     with talking() as talk:
         return [
-            Interruption(language, at, talk.interrupt(asked[at - 1], question))
+            Interruption(language, at, talk.interrupt(some[at - 1], question))
             for _ in range(n_rounds)
-            for language in LANGUAGES
-            for asked in [questions(language)]
-            for at, question in enumerate(asked)
+            for language, some in asked.items()
+            for at, question in enumerate(some)
         ]
 
 
