@@ -1,9 +1,9 @@
 """The sound of the speech benchmarks: sentences by two voices a language, clean and in noise, alone and in a row.
 
-hibari-tts and Open JTalk have one voice each in their packages. The second one of Japanese is Kokoro's where its weights
-are installed (`edgeai models pull kokoro-ja`). Else, and in English, it is the first one made deeper: spoken faster and
-played slower, which lowers its pitch and its formants alike, as a larger body does. It is no other person, and the
-tables call it so ("deeper").
+hibari-tts and Open JTalk have one voice each in their packages. The second one of Japanese is Kokoro's where its
+weights are installed (`edgeai models pull kokoro-ja`). Else, and in English, it is the first one made deeper: spoken
+faster and played slower, which lowers its pitch and its formants alike, as a larger body does. It is no other person,
+and the tables call it so ("deeper").
 """
 
 from __future__ import annotations
