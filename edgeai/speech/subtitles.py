@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
@@ -34,17 +35,31 @@ class Cue:
 
 
 def cues(segments: Sequence[Segment]) -> Iterator[Cue]:
-    """All subtitles, in their order. A long segment becomes several, which share its time by their length."""
-    for segment in segments:
-        lines = wrapped(one_line(segment.text))
-        groups = [tuple(lines[at : at + _MAX_LINES]) for at in range(0, len(lines), _MAX_LINES)]
-        weights = [sum(map(cells, group)) for group in groups]
-        length_s, done = max(0.0, segment.end_s - segment.start_s), 0
-        for group, weight in zip(groups, weights, strict=True):
-            start_s = segment.start_s + length_s * done / sum(weights)
-            done += weight
-            end_s = segment.start_s + length_s * done / sum(weights)
-            yield Cue(start_s, max(end_s, start_s + 0.001), group)
+    """All subtitles, in their order, none before the one before it has ended.
+
+    A long segment becomes several, which share its time by their length.
+    """
+    last_s = 0.0
+    for segment, following in zip_longest(segments, segments[1:]):
+        begin_s = max(last_s, segment.start_s)
+        end_s = max(begin_s, segment.end_s)
+        if following is not None and following.start_s > begin_s:  # recognizers let them overlap
+            end_s = min(end_s, following.start_s)
+        for cue in _shared(wrapped(one_line(segment.text)), begin_s, end_s - begin_s):
+            last_s = cue.end_s
+            yield cue
+
+
+def _shared(lines: Sequence[str], begin_s: float, length_s: float) -> Iterator[Cue]:
+    """Lines two by two; each pair has its part of the time."""
+    groups = [tuple(lines[at : at + _MAX_LINES]) for at in range(0, len(lines), _MAX_LINES)]
+    weights = [sum(map(cells, group)) for group in groups]
+    done, start_s = 0, begin_s
+    for group, weight in zip(groups, weights, strict=True):
+        done += weight
+        end_s = max(begin_s + length_s * done / sum(weights), start_s + 0.001)
+        yield Cue(start_s, end_s, group)
+        start_s = end_s
 
 
 def wrapped(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -205,6 +206,17 @@ def test_long_segments_become_several_subtitles_of_two_lines() -> None:
         times = [part for block in blocks for part in block.split("\n")[1].split(" --> ")]
         assert times == sorted(times)
         assert times[1:-1:2] == times[2::2]
+
+
+def test_subtitles_never_overlap_and_go_on_in_time() -> None:
+    times = [(-1.0, 2.0), (1.5, 9.0), (4.0, 3.0), (3.5, 6.0), (5.0, 5.0), (5.0, 8.0)]
+    segments = [Segment("words " * 40, start, end, "en") for start, end in times]
+    blocks = as_srt(transcript_of(segments, 9.0)).strip().split("\n\n")
+    assert [block.split("\n")[0] for block in blocks] == [str(number + 1) for number in range(len(blocks))]
+    shown = [part for block in blocks for part in block.split("\n")[1].split(" --> ")]
+    assert all(re.fullmatch(r"\d\d:[0-5]\d:[0-5]\d,\d{3}", each) for each in shown)
+    assert shown == sorted(shown)
+    assert all(start < end for start, end in zip(shown[::2], shown[1::2], strict=True))
 
 
 @pytest.mark.weights
