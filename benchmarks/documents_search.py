@@ -2,7 +2,8 @@
 
 python -m benchmarks.documents_search [--sizes 0.1 1 10] [--queries 300] [--json]
 
-Sizes are millions of tokens of four characters. The text is what this machine holds (manual pages, documentation of
+Sizes are millions of tokens of four characters; below one million, indexing is the median of some rounds, and what is
+imported once is imported before. The text is what this machine holds (manual pages, documentation of
 packages, Python sources); where that is too little, sentences of it are shuffled into more.
 """
 
@@ -32,6 +33,7 @@ DIMENSION = 384
 _FILE_CHARS = 40_000
 _ROOTS = ("/usr/share/man", "/usr/share/doc", sys.prefix, "/usr/lib/python3")
 _STOP_WORDS = ("the", "of", "how")
+_N_ROUNDS = 5
 
 
 class RandomEmbedder:
@@ -165,12 +167,14 @@ def measure(n_tokens: float, n_queries: int) -> dict[str, Any]:
     texts = corpus(int(n_tokens * CHARS_PER_TOKEN))
     folder = Path(tempfile.mkdtemp(prefix="edgeai-search-"))
     try:
-        result: dict[str, Any] = {"indexing": index(texts, folder)}
+        rounds = [index(texts, folder / str(number)) for number in range(_N_ROUNDS if n_tokens < 1e6 else 1)]
+        result: dict[str, Any] = {"indexing": sorted(rounds, key=lambda made: made["index_s"])[len(rounds) // 2]}
+        library = folder / "0" / "library"
         asked = queries(texts, n_queries)
-        result["words"] = in_own_process(folder / "library", asked, with_vectors=False)
-        with Library.open(folder / "library") as library:
-            library.embed_pending(RandomEmbedder(), n_batch=2048)
-        result["hybrid"] = in_own_process(folder / "library", asked[:100], with_vectors=True)
+        result["words"] = in_own_process(library, asked, with_vectors=False)
+        with Library.open(library) as opened:
+            opened.embed_pending(RandomEmbedder(), n_batch=2048)
+        result["hybrid"] = in_own_process(library, asked[:100], with_vectors=True)
         return result
     finally:
         shutil.rmtree(folder)
@@ -211,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    measure(1e4, options.queries)  # imports what is needed
     results = {size: measure(size * 1e6, options.queries) for size in options.sizes}
     if options.json:
         main_json({str(size): result for size, result in results.items()})
