@@ -87,7 +87,8 @@ def read_slowly(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Reading tells of page 12 of 80 and waits until this is set."""
     on = threading.Event()
 
-    def slow(path: Path, password: str | None, on_progress: Callable[[int, int], None]) -> Document:
+    def slow(path: Path, *, password: str | None, keep: bool, on_progress: Callable[[int, int], None]) -> Document:
+        assert keep
         on_progress(12, 80)
         while not on.wait(0.01):
             on_progress(12, 80)
