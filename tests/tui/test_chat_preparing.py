@@ -181,3 +181,23 @@ async def test_a_document_is_searched_once_the_conversation_leaves_no_room_for_i
         assert len(backend.prompt()) < 5120
         assert bar(chat).endswith("· searched")
         assert chat.screen.status.activity == "ready"
+
+
+async def test_what_is_left_when_a_document_is_removed_is_evaluated_at_once(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        manual_in(tmp_path, f"{name}.md", f"# Manual {name}\n\n" + f"The number of {name} is on its back side. " * 35)
+    models, backend = prepared_models("yes")  # its window holds two of them
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/doc one.md two.md three.md")
+        await chat.until(lambda: [item.state for item in chat.screen.chat.documents] == ["searched"] * 3)
+        assert backend.preparations == []
+        await chat.send("/doc remove one.md")
+        await chat.until(lambda: [item.state for item in chat.screen.chat.documents] == ["evaluated"] * 2)
+        (request,) = backend.preparations
+        read = backend.detokenize(request.tokens)
+        assert [f"# Manual {name}" in read for name in ("one", "two", "three")] == [False, True, True]
+        await chat.send("/doc remove two.md")
+        await chat.until(lambda: bar(chat).endswith("· ready"))
+        assert len(backend.preparations) == 2
+        await chat.ask("Where is the number?")
+        assert "Manual three" in backend.prompt()

@@ -23,10 +23,13 @@ from tui.settings import ConversationSettings
 from tui.widgets.block import Block
 
 
+_IN_USE = ("evaluated", "cached", "searched")
+
+
 class ReadingParts(ChatParts):
     """Reads documents in the background, one after the other, each for the conversation that it was added to."""
 
-    _has_new = False  # a document was added that the model has not evaluated
+    _has_new = False  # what the model has not evaluated is to be evaluated now, not with the next question
 
     # --- which documents ---
 
@@ -66,8 +69,10 @@ class ReadingParts(ChatParts):
         """Take a document out of the conversation."""
         if item.job is not None:
             item.job.cancel()
-        item.state = "missing"
         index = self.chat.documents.index(item)
+        # What stood behind it, or fits the window now without it, is evaluated as it was when it was added.
+        self._has_new = self._has_new or any(other.state in _IN_USE for other in self.chat.documents)
+        item.state = "missing"
         del self.chat.documents[index]
         await self._keep_documents()
         self.evaluate_again(index)
