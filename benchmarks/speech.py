@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 def errors(options: argparse.Namespace) -> Part:
     records = speech_errors.measure(options.sentences, usable_cores())
-    return Part(speech_errors.table(speech_errors.rows(records)), speech_errors.as_json(records))
+    return Part(speech_errors.table(records), speech_errors.as_json(records))
 
 
 def rtf(options: argparse.Namespace) -> Part:

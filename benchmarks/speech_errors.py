@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from benchmarks.speech_audio import CONDITIONS, LANGUAGES, Utterance, utterances
 from benchmarks.speech_hearers import FASTER, OURS, OURS_LONG, Hearer, hearers
 
@@ -118,8 +120,29 @@ def _even_japanese(text: str) -> str:
     return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "PSZC")
 
 
-def table(found: Sequence[Row]) -> list[str]:
+def interval(records: Sequence[Heard], contender: str, n_draws: int = 2000) -> tuple[float, float]:
+    """Between which points above faster-whisper the truth lies in 95 of 100 draws of as many utterances.
+
+    Args:
+        records: of one language.
+        contender: that is compared.
+        n_draws: seeded, with replacement; an utterance is drawn with what both have heard in it.
+    """
+    language = records[0].language
+    counted = {
+        name: np.array([errors(language, [each.reference], [each.text]) for each in records if each.contender == name])
+        for name in (contender, FASTER)
+    }  # [n_utterances, (units, errors)] each
+    said, more = counted[FASTER][:, 0], counted[contender][:, 1] - counted[FASTER][:, 1]
+    drawn = np.random.default_rng(1).integers(len(said), size=(n_draws, len(said)))
+    points = 100 * more[drawn].sum(axis=1) / said[drawn].sum(axis=1)
+    low, high = np.percentile(points, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def table(records: Sequence[Heard]) -> list[str]:
     """Rates in percent, and the difference to faster-whisper in points."""
+    found = rows(records)
     names = list(found[0].n_errors)
     peers = [name for name in names if name != FASTER]
     lines = [NORMALIZATION, "Percent; in brackets: points more than faster-whisper."]
@@ -129,8 +152,10 @@ def table(found: Sequence[Row]) -> list[str]:
         start = f"{RATES[row.language]:<6}{row.voice:<24}{row.condition:<20}{row.n_units:>6}"
         lines.append(start + "".join(f"{cell:>24}" for cell in cells))
     for language in dict.fromkeys(row.language for row in found):
-        n_units = max(row.n_units for row in found if row.language == language)
-        lines.append(f"{RATES[language]}: one error in all of them is {100 / n_units:.2f} points")
+        spoken = [record for record in records if record.language == language]
+        for name in peers:
+            low, high = interval(spoken, name)
+            lines.append(f"{RATES[language]} of {name}, points more, 95 % (bootstrap): {low:+.2f} to {high:+.2f}")
     return lines
 
 
