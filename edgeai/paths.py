@@ -25,6 +25,11 @@ def history_path() -> Path:
     return data_dir() / "history.db"
 
 
+def recordings_dir() -> Path:
+    """What was said and could not be transcribed."""
+    return data_dir() / "recordings"
+
+
 def config_path() -> Path:
     """The user's defaults (model, theme), in one TOML file."""
     return data_dir() / "config.toml"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from edgeai.errors import AudioDeviceError, EdgeAIError
+from edgeai.speech.speak import OnSkipped, speak
 from edgeai.speech.waveform import Resampler
 
 if TYPE_CHECKING:
-    from edgeai.speech.base import AudioSink
+    from edgeai.speech.base import AudioSink, Voice
     from edgeai.speech.types import Speech, Waveform
 
 _PIECE_S = 0.02
@@ -36,6 +38,37 @@ class Mouth:
         self._ends.clear()
         self._n_written = self._sink.n_played
 
+    def read_out(
+        self,
+        text: Iterable[str],
+        voices: Mapping[str, Voice],
+        *,
+        on_sentence: Callable[[Speech], object] = lambda speech: None,
+        on_skipped: OnSkipped | None = None,
+    ) -> bool:
+        """Speak a text while it is made; whether nobody stopped it.
+
+        Args:
+            text: in pieces, as a model makes them.
+            voices: by language; see `edgeai.speech.speak.speak`.
+            on_sentence: told of each, before it sounds.
+            on_skipped: told in one line what is not spoken, and why.
+        Raises:
+            AudioDeviceError: the speaker is gone.
+            EdgeAIError: nothing can be spoken, or the text ended in an error; what came before it has sounded.
+        """
+        try:
+            for speech in speak(text, voices, on_skipped=on_skipped):
+                on_sentence(speech)
+                if not self.say(speech):
+                    return False
+        except AudioDeviceError:
+            raise
+        except EdgeAIError:
+            self.drain()
+            raise
+        return self.drain()
+
     def say(self, speech: Speech) -> bool:
         """Speak a sentence after those before; whether nobody stopped it."""
         for piece in self._pieces(speech):
@@ -50,6 +83,7 @@ class Mouth:
         """Wait until all has sounded; whether nobody stopped it."""
         if not self._stopped.is_set():
             self._sink.drain()
+            self._n_written = self._sink.n_played  # they may differ by what a change of the rate rounds
         return not self._stopped.is_set()
 
     def stop(self) -> None:

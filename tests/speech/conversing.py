@@ -12,11 +12,14 @@ import numpy as np
 
 from edgeai.speech.base import Recognized
 from edgeai.speech.types import Segment
+from edgeai.speech.waveform import Resampler
 
 if TYPE_CHECKING:
     from edgeai.speech.types import Waveform
 
 BLOCK = 512
+_ROOM_S = 0.06
+"""So late a microphone hears a loudspeaker: the sound card, and the way through the air."""
 
 
 class PacedSource:
@@ -30,7 +33,7 @@ class PacedSource:
 
     def __init__(self) -> None:
         self.n_read = 0
-        self._waiting = np.zeros(0, np.float32)
+        self._waiting = self._room = np.zeros(0, np.float32)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._started = 0.0
@@ -42,6 +45,19 @@ class PacedSource:
             self._waiting = np.concatenate([self._waiting, waveform])
             return n_begin
 
+    def hear(self, waveform: Waveform, in_s: float) -> None:
+        """A loudspeaker sounds in the room, and begins in so many seconds."""
+        with self._lock:
+            begin = round((in_s + _ROOM_S) * self.sample_rate_hz)
+            missing = max(0, begin + len(waveform) - len(self._room))
+            self._room = np.concatenate([self._room, np.zeros(missing, np.float32)])
+            self._room[begin : begin + len(waveform)] += waveform
+
+    def hear_no_more(self) -> None:
+        """It is silent; what is in the air still arrives."""
+        with self._lock:
+            self._room = self._room[: round(_ROOM_S * self.sample_rate_hz)]
+
     def read(self) -> Waveform | None:
         self._started = self._started or time.monotonic()
         wait_s = self._started + (self.n_read + BLOCK) / self.sample_rate_hz - time.monotonic()
@@ -49,9 +65,9 @@ class PacedSource:
             return None
         with self._lock:
             block = np.zeros(BLOCK, np.float32)
-            part = self._waiting[:BLOCK]
-            block[: len(part)] = part
-            self._waiting = self._waiting[BLOCK:]
+            for part in (self._waiting[:BLOCK], self._room[:BLOCK]):
+                block[: len(part)] += part
+            self._waiting, self._room = self._waiting[BLOCK:], self._room[BLOCK:]
             self.n_read += BLOCK
         return block
 
@@ -68,10 +84,12 @@ class PacedSink:
 
     sample_rate_hz = 24_000
 
-    def __init__(self, source: PacedSource) -> None:
+    def __init__(self, source: PacedSource, gain: float = 0.0) -> None:
+        """`gain` is how loud the source hears it."""
         self.stopped_at: list[int] = []
         self.heard: list[Waveform] = []
-        self._source = source
+        self._source, self._gain = source, gain
+        self._resampler = Resampler(self.sample_rate_hz)
         self._lock = threading.Lock()
         self._n_written = 0
         self._ends_at = 0.0  # when all that was written has sounded
@@ -85,7 +103,10 @@ class PacedSink:
         while self._ends_at - time.monotonic() > 0.2:
             time.sleep(0.005)
         with self._lock:
-            self._ends_at = max(self._ends_at, time.monotonic()) + len(waveform) / self.sample_rate_hz
+            begin = max(self._ends_at, time.monotonic())
+            if self._gain:
+                self._source.hear(self._gain * self._resampler.push(waveform), begin - time.monotonic())
+            self._ends_at = begin + len(waveform) / self.sample_rate_hz
             self._n_written += len(waveform)
             self.heard.append(waveform)
 
@@ -96,6 +117,7 @@ class PacedSink:
                 self.stopped_at.append(self._source.n_read)
             self._n_written -= n_left
             self._ends_at = 0.0
+            self._source.hear_no_more()
             return n_left
 
     def drain(self) -> None:
@@ -107,7 +129,13 @@ class PacedSink:
 
 
 class LengthRecognizer:
-    """Hears "long" in more than two seconds and "short" in less, or fails where it is told to."""
+    """Hears "long" in more than two seconds and "short" in less, or fails where it is told to.
+
+    Attributes:
+        error: that is raised instead.
+        n_calls: so far.
+        waits: when set, it is busy until the event happens.
+    """
 
     name = "fake"
     languages = ("en",)
@@ -115,11 +143,14 @@ class LengthRecognizer:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.n_calls = 0
+        self.waits: threading.Event | None = None
 
     def recognize(
         self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         self.n_calls += 1
+        if self.waits is not None:
+            assert self.waits.wait(20)
         if self.error is not None:
             raise self.error
         words = ["long" if len(waveform) > 2 * 16_000 else "short" for waveform in waveforms]

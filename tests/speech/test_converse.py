@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from edgeai import AudioError, OptionError, Session
-from edgeai.speech.converse import NOT_SPOKEN, Conversation, VoiceEvent
+from edgeai.speech.converse import Conversation, VoiceEvent
 from edgeai.speech.ear import Ear
 from edgeai.speech.hibari import HibariVoice
+from edgeai.speech.unspoken import NOT_SPOKEN
 from edgeai.speech.waveform import resample
 from tests.fakes import FakeBackend
 from tests.speech.conversing import LengthRecognizer, PacedSink, PacedSource
@@ -33,11 +34,12 @@ def question() -> Waveform:
 class Talk:
     """A conversation that runs in a thread of its own."""
 
-    def __init__(self, answers: list[str], **options: Any) -> None:
+    def __init__(self, answers: list[str], *, gain: float = 0.0, **options: Any) -> None:
+        """`gain` is how loud the microphone hears the speaker."""
         self.backend = FakeBackend().enqueue(*answers)
         self.session = Session(backend=self.backend)
         self.source = PacedSource()
-        self.sink = PacedSink(self.source)
+        self.sink = PacedSink(self.source, gain)
         self.recognizer = LengthRecognizer()
         self.events: list[VoiceEvent] = []
         self._changed = threading.Condition()
@@ -101,13 +103,32 @@ def test_speaking_again_stops_it_within_150_ms_and_what_was_not_heard_was_not_sa
 
 
 def test_its_own_voice_does_not_interrupt_it_where_the_loudspeaker_is_near(question: Waveform) -> None:
-    with Talk(["It is warm today."], echo="mute") as talk:
+    with Talk(["It is warm today.", "Yes."], gain=0.7, echo="mute") as talk:
         talk.source.say(question)
-        talk.wait_for("sentence")
-        talk.source.say(resample(HibariVoice().synthesize("It is warm."), 24_000))  # the microphone hears the speaker
         talk.wait_for("answered")
+        talk.source.say(np.concatenate([np.zeros(8_000, np.float32), question]))
+        talk.wait_for("answered", 2)
     assert not talk.of("interrupted")
-    assert len(talk.of("heard")) == 1
+    assert [event.text for event in talk.of("heard")] == ["short", "short"]
+
+
+def test_who_has_a_loudspeaker_and_says_none_hears_it_interrupt_itself(question: Waveform) -> None:
+    """The mix of the test above is speech: it is the muting that keeps the conversation going."""
+    with Talk([ANSWER], gain=0.7, echo="none") as talk:
+        talk.source.say(question)
+        assert talk.wait_for("interrupted").unspoken
+
+
+def test_who_goes_on_after_a_pause_gets_one_answer(question: Waveform) -> None:
+    with Talk(["Yes."], echo="mute") as talk:
+        talk.recognizer.waits = threading.Event()
+        talk.source.say(question)
+        talk.wait_for("speech")
+        talk.source.say(np.concatenate([np.zeros(14_000, np.float32), question]))
+        talk.wait_for("speech", 2)  # the first part is still being transcribed
+        talk.recognizer.waits.set()
+        talk.wait_for("answered")
+    assert [event.text for event in talk.of("heard")] == ["short short"]
 
 
 def test_it_can_be_stopped_by_hand(question: Waveform) -> None:
