@@ -15,7 +15,7 @@ from edgeai.speech.waveform import Resampler
 if TYPE_CHECKING:
     from edgeai.speech.types import Waveform
 
-_MAX_QUEUED = 250
+_MAX_QUEUED = 625
 """Blocks, which are five seconds."""
 _STALL_S = 5.0
 

@@ -20,7 +20,9 @@ from edgeai.safe_text import one_line
 from edgeai.speech.device import WORDS, Device
 from edgeai.speech.waveform import MAX_RATE_HZ, MIN_RATE_HZ
 
-_BLOCK_S = 0.02
+_BLOCK_S = {"input": 0.008, "output": 0.02}
+"""Short ones from a microphone: who interrupts is heard sooner. Longer ones for a speaker: there, what comes late is
+heard."""
 _OPEN_S, _CLOSE_S = 10.0, 1.0
 _RATES_HZ = (16_000, 48_000, 44_100, 32_000, 24_000, 22_050, 8_000)
 # portaudio.h, enum PaErrorCode
@@ -72,7 +74,7 @@ def open_stream(
     def started(rate: int) -> Any:
         raw = make(
             samplerate=rate,
-            blocksize=round(rate * _BLOCK_S),
+            blocksize=round(rate * _BLOCK_S[device.kind]),
             device=device.index,
             channels=1,
             dtype="float32",

@@ -53,7 +53,7 @@ try:
 except AudioDeviceError as exc:
     print(exc)
 """
-NO_PORTAUDIO = """
+NO_BINDINGS = """
 import sys
 sys.modules["sounddevice"] = None
 from edgeai import AudioDeviceError
@@ -107,7 +107,7 @@ def test_errors_are_one_line_that_says_what_there_is(sound: VirtualSound) -> Non
     assert line.count("\n") == 1
     assert "'vspk'" in line
     assert "'vmic'" in run(sound, ERRORS.format(name="v"))
-    assert "libportaudio2" in run(sound, NO_PORTAUDIO)
+    assert "edgeai[speech]" in run(sound, NO_BINDINGS)
 
 
 def test_the_commands_list_and_use_them(sound: VirtualSound, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ pcm.odd {{ type card folder "{0}" origin "{1}" rate 11025 channels 2 }}
 pcm.ultrasonic {{ type card folder "{0}" origin "{1}" rate 800000 }}
 """
 _SOURCE = Path(__file__).with_suffix(".c")
+_ROOT = Path(__file__).parents[2]
 
 
 class VirtualCard:
@@ -50,16 +51,22 @@ class VirtualCard:
 
     def run(self, code: str) -> str:
         """Run Python, which ends well and complains of nothing; its output."""
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=self.environment,
-        )
-        assert not done.returncode and not done.stderr, (done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        with self.program(code) as program:
+            out, err = program.communicate(timeout=60)
+        assert (program.returncode, err) == (0, ""), out + err
+        return out
+
+    @contextmanager
+    def program(self, code: str) -> Iterator[subprocess.Popen[str]]:
+        """Python that runs with the card, for as long as this is entered."""
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(
+            [sys.executable, "-c", code], **pipes, text=True, env=self.environment, cwd=_ROOT
+        ) as program:
+            try:
+                yield program
+            finally:
+                program.kill()
 
     def say(self, waveform: Any) -> int:
         """Say this in a moment, [n] of 16 kHz; the sample at which it begins."""
