@@ -113,6 +113,7 @@ class EdgeAIApp(App[None]):
         self.reader.close()
         await asyncio.to_thread(self.voice.close)
         await asyncio.to_thread(self.engine.close)
+        self.chat_screen.keep_unsent()
         await asyncio.to_thread(self.drafts.save)
 
     async def action_quit(self) -> None:

@@ -26,6 +26,12 @@ class LeftDocuments:
         self._usual = {ref.path for ref in usual}
         self._read_for: dict[str, list[ChatDocument]] = {}
 
+    def unsent_refs(self, shown: Chat) -> tuple[DocumentRef, ...]:
+        """What was added to the new chat, and nothing was asked about yet; it may be the shown one."""
+        chat = shown if shown.id is None else self.unsent
+        added = (item for item in chat.documents if str(item.path) not in self._usual) if chat is not None else ()
+        return tuple(item.ref for item in added if item.ref is not None and item.state != "missing")
+
     def leave(self, chat: Chat, following: Chat, *, is_begun: bool) -> list[ChatDocument]:
         """One conversation gives way to another.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tui.document_refs import DocumentRef
 from tui.drafts import NEW, Drafts
 
 
@@ -45,3 +47,22 @@ def test_a_disk_that_takes_nothing_is_no_obstacle(tmp_path: Path) -> None:
     drafts.set(NEW, "x")
     drafts.save()
     assert drafts.get(NEW) == "x"
+
+
+def test_the_documents_of_a_new_chat_come_back(tmp_path: Path) -> None:
+    refs = (DocumentRef("/a/日本.md", "0" * 64), DocumentRef("/b.md", "1" * 64))
+    drafts = Drafts(tmp_path / "drafts.json")
+    drafts.documents = refs
+    drafts.save()
+    again = Drafts(tmp_path / "drafts.json")
+    assert (again.documents, again.get("documents")) == (refs, "")
+    again.documents = ()
+    again.save()
+    assert Drafts(tmp_path / "drafts.json").documents == ()
+
+
+@pytest.mark.parametrize("stored", ["text", {}, [{}], [{"path": "relative", "sha256": "0" * 64}], [3], None])
+def test_documents_that_make_no_sense_are_none(tmp_path: Path, stored: object) -> None:
+    (tmp_path / "drafts.json").write_text(json.dumps({"new": "x", "documents": stored}))
+    drafts = Drafts(tmp_path / "drafts.json")
+    assert (drafts.get(NEW), drafts.documents) == ("x", ())

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from edgeai.history import History
 from tests.documents.pdf_files import pdf
 from tests.tui.chat_app import Chat, running_chat
 from tests.tui.documented import manual_in, names, prepared_models, read_slowly, settled_documents
+from tui.app import EdgeAIApp
 
 
 @pytest.fixture
@@ -164,3 +168,33 @@ async def test_quitting_says_what_was_not_read_to_its_end(
         await chat.press("ctrl+q")
         slow_reading.set()
     assert capsys.readouterr().err.strip() == "Not read to its end, and not kept: [b]manual[b].md"
+
+
+@asynccontextmanager
+async def stored_chat(folder: Path, conversation_id: str | None = None) -> AsyncIterator[Chat]:
+    """A chat whose conversations and drafts are on the disk."""
+    models, _ = prepared_models("one")
+    with History(folder / "history.db") as history:
+        app = EdgeAIApp(models, history, folder=folder, conversation_id=conversation_id)
+        async with app.run_test(size=(80, 24)) as pilot:
+            chat = Chat(app, pilot, models)
+            await chat.until(lambda: app.chat_screen.query("PromptEditor") and chat.screen.status.model_name)
+            await settled_documents(chat)
+            yield chat
+
+
+async def test_the_documents_of_a_new_chat_come_back_after_quitting(tmp_path: Path) -> None:
+    manual_in(tmp_path)
+    async with stored_chat(tmp_path) as chat:
+        other = chat.history.create().id
+        await chat.send("/doc manual.md")
+        await settled_documents(chat)
+    async with stored_chat(tmp_path, other) as chat:
+        await chat.until(lambda: chat.screen.chat.id == other)
+        assert names(chat) == []
+    async with stored_chat(tmp_path) as chat:
+        assert names(chat) == ["manual.md"]
+        await chat.ask("How is it reset?")
+        assert stored_names(chat, chat.screen.chat.id) == ["manual.md"]
+    async with stored_chat(tmp_path) as chat:
+        assert names(chat) == []

@@ -61,7 +61,7 @@ class ChatScreen(VoiceCommands):
         self.start_clock()
         self._list_wanted: bool | None = None
         self.set_interval(1.0, self._tick)
-        self.show_chat(Chat(self.default_settings))
+        self.show_chat(self.left.unsent or Chat(self.default_settings))
         self._begin()
         self.prompt.focus()
         self.call_after_refresh(self._focus_prompt)  # its first layout hides it for a moment, which takes the focus

@@ -100,7 +100,8 @@ class DocumentParts(ReadingParts):
     # --- saying it ---
 
     def show_documents(self) -> None:
-        """Bring the line above the prompt up to date."""
+        """Bring the line above the prompt up to date, and keep what quitting must not lose."""
+        self.keep_unsent()
         self.query_one(DocumentBar).show(self.chat.documents, self.libraries)
         self.refresh_bindings()
         self.show_activity()

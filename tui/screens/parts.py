@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -64,6 +65,9 @@ class ChatParts(Screen[None]):
         self.first_id = first_id
         self.chat = Chat(settings)
         self.left = LeftDocuments(settings.documents)
+        if drafts.documents:
+            refs = {ref.path: ref for ref in (*settings.documents, *drafts.documents)}
+            self.left.unsent = Chat(replace(settings, documents=tuple(refs.values())))
         self.live: LiveTurn | None = None
         self.editing: StoredMessage | None = None
         self.load_note = ""  # what the status line says of a model that is being loaded

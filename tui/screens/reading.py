@@ -22,7 +22,6 @@ from tui.screens.password import PasswordScreen
 from tui.settings import ConversationSettings
 from tui.widgets.block import Block
 
-
 _IN_USE = ("evaluated", "cached", "searched")
 
 
@@ -76,6 +75,10 @@ class ReadingParts(ChatParts):
         del self.chat.documents[index]
         await self._keep_documents()
         self.evaluate_again(index)
+
+    def keep_unsent(self) -> None:
+        """What was added to a new chat is kept as what was typed is, until something is sent."""
+        self.drafts.documents = self.left.unsent_refs(self.chat)
 
     def change_documents(self, chat: Chat) -> None:
         """Another conversation is about to be shown: what is read for the present one is read on, for it."""
