@@ -66,6 +66,12 @@ class StoredMessage:
     branch: int = 1
     n_branches: int = 1
 
+    @property
+    def heard(self) -> str:
+        """The content; of an answer that was interrupted while it was read out, what the user heard of it."""
+        heard = self.stats.get("heard")
+        return heard if isinstance(heard, str) else self.content
+
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
@@ -99,6 +105,6 @@ def to_messages(path: Sequence[StoredMessage], system: str | None = None) -> lis
     messages = [Message("system", system)] if system else []
     for stored, following in zip(path, [*path[1:], None], strict=False):
         answer = stored if stored.role == "assistant" else following
-        if answer is None or answer.content:
-            messages.append(Message(stored.role, stored.content))
+        if answer is None or answer.heard:
+            messages.append(Message(stored.role, stored.heard))
     return messages

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from edgeai.history import History
 from edgeai.history_types import StoredMessage
+from edgeai.safe_text import one_line
+from edgeai.speech.unspoken import NOT_SPOKEN, unspoken
 from tui.attachments import split_files
 from tui.chat_documents import ChatDocument, restored
 from tui.settings import ConversationSettings
 from tui.sources import from_stats
 from tui.units import count_text
 from tui.widgets.block import Block
+
+_NOTE_CHARS = 24
 
 
 @dataclass(slots=True)
@@ -78,11 +82,22 @@ def _note_of(message: StoredMessage) -> str:
     if message.status in ("interrupted", "generating"):
         return message.status
     timings = message.stats.get("timings") or {}
-    return ending_note(
+    note = ending_note(
         message.stats.get("finish_reason", ""),
         timings.get("decode_tokens_per_s", 0.0),
         message.stats.get("dropped", 0),
     )
+    return " · ".join(part for part in (note, _unspoken_note(message)) if part)
+
+
+def _unspoken_note(message: StoredMessage) -> str:
+    """From where on an answer was not heard, because it was interrupted."""
+    if message.heard == message.content:
+        return ""
+    rest = one_line(unspoken(message.content, message.heard.removesuffix(NOT_SPOKEN.strip())))
+    if not rest:
+        return ""
+    return f"not spoken from “{rest if len(rest) <= _NOTE_CHARS else rest[:_NOTE_CHARS].rstrip() + '…'}”"
 
 
 def ending_note(finish_reason: str, tokens_per_s: float = 0.0, n_dropped: int = 0) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from edgeai import EdgeAIError
 from edgeai.history import History
 from edgeai.history_types import Status
+from edgeai.speech.unspoken import NOT_SPOKEN, unspoken
 from tui.chat import Chat
 from tui.sources import to_stats
 from tui.turn import Result
@@ -79,3 +80,12 @@ class TurnStore:
             stats["citations"] = to_stats(result.citations)
         status = _STATUSES.get(result.finish_reason, "complete")
         self._history.finish_turn(self.answer_id, result.text, status, stats)
+
+    def interrupted(self, said: str) -> None:
+        """Store that only so much of the answer was heard before somebody stopped it; nothing of its text is lost."""
+        if self.answer_id is None:
+            return
+        stored = self._history.message(self.answer_id)
+        if stored.status == "cancelled" or unspoken(stored.content, said):
+            stats = {**stored.stats, "heard": (said + NOT_SPOKEN).strip()}
+            self._history.finish_turn(stored.id, stored.content, stored.status, stats)

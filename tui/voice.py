@@ -7,62 +7,42 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 from textual.message import Message as Event
 
-from edgeai import EdgeAIError
+from edgeai import AudioDeviceError, AudioError, EdgeAIError
+from edgeai.paths import recordings_dir
+from tui.voice_events import (
+    VoiceEnded,
+    VoiceInterrupted,
+    VoiceLevel,
+    VoicePartial,
+    VoiceProblem,
+    VoiceSaid,
+    VoiceSpoken,
+)
 
 if TYPE_CHECKING:
     from edgeai.speech.base import AudioSink, AudioSource, Recognizer, Voice
-    from edgeai.speech.ear import Ear, Hearing
+    from edgeai.speech.converse import Echo
+    from edgeai.speech.ear import Ear
     from edgeai.speech.mouth import Mouth
     from edgeai.speech.types import Waveform
 
 _LEVEL_S = 0.1
-_ECHO_S = 0.3
-"""How long a room and a sound card go on sounding: so long it is deaf after it has spoken."""
 _CLOSE_TIMEOUT_S = 3.0
 
 
-@dataclass
-class VoiceLevel(Event):
-    """The microphone is open, and so loud (0..1)."""
-
-    level: float
-
-
-@dataclass
-class VoicePartial(Event):
-    """Words so far."""
-
-    words: str
-
-
-@dataclass
-class VoiceSaid(Event):
-    """Somebody has finished; `words` may be empty."""
-
-    words: str
-
-
-@dataclass
-class VoiceUnspoken(Event):
-    """An answer was stopped; so much of it has sounded."""
-
-    said: str
-
-
-@dataclass
-class VoiceEnded(Event):
-    """The microphone is closed; `error` says why, where nobody asked for it."""
-
-    error: EdgeAIError | None = None
-
-
 class Ends(Protocol):
-    """Opens what is spoken with; tests put others in its place."""
+    """Opens what is spoken with; tests put others in its place.
+
+    Attributes:
+        echo: "mute" where the microphone hears the speaker; see `edgeai.speech.converse.Conversation`.
+    """
+
+    echo: Echo
 
     def recognizer(self) -> Recognizer: ...
     def voices(self) -> dict[str, Voice]: ...
@@ -75,9 +55,10 @@ class Ends(Protocol):
 class RealEnds:
     """The engines of `edgeai.speech` and PortAudio's devices, each opened when it is first used."""
 
-    def __init__(self, input_name: str | None = None, output_name: str | None = None) -> None:
+    def __init__(self, input_name: str | None = None, output_name: str | None = None, echo: Echo = "mute") -> None:
         from edgeai.speech.engines import SpeechEngines
 
+        self.echo: Echo = echo
         self._names = (input_name, output_name)
         self._engines = SpeechEngines()
 
@@ -123,17 +104,22 @@ class VoiceMode:
         self._sink: AudioSink | None = None
         self._mouth: Mouth | None = None
         self._pieces: queue.SimpleQueue[str | None] | None = None
+        self._is_hushed = False
+        self._level_at = 0.0
         self._listening: threading.Thread | None = None
         self._speaking: threading.Thread | None = None
 
     def start(self, *, hands_free: bool) -> None:
-        """Open the microphone; for one utterance, or until `stop`."""
+        """Open the microphone; for one utterance, or until `stop`. Nothing happens where it is listening already."""
+        if self.is_listening:
+            return
         self.is_on, self.is_hands_free = True, hands_free
-        self._listening = threading.Thread(target=self._listen, name="edgeai-voice", daemon=True)
+        self._ends = ends = self._ends or self._open_ends()
+        self._listening = threading.Thread(target=self._listen, args=(ends,), name="edgeai-voice", daemon=True)
         self._listening.start()
 
     def stop(self) -> None:
-        """Close the microphone and fall silent."""
+        """Close the microphone and fall silent; what was said until now is still told."""
         self.is_on = self.is_hands_free = False
         self.hush()
         if self._source is not None:
@@ -150,6 +136,11 @@ class VoiceMode:
         if self._ends is not None:
             self._ends.release()
 
+    @property
+    def is_listening(self) -> bool:
+        """The microphone is open, or what was said last is still being transcribed."""
+        return self._listening is not None and self._listening.is_alive()
+
     # --- answers ---
 
     @property
@@ -157,92 +148,132 @@ class VoiceMode:
         """An answer is being read out."""
         return self._speaking is not None and self._speaking.is_alive()
 
+    @property
+    def can_be_interrupted(self) -> bool:
+        """Whoever speaks while an answer sounds is heard."""
+        return self._ends is not None and self._ends.echo == "none"
+
+    def begin_answer(self) -> None:
+        """Another answer: what is fed from now on is read out."""
+        self._is_hushed = False
+
     def feed(self, text: str) -> None:
-        """Read this out after what was fed before."""
-        if self._pieces is None:
-            self._pieces = queue.SimpleQueue()
-            self._speaking = threading.Thread(target=self._speak, args=(self._pieces,), name="edgeai-say", daemon=True)
+        """Read this out after what was fed before, unless the answer was stopped."""
+        if self._is_hushed or self._ends is None:
+            return
+        pieces = self._pieces
+        if pieces is None:
+            self._pieces = pieces = queue.SimpleQueue()
+            self._mouth = None
+            arguments = (pieces, self._ends, self._speaking)
+            self._speaking = threading.Thread(target=self._speak, args=arguments, name="edgeai-say", daemon=True)
             self._speaking.start()
-        self._pieces.put(text)
+        pieces.put(text)
 
     def end_answer(self) -> None:
         """The answer is complete."""
-        if self._pieces is not None:
-            self._pieces.put(None)
-            self._pieces = None
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            pieces.put(None)
 
-    def hush(self) -> None:
-        """Fall silent."""
+    def hush(self) -> str:
+        """Fall silent until the next answer, from any thread; the sentences of this one that have sounded."""
+        self._is_hushed = True
         self.end_answer()
-        if self.is_speaking and self._mouth is not None:
-            self._mouth.stop()
+        if self._mouth is None or not self.is_speaking:
+            return ""
+        self._mouth.stop()
+        return self._mouth.said
 
-    def _speak(self, pieces: queue.SimpleQueue[str | None]) -> None:
+    def interrupt(self) -> None:
+        """Fall silent, and tell what has sounded; from any thread."""
+        self._post(VoiceInterrupted(self.hush()))
+
+    def _speak(self, pieces: queue.SimpleQueue[str | None], ends: Ends, before: threading.Thread | None) -> None:
         from edgeai.speech.mouth import Mouth
-        from edgeai.speech.speak import speak
 
+        if before is not None:
+            before.join()
         try:
-            ends = self._opened()
-            if self._sink is None:
-                self._sink = ends.speaker()
+            self._sink = self._sink or ends.speaker()
             self._mouth = mouth = Mouth(self._sink)
             mouth.begin()
-            for speech in speak(_until_none(pieces), ends.voices()):
-                if not mouth.say(speech):
-                    break
-            if not mouth.drain():
-                self._post(VoiceUnspoken(mouth.said))
-        except EdgeAIError as exc:
+            if self._is_hushed:
+                mouth.stop()
+            if self._read_out(mouth, _until_none(pieces), ends.voices()):
+                self._post(VoiceSpoken())
+        except AudioDeviceError as exc:
             self._post(VoiceEnded(exc))
+
+    def _read_out(self, mouth: Mouth, text: Iterator[str], voices: dict[str, Voice]) -> bool:
+        """Whether nobody stopped it."""
+        try:
+            return mouth.read_out(text, voices, on_skipped=self._skipped)
+        except AudioDeviceError:
+            raise
+        except EdgeAIError as exc:
+            is_whole = mouth.drain()
+            if is_whole:  # else what was stopped had no sentence yet
+                self._post(VoiceProblem(str(exc)))
+            return is_whole
+
+    def _skipped(self, line: str) -> None:
+        self._post(VoiceProblem(line, is_lasting=False))
 
     # --- listening ---
 
-    def _listen(self) -> None:
+    def _listen(self, ends: Ends) -> None:
         error: EdgeAIError | None = None
+        is_hands_free = self.is_hands_free
         try:
-            ends = self._opened()
             recognizer, ear = ends.recognizer(), ends.ear()
-            self._source = source = ends.microphone()
-            if self.is_on:
-                self._hear(source, ear, recognizer)
-            source.close()
+            with closing(ends.microphone()) as source:
+                self._source = source
+                if self.is_on:
+                    self._hear(source, recognizer, ear, is_hands_free=is_hands_free)
         except EdgeAIError as exc:
             error = exc
+        except Exception as exc:  # noqa: BLE001 - the window must go on, whatever a native library raises
+            error = AudioError(f"listening failed: {type(exc).__name__}: {exc}")
         self.is_on = self.is_hands_free = False
         self._post(VoiceEnded(error))
 
-    def _hear(self, source: AudioSource, ear: Ear, recognizer: Recognizer) -> None:
-        deaf_until = told_at = 0.0
-        while self.is_on and (block := source.read()) is not None:
-            now = time.monotonic()
-            if now - told_at > _LEVEL_S:
-                told_at = now
-                self._post(VoiceLevel(_level(block)))
-            if self.is_speaking:
-                deaf_until = now + _ECHO_S
-            if now < deaf_until:
-                ear.forget()
-                continue
-            for hearing in ear.push(block):
-                if self._heard(hearing, recognizer) and not self.is_hands_free:
-                    return
+    def _hear(self, source: AudioSource, recognizer: Recognizer, ear: Ear, *, is_hands_free: bool) -> None:
+        from edgeai.speech.listener import Listener
 
-    def _heard(self, hearing: Hearing, recognizer: Recognizer) -> bool:
-        """Tell of what was heard; whether somebody has finished."""
-        if hearing.kind == "began":
-            return False
-        found = recognizer.recognize([hearing.waveform])[0]
-        words = " ".join(segment.text for segment in found.segments).strip()
-        if hearing.kind == "ended":
-            self._post(VoiceSaid(words))
-            return bool(words)
-        self._post(VoicePartial(words))
-        return False
+        listener = Listener(
+            source,
+            recognizer,
+            ear,
+            is_deaf=self._is_deaf,
+            on_speech=self._began,
+            on_block=self._tell_level,
+            keep_dir=recordings_dir(),
+        )
+        for heard in listener:
+            if heard.kind == "partial":
+                self._post(VoicePartial(heard.text))
+            elif heard.kind == "problem":
+                self._post(VoiceProblem(heard.text))
+            else:
+                self._post(VoiceSaid(heard.text, goes_on=listener.is_in_speech))
+            if heard.kind != "partial" and heard.text and not is_hands_free:
+                return
 
-    def _opened(self) -> Ends:
-        if self._ends is None:
-            self._ends = self._open_ends()
-        return self._ends
+    # --- in the listener's thread ---
+
+    def _is_deaf(self) -> bool:
+        return not self.can_be_interrupted and self._mouth is not None and self._mouth.is_speaking
+
+    def _began(self) -> None:
+        if self.is_hands_free:
+            self.interrupt()
+
+    def _tell_level(self, block: Waveform) -> None:
+        now = time.monotonic()
+        if now - self._level_at > _LEVEL_S:
+            self._level_at = now
+            self._post(VoiceLevel(_level(block)))
 
 
 def _until_none(pieces: queue.SimpleQueue[str | None]) -> Iterator[str]:

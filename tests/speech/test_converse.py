@@ -55,7 +55,7 @@ class Talk:
 
     def wait_for(self, kind: str, n: int = 1) -> VoiceEvent:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.of(kind)) >= n, 15), self.events
+            assert self._changed.wait_for(lambda: len(self.of(kind)) >= n, 60), self.events
             return self.of(kind)[n - 1]
 
     def of(self, kind: str) -> list[VoiceEvent]:

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeai import AudioDeviceError
+from edgeai import AudioDeviceError, AudioError
+from edgeai.paths import recordings_dir
+from edgeai.speech.converse import Echo
 from edgeai.speech.ear import Ear
 from tests.speech.conversing import LengthRecognizer, PacedSink, PacedSource
 from tests.tui.chat_app import Models, running_chat
+from tui.voice import RealEnds
 
 SPEECH = np.full(16_000, 0.9, np.float32)
 
@@ -37,15 +40,19 @@ class ToneVoice:
 class FakeEnds:
     """Both ends in real time; speech is what is loud."""
 
-    def __init__(self, seconds: float = 0.1, error: AudioDeviceError | None = None) -> None:
+    def __init__(
+        self, seconds: float = 0.1, error: AudioDeviceError | None = None, echo: Echo = "mute", gain: float = 0.0
+    ) -> None:
+        self.echo: Echo = echo
+        self.words = LengthRecognizer()
         self.source = PacedSource()
-        self.sink = PacedSink(self.source)
+        self.sink = PacedSink(self.source, gain)
         self.voice = ToneVoice(seconds)
         self.error = error
         self.released = False
 
     def recognizer(self) -> Any:
-        return LengthRecognizer()
+        return self.words
 
     def voices(self) -> Any:
         return {"en": self.voice}
@@ -103,7 +110,7 @@ async def test_escape_stops_it_and_what_was_not_spoken_is_marked() -> None:
         assert "Esc" in chat.screen.status.activity
         await chat.press("escape")
         await chat.until(lambda: not chat.app.voice.is_speaking)
-        await chat.until(lambda: "Spoken until it was stopped: It is warm." in chat.notices)
+        await chat.until(lambda: chat.blocks[-1].note.endswith("not spoken from “And dry. And windy.”"))
         assert ends.sink.stopped_at
         assert chat.texts[-1] == "It is warm. And dry. And windy."
 
@@ -116,3 +123,101 @@ async def test_without_a_microphone_the_typed_chat_goes_on(key: str) -> None:
         await chat.until(lambda: "there is no microphone here" in chat.notices)
         await chat.ask("Still there?")
         assert chat.texts == ["Still there?", "Yes."]
+
+
+async def test_what_was_said_when_it_is_ended_is_written_too() -> None:
+    ends = FakeEnds()
+    async with running_chat(open_ends=lambda: ends) as chat:
+        await chat.press("f5")
+        ends.source.say(np.full(160_000, 0.9, np.float32))
+        await chat.until(lambda: "short" in chat.screen.status.activity)
+        await chat.press("f5")
+        await chat.until(lambda: chat.screen.prompt.text)
+        assert ends.source.n_read < 160_000
+
+
+async def test_who_wears_headphones_interrupts_by_speaking() -> None:
+    ends = FakeEnds(seconds=0.8, echo="none")
+    models = Models("One two. Three four. Five six. Seven eight.", "Yes.")
+    models.backend.pause_after = 7
+    async with running_chat(models, open_ends=lambda: ends) as chat:
+        await chat.press("f6")
+        ends.source.say(SPEECH)
+        await chat.until(lambda: len(ends.voice.said) > 2)  # the first has sounded, and the answer is being written
+        assert chat.screen.live is not None
+        ends.source.say(SPEECH)
+        await chat.until(lambda: ends.sink.stopped_at)
+        await chat.until(lambda: chat.screen.live is None)
+        models.backend.gate.set()
+        await chat.until(lambda: ends.voice.said[-1] == "Yes.")
+        await chat.until(lambda: chat.texts == ["short", "One two. Three four. Five six. Seven", "short", "Yes."])
+        assert "stopped" in chat.blocks[1].note
+        assert "not spoken from “" in chat.blocks[1].note
+    told = models.backend.detokenize(models.backend.requests[-1].tokens)
+    heard = told.split("<|im_start|>assistant\n")[1].split("<|im_end|>")[0]
+    assert heard.startswith("One two.")
+    assert heard.endswith(" …")
+    assert "Five six." not in heard
+
+
+async def test_its_own_voice_does_not_interrupt_the_chat() -> None:
+    ends = FakeEnds(seconds=0.8, gain=3.0)
+    async with running_chat(Models("One two. Three four.", "Yes."), open_ends=lambda: ends) as chat:
+        await chat.press("f6")
+        ends.source.say(SPEECH)
+        await chat.until(lambda: "speaking · Esc" in chat.screen.status.activity)
+        await chat.until(lambda: not chat.app.voice.is_speaking)
+        ends.source.say(np.concatenate([np.zeros(8_000, np.float32), SPEECH]))
+        await chat.until(lambda: ends.voice.said == ["One two.", "Three four.", "Yes."])
+        await chat.until(lambda: chat.texts == ["short", "One two. Three four.", "short", "Yes."])
+        assert not ends.sink.stopped_at
+
+
+@pytest.mark.parametrize("key", ["f5", "f6"])
+async def test_what_cannot_be_transcribed_is_kept_and_a_conversation_goes_on(key: str) -> None:
+    ends = FakeEnds()
+    ends.words.error = AudioError("no words")
+    async with running_chat(Models("Yes."), open_ends=lambda: ends) as chat:
+        await chat.press(key)
+        ends.source.say(SPEECH)
+        await chat.until(lambda: "no words (the recording is kept: " in chat.notices)
+        (path,) = recordings_dir().iterdir()
+        assert str(path) in chat.notices
+        if key == "f5":
+            await chat.until(lambda: not chat.app.voice.is_on)
+        else:
+            ends.words.error = None
+            ends.source.say(SPEECH)
+            await chat.until(lambda: chat.texts[:1] == ["short"])
+
+
+@pytest.mark.parametrize("key", ["f5", "f6"])
+async def test_without_weights_the_command_is_named(key: str) -> None:
+    async with running_chat(Models("Yes.")) as chat:
+        await chat.press(key)
+        await chat.until(lambda: "`edgeai models pull whisper-base`" in chat.notices)
+        await chat.ask("Still there?")
+        assert chat.texts == ["Still there?", "Yes."]
+
+
+async def test_without_the_extra_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ends(RealEnds):
+        def recognizer(self) -> Any:
+            return LengthRecognizer()
+
+    monkeypatch.setattr("edgeai.speech.vad.find_spec", lambda _name: None)
+    async with running_chat(Models("Yes."), open_ends=Ends) as chat:
+        await chat.press("f6")
+        await chat.until(lambda: "pip install 'edgeai[speech]'" in chat.notices)
+        await chat.ask("Still there?")
+        assert chat.texts == ["Still there?", "Yes."]
+
+
+async def test_an_answer_without_a_word_is_one_line_and_the_conversation_goes_on() -> None:
+    ends = FakeEnds()
+    async with running_chat(Models("🙂", "Yes."), open_ends=lambda: ends) as chat:
+        await chat.press("f6")
+        ends.source.say(SPEECH)
+        await chat.until(lambda: "nothing can be spoken" in chat.notices)
+        ends.source.say(SPEECH)
+        await chat.until(lambda: ends.voice.said == ["Yes."])

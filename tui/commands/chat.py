@@ -19,7 +19,7 @@ from edgeai.history import Conversation, History
 from edgeai.options import Overflow
 from edgeai.safe_text import one_line
 from tui import session_options
-from tui.audio_options import input_option, output_option
+from tui.audio_options import echo_option, input_option, output_option
 from tui.document_refs import DocumentRef, refs_of
 from tui.libraries import library_option, opened_libraries
 from tui.output import message
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edgeai.documents.library import Library
     from edgeai.documents.types import Document
     from edgeai.session import Session
+    from edgeai.speech.converse import Echo
     from tui.plain_documents import LineDocuments
 
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @password_option
 @input_option
 @output_option
+@echo_option
 @click.option("--plain", is_flag=True, help="Line by line, as it also is where there is no terminal.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
 @click.option("--conversation", metavar="ID", help="Go on with this conversation (see `edgeai history list`).")
@@ -65,6 +67,7 @@ def command(
     password: str | None,
     input_name: str | None,
     output_name: str | None,
+    echo: Echo,
     plain: bool,
     go_on: bool,
     conversation: str | None,
@@ -94,7 +97,7 @@ def command(
 
             about = LineDocuments(own.documents, documents, password, libraries)
             return _plain(begin, about, given(options), overflow)
-        devices = (input_name, output_name)
+        devices = (input_name, output_name, echo)
         return _window(replace(begin, settings=new), documents, libraries, given(options), devices)
 
 
@@ -154,7 +157,7 @@ def _window(
     documents: Sequence[Document],
     libraries: Sequence[Library],
     options: dict[str, Any],
-    devices: tuple[str | None, str | None],
+    devices: tuple[str | None, str | None, Echo],
 ) -> int:
     from tui.app import EdgeAIApp
     from tui.voice import RealEnds

@@ -182,7 +182,8 @@ class ChatScreen(VoiceCommands):
     def action_stop(self) -> None:
         """Stop the answer, or the reading of documents, or leave editing."""
         was_speaking = self.voice.is_speaking
-        self.voice.hush()
+        if self.voice.is_hands_free:
+            self.voice.interrupt()
         if self.live is not None and self.live_is_shown:
             self.live.turn.cancel()
             self.show_activity()

@@ -50,11 +50,14 @@ class TurnScreen(DocumentCommands):
         """What the microphone hears, for the status line."""
         return ""
 
-    def speak_on(self, text: str) -> None:
+    def speak_on(self, store: TurnStore, text: str) -> None:
         """An answer that may be read out has grown to this."""
 
-    def speak_rest(self, text: str) -> None:
+    def speak_rest(self, store: TurnStore, text: str) -> None:
         """It is complete."""
+
+    def turn_over(self, store: TurnStore) -> None:
+        """It is stored and shown."""
 
     # --- asking ---
 
@@ -135,7 +138,7 @@ class TurnScreen(DocumentCommands):
         if live.flush() and self.live_is_shown:
             self.conversation.changed(live.answer)
             live.flushed(time.monotonic() - started)
-        self.speak_on(live.answer.text)
+        self.speak_on(live.store, live.answer.text)
         self.show_activity()
 
     def show_activity(self) -> None:
@@ -194,7 +197,7 @@ class TurnScreen(DocumentCommands):
         shown = self.live_is_shown
         self.live = None
         self._clock.pause()
-        self.speak_rest(live.answer.text if result.finish_reason == "cancelled" else result.text)
+        self.speak_rest(live.store, live.answer.text if result.finish_reason == "cancelled" else result.text)
         self.refresh_bindings()
         if event.turn.begun:
             live.answer.finish(result.text, result.citations)
@@ -214,6 +217,7 @@ class TurnScreen(DocumentCommands):
             self._take_back(live)
         if result.error is not None and shown:
             self._show_error(result.error, live)
+        self.turn_over(live.store)
 
     def _take_back(self, live: LiveTurn) -> None:
         """The turn could not begin: the screen is again as it was before."""
