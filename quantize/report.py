@@ -144,21 +144,28 @@ def reports(
         speeds = measure_speeds(candidate_paths, n_threads=n_threads, on_progress=partial(tell, "speed"))
     qualities: list[Divergence | None] = [None] * len(headers)
     if reference is not None:
-        text = evaluation_text() if text is None else text
-        qualities = []
-        for group in _groups(headers, reference):
-            what = f"divergence of {group[0].file_type if len(group) == 1 else f'{len(group)} mixes'}"
-            tell(what, 0, 0)  # models are loaded first
-            qualities += divergences(
-                [header.path for header in group],
-                reference.path,
-                text,
-                n_ctx=n_ctx,
-                n_chunks=n_chunks,
-                n_threads=n_threads,
-                on_progress=partial(tell, what),
-            )
+        compare = partial(
+            divergences,
+            reference_path=reference.path,
+            text=evaluation_text() if text is None else text,
+            n_ctx=n_ctx,
+            n_chunks=n_chunks,
+            n_threads=n_threads,
+        )
+        qualities = _qualities(_groups(headers, reference), compare, tell)
     return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
+
+
+def _qualities(
+    groups: Sequence[Sequence[GGUFHeader]], compare: Callable[..., list[Divergence]], tell: OnProgress
+) -> list[Divergence | None]:
+    """The divergence of each candidate, in order; `compare`: `divergences`, which lacks the candidates."""
+    found: list[Divergence | None] = []
+    for group in groups:
+        what = f"divergence of {group[0].file_type if len(group) == 1 else f'{len(group)} mixes'}"
+        tell(what, 0, 0)  # models are loaded first
+        found += compare([header.path for header in group], on_progress=partial(tell, what))
+    return found
 
 
 def _groups(headers: Sequence[GGUFHeader], reference: GGUFHeader) -> list[list[GGUFHeader]]:

@@ -156,14 +156,9 @@ def evaluation(
         EngineCrashedError: from within the block too; it names the file.
     """
     check_windows(n_ctx, n_chunks)
-    data = text.encode("utf-8", "replace")
-    if len(data) > _MOST_TEXT_BYTES:
-        raise QuantizeError(
-            f"the text has {len(data):,} bytes: expected at most {_MOST_TEXT_BYTES:,}; take a shorter one"
-        )
+    data = _encoded(text)
     process: ChildProcess[Reply] = ChildProcess(Reply, _START)  # it imports its libraries while the files are checked
-    with contextlib.ExitStack() as stack:
-        stack.callback(process.close)
+    with contextlib.closing(process):
         headers = [read_header(path) for path in paths]
         job = Job(
             task=task,
@@ -175,9 +170,27 @@ def evaluation(
             process_output=process_output,
             policy=policy(headers, n_ctx, n_threads, len(data)),
         )
-        link = Link(process, Pace(sum(header.n_file_bytes for header in headers), watchdog_s))
-        stack.callback(link.close)
-        started = Evaluation(link, headers, n_ctx, len(data))
+        with _running(process, job, headers, watchdog_s) as started:
+            yield started
+
+
+def _encoded(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    if len(data) > _MOST_TEXT_BYTES:
+        raise QuantizeError(
+            f"the text has {len(data):,} bytes: expected at most {_MOST_TEXT_BYTES:,}; take a shorter one"
+        )
+    return data
+
+
+@contextlib.contextmanager
+def _running(
+    process: ChildProcess[Reply], job: Job, headers: Sequence[GGUFHeader], watchdog_s: float | None
+) -> Iterator[Evaluation]:
+    """Give the process its job and watch over it; what it crashes with names the file."""
+    link = Link(process, Pace(sum(header.n_file_bytes for header in headers), watchdog_s))
+    started = Evaluation(link, headers, job.n_ctx, len(job.text))
+    with contextlib.closing(link):
         try:
             with link.watched():
                 link.send(job, "starting")
