@@ -135,6 +135,7 @@ class LengthRecognizer:
         error: that is raised instead.
         n_calls: so far.
         waits: when set, it is busy until the event happens.
+        called: it was called.
     """
 
     name = "fake"
@@ -144,11 +145,13 @@ class LengthRecognizer:
         self.error: Exception | None = None
         self.n_calls = 0
         self.waits: threading.Event | None = None
+        self.called = threading.Event()
 
     def recognize(
         self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         self.n_calls += 1
+        self.called.set()
         if self.waits is not None:
             assert self.waits.wait(20)
         if self.error is not None:
@@ -158,3 +161,46 @@ class LengthRecognizer:
 
     def close(self) -> None:
         pass
+
+
+def sound(*parts: tuple[float, float]) -> Waveform:
+    """Seconds at a level, one after the other; speech is what is loud."""
+    return np.concatenate([np.full(round(seconds * 16_000), level, np.float32) for seconds, level in parts])
+
+
+SHORT = sound((0.2, 0.0), (1.0, 0.9), (1.0, 0.0))
+LONG = sound((0.2, 0.0), (6.0, 0.9), (1.0, 0.0))
+
+
+class QuickSource:
+    """Gives a waveform as fast as it is asked, and ends with it or with an error.
+
+    Attributes:
+        is_over: all of it was given.
+        waits_at: with so many blocks left it waits for `may_go_on`.
+    """
+
+    sample_rate_hz = 16_000
+
+    def __init__(self, waveform: Waveform, error: Exception | None = None) -> None:
+        self.is_over, self.closed = threading.Event(), threading.Event()
+        self.waits_at, self.may_go_on = -1, threading.Event()
+        self._blocks = np.array_split(waveform, range(512, len(waveform), 512))
+        self._error = error
+
+    def read(self) -> Waveform | None:
+        if len(self._blocks) == self.waits_at:
+            assert self.may_go_on.wait(20)
+        if self._blocks and not self.is_closed:
+            return self._blocks.pop(0)
+        self.is_over.set()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closed.is_set()
+
+    def close(self) -> None:
+        self.closed.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import wave
 from collections.abc import Sequence
@@ -15,48 +14,13 @@ import pytest
 from edgeai import AudioDeviceError, AudioError
 from edgeai.speech.ear import Ear
 from edgeai.speech.listener import Heard, Listener
-from tests.speech.conversing import LengthRecognizer
+from tests.speech.conversing import LONG, SHORT, LengthRecognizer, QuickSource, sound
 
 if TYPE_CHECKING:
     from edgeai.speech.types import Waveform
 
 
-def sound(*parts: tuple[float, float]) -> Waveform:
-    """Seconds at a level, one after the other; speech is what is loud."""
-    return np.concatenate([np.full(round(seconds * 16_000), level, np.float32) for seconds, level in parts])
-
-
-SHORT = sound((0.2, 0.0), (1.0, 0.9), (1.0, 0.0))
-LONG = sound((0.2, 0.0), (6.0, 0.9), (1.0, 0.0))
-
-
-class Source:
-    """Gives a waveform as fast as it is asked, and ends with it or with an error."""
-
-    sample_rate_hz = 16_000
-
-    def __init__(self, waveform: Waveform, error: Exception | None = None) -> None:
-        self.is_over = threading.Event()
-        self.is_closed = False
-        self.waits_at, self.may_go_on = -1, threading.Event()
-        self._blocks = np.array_split(waveform, range(512, len(waveform), 512))
-        self._error = error
-
-    def read(self) -> Waveform | None:
-        if len(self._blocks) == self.waits_at:
-            assert self.may_go_on.wait(20)
-        if self._blocks and not self.is_closed:
-            return self._blocks.pop(0)
-        self.is_over.set()
-        if self._error is not None:
-            raise self._error
-        return None
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-def listener(source: Source, recognizer: LengthRecognizer, **options: Any) -> Listener:
+def listener(source: QuickSource, recognizer: LengthRecognizer, **options: Any) -> Listener:
     return Listener(source, recognizer, Ear(lambda frames: np.abs(frames[::512])), **options)
 
 
@@ -65,7 +29,7 @@ def texts(heard: Sequence[Heard], kind: str) -> list[str]:
 
 
 def test_it_goes_on_hearing_while_words_are_transcribed_and_old_partials_are_left_out() -> None:
-    source = Source(np.concatenate([LONG, SHORT]))
+    source = QuickSource(np.concatenate([LONG, SHORT]))
     recognizer = LengthRecognizer()
     recognizer.waits = source.is_over  # were nothing read meanwhile, it would wait for ever
     heard = list(listener(source, recognizer))
@@ -75,7 +39,7 @@ def test_it_goes_on_hearing_while_words_are_transcribed_and_old_partials_are_lef
 
 
 def test_what_was_transcribed_at_the_pause_is_not_transcribed_again() -> None:
-    source, recognizer = Source(SHORT), LengthRecognizer()
+    source, recognizer = QuickSource(sound((0.2, 0.0), (0.5, 0.9), (1.0, 0.0))), LengthRecognizer()
     heard = []
     source.waits_at = 16  # blocks before its end: the pause was heard, and it is not known yet that nothing follows
     for one in listener(source, recognizer):
@@ -87,18 +51,18 @@ def test_what_was_transcribed_at_the_pause_is_not_transcribed_again() -> None:
 
 def test_without_partials_each_utterance_is_transcribed_once() -> None:
     recognizer = LengthRecognizer()
-    heard = list(listener(Source(np.concatenate([SHORT, LONG])), recognizer, with_partials=False))
+    heard = list(listener(QuickSource(np.concatenate([SHORT, LONG])), recognizer, with_partials=False))
     assert [one.text for one in heard] == ["short", "long"]
     assert recognizer.n_calls == 2
 
 
 def test_what_is_said_when_the_source_ends_is_told() -> None:
-    heard = list(listener(Source(SHORT[:12_000]), LengthRecognizer()))
+    heard = list(listener(QuickSource(SHORT[:12_000]), LengthRecognizer()))
     assert texts(heard, "said") == ["short"]
 
 
 def test_what_was_said_before_a_microphone_is_unplugged_is_told_first() -> None:
-    source = Source(SHORT[:12_000], AudioDeviceError("the microphone is gone"))
+    source = QuickSource(SHORT[:12_000], AudioDeviceError("the microphone is gone"))
     heard = iter(listener(source, LengthRecognizer(), with_partials=False))
     assert next(heard).text == "short"
     with pytest.raises(AudioDeviceError, match="gone"):
@@ -109,7 +73,7 @@ def test_what_was_said_before_a_microphone_is_unplugged_is_told_first() -> None:
 def test_what_cannot_be_transcribed_is_kept(error: Exception, tmp_path: Path) -> None:
     recognizer = LengthRecognizer()
     recognizer.error = error
-    source = Source(np.concatenate([SHORT, LONG]))
+    source = QuickSource(np.concatenate([SHORT, LONG]))
     first, second = listener(source, recognizer, keep_dir=tmp_path / "kept")
     paths = sorted((tmp_path / "kept").iterdir(), key=lambda path: path.stat().st_size)
     for problem, path, least_s in ((first, paths[0], 1.0), (second, paths[1], 6.0)):
@@ -125,7 +89,7 @@ def test_a_recording_that_cannot_be_kept_either_is_said_to_be_lost(tmp_path: Pat
     (tmp_path / "file").write_text("no folder")
     recognizer = LengthRecognizer()
     recognizer.error = AudioError("no")
-    (problem,) = listener(Source(SHORT), recognizer, keep_dir=tmp_path / "file" / "kept")
+    (problem,) = listener(QuickSource(SHORT), recognizer, keep_dir=tmp_path / "file" / "kept")
     assert "the recording is lost" in problem.text
 
 
@@ -135,7 +99,7 @@ def test_it_is_deaf_while_it_is_told_so_and_shortly_after(monkeypatch: pytest.Mo
     monkeypatch.setattr(time, "monotonic", clock)
     speech = sound((0.5, 0.9), (0.7, 0.0))
     silence = sound((0.2, 0.0))
-    source = Source(np.concatenate([speech, silence, speech, speech]))
+    source = QuickSource(np.concatenate([speech, silence, speech, speech]))
     n_begin, n_end = len(speech), len(speech) + len(silence) + len(speech) - 16_000 // 5
     began: list[int] = []
     talk = listener(

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import shutil
+import signal
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 
+from edgeai.paths import recordings_dir
 from tui.audio_options import input_option
+from tui.output import message
 from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from edgeai.speech.base import AudioSource
 
 
 @click.command()
@@ -20,30 +32,56 @@ from tui.progress_line import ProgressLine
 def command(language: str, model: str | None, input_name: str | None, as_json: bool) -> int:
     """Print what is said into the microphone, a line for each utterance, until Ctrl-C."""
     from edgeai.speech.devices import Microphone
-    from edgeai.speech.ear import Ear, Hearing
     from edgeai.speech.engines import load_recognizer
-    from edgeai.speech.vad import VoiceActivity
+    from edgeai.speech.listener import Listener
 
     recognizer = load_recognizer(model)
-    code = None if language == "auto" else language
-    started = time.monotonic()
-
-    def words(hearing: Hearing) -> str:
-        found = recognizer.recognize([hearing.waveform], code)[0]
-        return " ".join(segment.text for segment in found.segments)
-
-    with contextlib.closing(Microphone(input_name)) as microphone, ProgressLine() as line:
-        ear = Ear(VoiceActivity())
+    with closing(Microphone(input_name)) as microphone, ProgressLine() as line, _ended_by_ctrl_c(microphone) as pressed:
         line.start()
-        while (block := microphone.read()) is not None:
-            for hearing in ear.push(block):
-                if hearing.kind == "ended":
-                    line.clear()
-                    end_s = time.monotonic() - started
-                    _print(words(hearing), end_s, as_json=as_json)
-                elif hearing.kind == "partial":
-                    line.show(words(hearing))
-    return 0
+        started = time.monotonic()
+        listener = Listener(
+            microphone,
+            recognizer,
+            language=language,
+            with_partials=sys.stderr is not None and sys.stderr.isatty(),  # where they are shown
+            keep_dir=recordings_dir(),
+        )
+        for heard in listener:
+            if heard.kind == "partial":
+                line.show(_end_of(heard.text))
+                continue
+            line.clear()
+            if heard.kind == "problem":
+                message("error", heard.text, "red")
+            else:
+                _print(heard.text, heard.silent_since - started, as_json=as_json)
+    return 130 if pressed.is_set() else 0
+
+
+@contextmanager
+def _ended_by_ctrl_c(microphone: AudioSource) -> Iterator[threading.Event]:
+    """Ctrl-C closes the microphone, so that what was said until then is still printed; the second one ends at once."""
+    pressed = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        pressed.set()
+        microphone.close()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_of(words: str) -> str:
+    """As much of the end as one line of the terminal holds."""
+    width = shutil.get_terminal_size().columns
+    while cell_len(words) >= width:
+        words = words[1:]
+    return words
 
 
 def _print(words: str, end_s: float, *, as_json: bool) -> None:
