@@ -41,7 +41,7 @@ def test_it_goes_on_hearing_while_words_are_transcribed_and_old_partials_are_lef
 def test_what_was_transcribed_at_the_pause_is_not_transcribed_again() -> None:
     source, recognizer = QuickSource(sound((0.2, 0.0), (0.5, 0.9), (1.0, 0.0))), LengthRecognizer()
     heard = []
-    source.waits_at = 16  # blocks before its end: the pause was heard, and it is not known yet that nothing follows
+    source.waits_at = 20  # blocks before its end: the pause was heard, and it is not known yet that nothing follows
     for one in listener(source, recognizer):
         heard.append(one.kind)
         source.may_go_on.set()
