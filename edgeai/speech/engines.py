@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -25,18 +27,26 @@ RECOGNIZERS = ("whisper-base", "whisper-tiny-en")
 class SpeechEngines:
     """A recognizer and voices. Any thread may ask for them."""
 
-    def __init__(self, *, recognizer: str | None = None, n_threads: int | None = None) -> None:
+    def __init__(
+        self, *, recognizer: str | None = None, voices: Iterable[str | Voice] = (), n_threads: int | None = None
+    ) -> None:
         """Nothing is loaded yet.
 
         Args:
             recognizer: the name of weights, as `edgeai models` lists them; None takes the best that is installed.
+            voices: see `choose_voices`.
             n_threads: that transcribe; None takes all cores.
+        Raises:
+            OptionError: see `choose_voices`.
         """
         self._recognizer_name = recognizer
         self._n_threads = n_threads
         self._lock = threading.Lock()
         self._recognizer: Recognizer | None = None
         self._voices: dict[str, Voice] = {}
+        self._chosen: tuple[str | Voice, ...] = ()
+        if voices:
+            self.choose_voices(voices)
 
     def recognizer(self) -> Recognizer:
         """The speech-to-text engine.
@@ -51,13 +61,29 @@ class SpeechEngines:
 
     def voices(self) -> dict[str, Voice]:
         """A voice for each language, by ISO 639-1 code. Their weights are loaded by their first sentences."""
-        from edgeai.speech.hibari import HibariVoice
-        from edgeai.speech.openjtalk import OpenJTalkVoice
+        from edgeai.speech.voices import choose_voices
 
         with self._lock:
             if not self._voices:
-                self._voices = {"en": HibariVoice(), "ja": OpenJTalkVoice()}
+                self._voices = choose_voices(self._chosen)
             return dict(self._voices)
+
+    def choose_voices(self, voices: Iterable[str | Voice]) -> None:
+        """Speak with other voices from the next text on, such as `["kokoro-jf_alpha"]`.
+
+        Args:
+            voices: names, as `edgeai say --list-voices` shows them, or voices of your own; one a language. A language
+                without one has its default.
+        Raises:
+            OptionError: no voice is called so, two speak one language, or its text cannot be read out here.
+        """
+        from edgeai.speech.voices import choose_voices
+
+        chosen = tuple(voices)
+        made = choose_voices(chosen)
+        with self._lock:
+            self._close_voices()
+            self._chosen, self._voices = chosen, made
 
     def transcribe(
         self,
@@ -93,9 +119,29 @@ class SpeechEngines:
             if self._recognizer is not None:
                 self._recognizer.close()
                 self._recognizer = None
-            for voice in self._voices.values():
-                voice.close()
-            self._voices = {}
+            self._close_voices()
+        _return_memory()
+
+    def _close_voices(self) -> None:
+        for voice in self._voices.values():
+            voice.close()
+        self._voices = {}
+
+
+def chosen_recognizer(name: str | None = None) -> str:
+    """The name of the weights that transcribe: the best that is installed where none is named, else the first to pull.
+
+    Raises:
+        ModelNotFoundError: no weights that transcribe are called so.
+    """
+    from edgeai.speech.weights import installed_speech
+
+    if name is None:
+        installed = installed_speech()
+        return next((known for known in RECOGNIZERS if known in installed), RECOGNIZERS[0])
+    if name not in RECOGNIZERS:
+        raise ModelNotFoundError(f"{name[:80]!r} are no weights that transcribe: expected {' or '.join(RECOGNIZERS)}")
+    return name
 
 
 def load_recognizer(name: str | None = None, n_threads: int | None = None) -> Recognizer:
@@ -104,12 +150,13 @@ def load_recognizer(name: str | None = None, n_threads: int | None = None) -> Re
     Raises:
         ModelNotFoundError: they are not installed, or the extra `speech`.
     """
-    from edgeai.speech.weights import installed_speech, weights_dir
+    from edgeai.speech.weights import weights_dir
     from edgeai.speech.whisper import WhisperRecognizer
 
-    if name is None:
-        installed = installed_speech()
-        name = next((known for known in RECOGNIZERS if known in installed), RECOGNIZERS[0])
-    if name not in RECOGNIZERS:
-        raise ModelNotFoundError(f"{name[:80]!r} are no weights that transcribe: expected {' or '.join(RECOGNIZERS)}")
-    return WhisperRecognizer(weights_dir(name), n_threads=n_threads or usable_cores())
+    return WhisperRecognizer(weights_dir(chosen_recognizer(name)), n_threads=n_threads or usable_cores())
+
+
+def _return_memory() -> None:
+    """Hand freed memory back to the system: glibc keeps over a hundred MB of what networks computed with."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
