@@ -18,7 +18,6 @@ from tui.piped_text import read_stdin
 from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from edgeai.speech.base import Voice
     from edgeai.speech.types import Speech
 
 
@@ -27,14 +26,18 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a WAV file instead.")
 @click.option("--force", is_flag=True, help="Replace that file, if there is one.")
 @click.option("--language", type=click.Choice(["en", "ja"]), help="Of all of it; by default sentence by sentence.")
+@click.option("--voice", "voice_names", metavar="NAME", multiple=True, help="Like kokoro-jf_alpha; one a language.")
+@click.option("--list-voices", is_flag=True, help="List the voices and their licences.")
 @click.option("--rate", type=click.FloatRange(0.5, 2.0), default=1.0, help="How fast: 0.5 is slow, 2 is fast.")
 @output_option
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each sentence.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a line for each sentence, or the voices.")
 def command(
     text: tuple[str, ...],
     out: Path | None,
     force: bool,
     language: str | None,
+    voice_names: tuple[str, ...],
+    list_voices: bool,
     rate: float,
     output_name: str | None,
     as_json: bool,
@@ -44,19 +47,26 @@ def command(
     \b
       edgeai say "It is 25 °C at 14:30."
       edgeai say -o manual.wav < manual.md
+      edgeai say --voice kokoro-jf_alpha "今日は良い天気ですね。"
 
     Sound starts with the first sentence. Markdown is read as its words; tables and code are announced.
     """
-    from edgeai.speech.hibari import HibariVoice
-    from edgeai.speech.openjtalk import OpenJTalkVoice
     from edgeai.speech.speak import speak
+    from edgeai.speech.voices import choose_voices, voice_facts
+    from tui.speech_weights import ensure
+    from tui.voice_list import print_voices
 
-    words = " ".join(text).strip() or read_stdin(from_terminal=False)
+    if list_voices:
+        print_voices(as_json=as_json)
+        return 0
+    words = " ".join(text).strip() or read_stdin(from_terminal=False).strip()
     if not words:
         raise click.UsageError('There is nothing to say: give a text, as in `edgeai say "Hello."`.')
     if out is not None and out.exists() and not force:
         raise AudioError(f"{one_line(str(out))}: there is such a file already: choose another name, or --force")
-    voices: dict[str, Voice] = {"en": HibariVoice(rate=rate), "ja": OpenJTalkVoice(rate=rate)}
+    voices = choose_voices(voice_names, rate=rate)
+    for weights in filter(None, (voice_facts(name).weights for name in voice_names)):
+        ensure(weights)
     with ProgressLine() as line:
         sentences = speak(words, voices, language=language, on_skipped=lambda told: _skipped(line, told))
         shown = _shown(sentences, line, as_json=as_json)

@@ -53,9 +53,10 @@ def command(
     Folders stand for the sounds and videos in them. Files may be hours long; Ctrl-C keeps what was heard, and the same
     command goes on from there. No language model is loaded.
     """
-    from edgeai.speech.engines import load_recognizer
+    from edgeai.speech.engines import chosen_recognizer, load_recognizer
     from edgeai.speech.vad import VoiceActivity
     from tui.sound_files import find_sounds
+    from tui.speech_weights import ensure
     from tui.transcribing import Transcribing, Wishes
 
     if folder is None and force:
@@ -65,6 +66,7 @@ def command(
         message("error", why, "red")
     if not files:
         return 1
+    ensure(chosen_recognizer(model))
     with ProgressLine() as line:
         line.show("loading")
         recognizer = load_recognizer(model)
