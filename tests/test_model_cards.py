@@ -14,6 +14,7 @@ from gguf import GGUFValueType
 
 from edgeai.catalog import Catalog
 from edgeai.fit import Estimate, ModelShape, estimate
+from edgeai.speech.voices import DEFAULT_VOICES, known_voices
 from quantize.base import Meta, Tensor
 from quantize.families import FAMILIES, family_of
 from quantize.plan import Planned, TypeChoices, plan
@@ -21,7 +22,8 @@ from quantize.recipe import Recipe, check_architecture, read_recipe
 from tests.quantize.families.real_configs import PHI_3_MINI_128K, PHI_4_MINI
 
 MODELS = Path(__file__).parents[1] / "models"
-FOLDERS = sorted(path.name for path in MODELS.iterdir() if path.is_dir())
+FOLDERS = sorted(path.parent.name for path in MODELS.glob("*/recipe.toml"))
+SPEECH = sorted({path.name for path in MODELS.iterdir() if path.is_dir()} - {*FOLDERS})
 N_CTX = 4096
 HEAD = (
     "| mix | weights, bytes | bits per weight | memory, `n_ctx` = 4,096 |",
@@ -218,6 +220,23 @@ def test_models_is_data_only() -> None:
     assert {path.suffix for path in files} <= {".md", ".toml", ".txt"}
     for name in FOLDERS:
         assert {path.name for path in files if path.parent.name == name} >= {"card.md", "recipe.toml"}
+    assert all((MODELS / name / "card.md").is_file() for name in SPEECH)
+
+
+def test_all_weights_of_speech_have_a_card_with_their_licence() -> None:
+    entries = {entry.name: entry for entry in Catalog.load().entries.values() if entry.speech}
+    voices = {voice.name: voice for voice in known_voices() if voice.name in DEFAULT_VOICES}
+    assert sorted({*entries, *voices}) == SPEECH
+    for name, entry in entries.items():
+        assert (stated(name, "licence"), stated(name, "does")) == (entry.licence, entry.speech)
+        assert f"{entry.files[0].size_bytes:,} bytes" in stated(name, "file")
+        assert entry.files[0].sha256 == stated(name, "SHA-256").strip("`")
+        assert all(part.package[:-1] in card(name) for file in entry.files for part in file.parts)
+    for name, voice in voices.items():
+        assert stated(name, "licence") == voice.licence
+        assert f"{voice.size_bytes:,} bytes" in stated(name, "file")
+    assert known_voices()[0].credit.partition(", ")[2] in card("hibari-heart")
+    assert "© 2009-2013 Nagoya Institute of Technology" in card("openjtalk-mei")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
