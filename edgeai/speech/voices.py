@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DEFAULT_VOICES = ("hibari-heart", "openjtalk-mei")
 """One a language. The first reads what shows no language. Both come with the extra `speech`, nothing is fetched.
 
-Open JTalk is the Japanese default though Kokoro sounds better: Kokoro takes about half as long as speech on two free
-cores, which delays an answer by one to two seconds, and longer than speech where a language model computes beside it.
+Open JTalk is the Japanese default though Kokoro is understood better: Kokoro takes about half as long as speech on two
+free cores, which delays an answer by one to two seconds, and longer than speech on busy ones.
 """
 _EXTRA = "pip install 'edgeai[speech]'"
 
