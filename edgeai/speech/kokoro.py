@@ -1,4 +1,4 @@
-"""The Japanese voices of Kokoro 82M, in int8 on ONNX Runtime: they sound like people, and take half as long as speech.
+"""The Japanese voices of Kokoro 82M: a network in int8 on ONNX Runtime.
 
 Weights and styles: hexgrad, Apache-2.0. ONNX export: kokoro-onnx by thewh1teagle, MIT.
 """
