@@ -308,7 +308,8 @@ class Session:
             options: of `edgeai.speech.converse.Conversation`: language, echo, on_event, keep_dir.
         Raises:
             AudioDeviceError: a device is gone.
-            ModelNotFoundError: weights, or the extra `speech`, are not installed.
+            ModelNotFoundError: weights are not installed.
+            OptionError: the extra `speech` is not installed, or an option makes no sense.
         """
         from edgeai.speech.converse import Conversation
 

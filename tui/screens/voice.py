@@ -48,8 +48,9 @@ class VoiceCommands(ListCommands):
     """F5 writes what is said into the prompt; F6 is a conversation by voice."""
 
     voice: VoiceMode
-    _level = 0.0
+    _level: float | None = None  # None until the microphone is open
     _words = ""
+    _was_speaking = False
     _read_out: _ReadOut | None = None
     _is_to_send = False  # what was said stands in the prompt, until the answer before it is over
 
@@ -66,7 +67,7 @@ class VoiceCommands(ListCommands):
             self.voice.stop()
             self._read_out, self._is_to_send = None, False
         else:
-            self._level, self._words = 0.0, ""
+            self._level, self._words = None, ""
             self.voice.start(hands_free=hands_free)
         self.show_activity()
 
@@ -76,6 +77,8 @@ class VoiceCommands(ListCommands):
             return "speaking · speak or Esc to stop it" if self.voice.can_be_interrupted else "speaking · Esc stops"
         if not self.voice.is_on:
             return "writing down what was said" if self.voice.is_listening else ""
+        if self._level is None:
+            return "opening the microphone"
         key = "F6" if self.voice.is_hands_free else "F5"
         bar = _BARS[min(len(_BARS) - 1, int(self._level * len(_BARS)))]
         return f"listening {bar} {self._words[-_MAX_WORDS:] or f'{key} ends'}"
@@ -141,6 +144,9 @@ class VoiceCommands(ListCommands):
     @on(VoiceLevel)
     def _heard_level(self, event: VoiceLevel) -> None:
         self._level = event.level
+        if self._was_speaking != self.voice.is_speaking:  # Esc stops it, or has nothing to stop any more
+            self._was_speaking = self.voice.is_speaking
+            self.refresh_bindings()
         self.show_activity()
 
     @on(VoicePartial)
