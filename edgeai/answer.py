@@ -150,6 +150,7 @@ class Answer:
             checkpoint_at=(self._prompt.n_system,) if self._prompt.n_system else (),
             show_special=job.tools is not None,
             keep_at=self._prompt.keep_at,
+            media=self._prompt.media,
         )
 
     def _next_prompt(self, messages: Sequence[Message]) -> Prompt:

@@ -11,7 +11,8 @@ from edgeai.common_prefix import n_common
 from edgeai.documents.ground import Ground
 from edgeai.documents.prompt_text import unmarked, with_documents, with_passages
 from edgeai.documents.types import Document
-from edgeai.errors import ChatTemplateError
+from edgeai.errors import ChatTemplateError, UnsupportedModalityError
+from edgeai.media import Sound, markers, unique
 from edgeai.messages import Message
 from edgeai.options import Overflow
 from edgeai.prompt import ChatTemplate
@@ -32,12 +33,14 @@ class Prompt:
         dropped: the messages that were left out.
         n_system: its tokens up to the end of the system message, which come again in the next conversation.
         keep_at: lengths of prefixes whose state is worth a file: the end of each document.
+        media: those in it.
     """
 
     tokens: Sequence[int]
     dropped: tuple[Message, ...] = ()
     n_system: int = 0
     keep_at: tuple[int, ...] = ()
+    media: tuple[Sound, ...] = ()
 
 
 class ContextWindow:
@@ -48,7 +51,11 @@ class ContextWindow:
         self._default_system = default_system
         self._info = backend.info
         self._template = template
-        self._transcript = Transcript(lambda text: backend.tokenize(text, parse_special=True))
+        self._backend = backend
+        self._media_tokens: dict[str, list[int]] = {}  # of those in the conversation
+        self._transcript = Transcript(
+            lambda text: backend.tokenize(text, parse_special=True), lambda sha256: self._media_tokens.get(sha256, [])
+        )
         self._first: Message | None = None
         self._n_dropped = 0
         self._system: Message | None = None
@@ -87,7 +94,8 @@ class ContextWindow:
 
         Raises:
             ContextOverflowError: it does not fit.
-            ChatTemplateError: the template refuses the conversation.
+            ChatTemplateError: the template refuses the conversation, or leaves its media out.
+            UnsupportedModalityError: the model cannot take its media in.
         """
         if self._default_system and messages and messages[0].role != "system":
             messages = [Message("system", self._default_system), *messages]
@@ -97,6 +105,8 @@ class ContextWindow:
         if ground.documents or ground.runs:
             own = with_passages(own, ground.runs)
             messages = [Message("system", with_documents(system, ground.documents)), *own]
+        self._take_in(messages)
+        kept: Sequence[Message] = messages
         text = self._render(messages, tools)
         dropped: tuple[Message, ...] = ()
         room = self.n_ctx - self.reserve(max_tokens)
@@ -104,7 +114,8 @@ class ContextWindow:
             kept, dropped = self._trim(messages, tools, room)
             text = self._render(kept, tools)
         tokens = self._transcript.tokens(text, self.n_ctx)
-        return Prompt(tokens, dropped, self._n_system(messages, tokens), self._document_ends(system, ground, tokens))
+        ends = self._document_ends(system, ground, tokens)
+        return Prompt(tokens, dropped, self._n_system(messages, tokens), ends, _media_of(kept, text))
 
     def reserve(self, max_tokens: int | None) -> int:
         """Tokens to leave free for an answer of at most `max_tokens`."""
@@ -113,6 +124,18 @@ class ContextWindow:
     def add_answer(self, text: str, tokens: tuple[int, ...]) -> None:
         """Remember the tokens of the answer to the last prompt, so that the next one is built on them."""
         self._transcript.add_answer(text, tokens)
+
+    def _take_in(self, messages: Sequence[Message]) -> None:
+        """Ask what stands for the media of a conversation, once for each."""
+        media, known = unique(medium for message in messages for medium in message.media), self._media_tokens
+        if media and not self._info.hears:
+            raise UnsupportedModalityError(
+                f"{self._info.name}: it hears no sounds: give them to chat(audio=…), which transcribes them, or open "
+                "the model with its projector (mmproj_path)"
+            )
+        self._media_tokens = {
+            medium.sha256: known.get(medium.sha256) or self._backend.media_tokens(medium) for medium in media
+        }
 
     def _trim(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, room: int
@@ -201,6 +224,16 @@ def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTem
 
 def _unmarked(message: Message) -> Message:
     return replace(message, content=unmarked(message.content)) if message.role == "assistant" else message
+
+
+def _media_of(messages: Sequence[Message], text: str) -> tuple[Sound, ...]:
+    """The media of messages, which must all be in the text that was made of them."""
+    media = unique(medium for message in messages for medium in message.media)
+    if any(markers([medium]) not in text for medium in media):
+        raise ChatTemplateError(
+            'the chat template leaves sounds out; pass another as chat_template=…, or chat_template="plain"'
+        )
+    return media
 
 
 def _system_and_rest(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgeai.errors import ChatTemplateError
+from edgeai.media import without_marks
 from edgeai.transcript import SEAM
 
 MAX_CONTROL_TOKENS = 20_000
@@ -59,7 +60,7 @@ class ControlTokens:
 
     def _guard_text(self, text: str) -> str:
         if not text.isascii():
-            text = text.replace(SEAM, "").encode("utf-8", "replace").decode()
+            text = without_marks(text.replace(SEAM, "")).encode("utf-8", "replace").decode()
         if any(first in text for first in self._firsts):
             text = self._head.sub(self._mark, text)
         return self._guard_edges(text)

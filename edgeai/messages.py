@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from edgeai.errors import OptionError
+from edgeai.media import Sound
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -35,21 +36,25 @@ class Message:
         content: the text.
         tool_calls: the calls an assistant's message asks for.
         tool_name: for role "tool", the tool whose result this is.
+        media: what a user shows or plays, before the text; the model must be able to take it in.
 
     Raises:
-        OptionError: an unknown role, or content that is not a string.
+        OptionError: an unknown role, content that is not a string, or media of somebody else than a user.
     """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str | None = None
+    media: tuple[Sound, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):
             raise OptionError(f"message role {self.role!r} is unknown: use one of {', '.join(get_args(Role))}")
         if not isinstance(self.content, str):
             raise OptionError(f"message content must be str, not {type(self.content).__name__}")
+        if self.media and self.role != "user":
+            raise OptionError(f"a message of role {self.role!r} has media: expected them in a user's")
 
 
 MessageLike = Message | Mapping[str, Any]

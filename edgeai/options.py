@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
@@ -45,6 +46,8 @@ class LoadOptions:
         watchdog_s: seconds without a token, or a piece of the prompt, after which the engine is ended; "auto" follows
             the measured speed. Only with isolation = "process".
         retry_crashed: load a model that has crashed or hung the engine twice while it was loaded.
+        mmproj_path: the model's projector, through which it hears. None takes the only `mmproj*.gguf` beside the model,
+            if it fits the model; "" takes none.
         keep_states: keep the evaluated state of documents on the disk, so that they are not evaluated again.
     """
 
@@ -63,8 +66,11 @@ class LoadOptions:
     watchdog_s: float | Auto = "auto"
     retry_crashed: bool = False
     keep_states: bool = False
+    mmproj_path: str | None = None
 
     def __post_init__(self) -> None:
+        if self.mmproj_path is not None:
+            object.__setattr__(self, "mmproj_path", _checked_path("mmproj_path", self.mmproj_path))
         for name in ("n_ctx", "n_threads"):
             value = getattr(self, name)
             if value != "auto" and not _is_int(value, 1):
@@ -149,6 +155,12 @@ class SamplingOptions:
             if not _is_int(token, 0):
                 raise OptionError(f"logit_bias has the key {token!r}: expected a token id")
             _check_number(f"logit_bias of token {token}", bias, float("-inf"), float("inf"))
+
+
+def _checked_path(name: str, value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise OptionError(f"{name} = {value!r}: expected a file's path")
+    return os.fsdecode(value)
 
 
 def _is_int(value: object, at_least: int) -> bool:

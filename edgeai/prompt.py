@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from edgeai.control_tokens import ControlTokens
 from edgeai.errors import ChatTemplateError
+from edgeai.media import markers
 from edgeai.messages import Message
 
 if TYPE_CHECKING:
@@ -99,7 +101,8 @@ class ChatTemplate:
 
         Returns:
             The prompt in parts, nearly always one. It is cut where a message holds the text of a control token;
-            tokenize each part by itself, with control tokens read.
+            tokenize each part by itself, with control tokens read. A marker stands for each medium, before the text
+            of its message.
 
         Raises:
             ChatTemplateError: the template is broken or hostile, or refuses such a conversation.
@@ -146,15 +149,16 @@ class ChatTemplate:
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, add_generation_prompt: bool
     ) -> tuple[str, ...]:
         guard = self._control_tokens.guard
+        dicts = _as_dicts(messages, guard)
         variables = {
-            "messages": _as_dicts(messages, guard),
+            "messages": dicts,
             "tools": guard(list(tools)) if tools else None,
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
             "bos_token": self._bos_token,
             "eos_token": self._eos_token,
         }
-        n_chars = sum(len(message.content) for message in messages) + (len(str(tools)) if tools else 0)
+        n_chars = sum(len(data["content"]) for data in dicts) + (len(str(tools)) if tools else 0)
         rendered = self._compiled.render(variables, n_chars=n_chars, n_messages=len(messages))
         if not rendered.strip():  # the model would go on from nothing, and the question be lost
             raise ChatTemplateError(
@@ -171,7 +175,7 @@ def _as_dicts(messages: Sequence[Message], guard: Callable[[Any], Any]) -> list[
     """
     numbers, answered, result = count(1), count(1), []
     for message in messages:
-        data: dict[str, Any] = {"role": message.role, "content": guard(message.content)}
+        data: dict[str, Any] = {"role": message.role, "content": markers(message.media) + guard(message.content)}
         if message.tool_calls:
             data["tool_calls"] = [
                 {
@@ -199,5 +203,5 @@ def _without_system(messages: Sequence[Message]) -> list[Message] | None:
     first = next((message for message in messages if message.role == "user"), None)
     if first is None:
         return None
-    merged = Message("user", f"{messages[0].content.strip()}\n\n{first.content}")
+    merged = replace(first, content=f"{messages[0].content.strip()}\n\n{first.content}")
     return [merged if message is first else message for message in messages[1:]]

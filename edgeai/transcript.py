@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from edgeai.common_prefix import n_common
 from edgeai.errors import ContextOverflowError
+from edgeai.media import MARKER
 
 SEAM = "\ufdd0"
 """Stands in a rendered prompt where a message's own text would otherwise have formed a control token."""
+_MARKER = re.compile(MARKER)
 
 
 class Transcript:
@@ -19,9 +22,16 @@ class Transcript:
     that is known, the known tokens are kept and only the rest is tokenized.
     """
 
-    def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
-        """`tokenize` reads control tokens; it is never given text that stretches over a seam."""
+    def __init__(
+        self, tokenize: Callable[[str], list[int]], media_tokens: Callable[[str], list[int]] = lambda _sha256: []
+    ) -> None:
+        """
+        Args:
+            tokenize: reads control tokens; it is never given text that stretches over a seam or a medium.
+            media_tokens: what stands for a medium, by its `sha256`; nothing for one that is not known.
+        """
         self._tokenize = tokenize
+        self._media_tokens = media_tokens
         self._text = ""
         self._tokens: list[int] = []
         self._boundaries: list[tuple[int, int]] = []  # (characters, tokens), growing
@@ -54,7 +64,13 @@ class Transcript:
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of a text by itself."""
-        return [token for part in text.split(SEAM) if part for token in self._tokenize(part)]
+        tokens: list[int] = []
+        for index, piece in enumerate(_MARKER.split(text)):
+            if index % 2:
+                tokens += self._media_tokens(piece)
+            else:
+                tokens += [token for part in piece.split(SEAM) if part for token in self._tokenize(part)]
+        return tokens
 
     def _known(self, text: str) -> tuple[int, int]:
         """How much of a text is known already: characters, tokens."""

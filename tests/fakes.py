@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
 from edgeai.errors import GenerationError
+from edgeai.media import Sound, chunk_ids
 from edgeai.response import Timings, Usage
 
 CHATML = (
@@ -25,7 +26,7 @@ class FakeBackend:
         pause_after: the number of pieces after which the gate closes by itself.
     """
 
-    def __init__(self, n_ctx: int = 4096, chat_template: str | None = CHATML) -> None:
+    def __init__(self, n_ctx: int = 4096, chat_template: str | None = CHATML, *, hears: bool = False) -> None:
         self.requests: list[GenerateRequest] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -44,6 +45,7 @@ class FakeBackend:
             chat_template=chat_template,
             eos_token="<|im_end|>",
             special_tokens=("<|im_start|>", "<|im_end|>"),
+            hears=hears,
         )
 
     def enqueue(self, *answers: str | Exception) -> FakeBackend:
@@ -61,8 +63,12 @@ class FakeBackend:
     def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
         return [ord(character) for character in text]
 
+    def media_tokens(self, medium: Sound) -> list[int]:
+        """Two for each second, and one for the rest, between brackets."""
+        return [ord("["), *chunk_ids(medium.sha256, 0, int(2 * medium.duration_s) + 1), ord("]")]
+
     def detokenize(self, tokens: Sequence[int]) -> str:
-        return "".join(map(chr, tokens))
+        return "".join(chr(token) if token >= 0 else "♪" for token in tokens)
 
     def generate(self, request: GenerateRequest) -> Iterator[Event]:
         self._cancelled.clear()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edgeai.media import Sound
 from edgeai.options import SamplingOptions
 from edgeai.response import FinishReason, Timings, Usage
 
@@ -32,6 +33,7 @@ class ModelInfo:
         eos_token: text of the end-of-sequence token, or "".
         add_bos: whether raw text starts with the bos token.
         special_tokens: texts of all control tokens, which no user's text may produce.
+        hears: whether it takes sounds in, through a projector.
     """
 
     path: str
@@ -47,6 +49,7 @@ class ModelInfo:
     eos_token: str = ""
     add_bos: bool = False
     special_tokens: tuple[str, ...] = ()
+    hears: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class GenerateRequest:
     """One prompt to continue.
 
     Attributes:
-        tokens: the prompt's ids, at least one and fewer than n_ctx.
+        tokens: the prompt's ids, at least one and fewer than n_ctx. Those of media are negative, and not the last.
         sampling: how tokens are chosen, when to stop.
         grammar: an llguidance grammar (JSON) that the text must follow, or None.
         checkpoint_at: lengths of prefixes that will come again (the end of the system prompt), where a model whose
@@ -79,6 +82,7 @@ class GenerateRequest:
             prompt ends there, whether it is evaluated or not, so that what follows is evaluated in the same pieces.
         restore: a state to begin with, where it has more of the prompt than what stands in the KV cache.
         save_as: files for the states of the prefixes `keep_at`, where they are evaluated now.
+        media: those in the prompt. The backend forgets all others.
     """
 
     tokens: Sequence[int]
@@ -89,6 +93,7 @@ class GenerateRequest:
     keep_at: tuple[int, ...] = ()
     restore: StateFile | None = None
     save_as: tuple[StateFile, ...] = ()
+    media: tuple[Sound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +151,16 @@ class Backend(Protocol):
         """
         ...
 
+    def media_tokens(self, medium: Sound) -> list[int]:
+        """What stands for a medium in a prompt: text tokens around ids of its own (`edgeai.media.chunk_ids`).
+
+        Raises:
+            UnsupportedModalityError: the model cannot take it in.
+        """
+        ...
+
     def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids, control tokens included."""
+        """The text of token ids, control tokens included; nothing for those of media."""
         ...
 
     def generate(self, request: GenerateRequest) -> Iterator[Event]:

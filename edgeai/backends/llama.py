@@ -7,27 +7,36 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import (
     Event,
-    Finished,
     GenerateRequest,
     ModelInfo,
     Piece,
     PrefillProgress,
     StateSaved,
 )
-from edgeai.backends.llama_cache import LlamaCache
+from edgeai.backends.llama_cache import LlamaCache, Runs
+from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import AbortSwitch, bindings, last_error
 from edgeai.backends.llama_sampler import make_sampler
+from edgeai.backends.run_clock import RunClock
 from edgeai.backends.text_stream import TextStream
 from edgeai.backends.threads import ThreadTuner
-from edgeai.errors import GenerationError, ModelTooLargeError, SessionClosedError
+from edgeai.errors import (
+    GenerationError,
+    ModelFormatError,
+    ModelTooLargeError,
+    SessionClosedError,
+    UnsupportedModalityError,
+)
+from edgeai.media import Sound
 from edgeai.options import LoadOptions
-from edgeai.response import FinishReason, Timings, Usage
+from edgeai.response import FinishReason
 
 if TYPE_CHECKING:
     from edgeai.backends.grammar import TokenMaskFactory
@@ -46,18 +55,18 @@ class LlamaBackend:
         states_dir: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Load a model. The file's header has been checked before (edgeai.gguf_header).
+        """Load a model. The files' headers have been checked before (edgeai.gguf_header, edgeai.gguf_projector).
 
         Args:
             path: the .gguf file.
-            options: how to load it.
+            options: how to load it; mmproj_path is its projector, or nothing.
             n_ctx: tokens of the context window.
             max_threads: threads; with n_threads="auto" fewer are used while fewer are faster.
             states_dir: where states are read and written; None for nowhere.
             on_progress: told the share that is loaded, 0..1.
 
         Raises:
-            ModelFormatError: llama.cpp refuses the file.
+            ModelFormatError: llama.cpp refuses a file.
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
         self._states_dir = states_dir
@@ -78,6 +87,24 @@ class LlamaBackend:
             recurrent=self._model.has_recurrent_layers,
         )
         self._info = self._model.info(self._llama.llama_n_ctx(self._context))
+        self._media: LlamaMedia | None = None
+        if options.mmproj_path:
+            self._media = self._make_media(Path(options.mmproj_path), options, max_threads)
+            self._info = replace(self._info, hears=True)
+
+    def _make_media(self, path: Path, options: LoadOptions, max_threads: int) -> LlamaMedia:
+        try:
+            return LlamaMedia(
+                path,
+                self._model.handle,
+                self._context,
+                n_threads=max_threads,
+                use_gpu=options.n_gpu_layers != 0,
+                n_ubatch=self._llama.llama_n_ubatch(self._context),
+            )
+        except ModelFormatError:
+            self.close()
+            raise
 
     def _make_context(self, path: Path, options: LoadOptions, n_ctx: int) -> Any:
         llama_cpp = self._llama
@@ -116,6 +143,13 @@ class LlamaBackend:
             text.encode("utf-8", "replace"), add_special=add_special, parse_special=parse_special
         )
 
+    def media_tokens(self, medium: Sound) -> list[int]:
+        """What stands for a medium in a prompt; see Backend."""
+        if self._media is None:
+            raise UnsupportedModalityError(f"{self._info.name}: it hears no sounds: open it with its projector")
+        with self._run():
+            return self._media.tokens(medium)
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
         return self._model.text(tokens)
@@ -126,32 +160,36 @@ class LlamaBackend:
         if not 0 < n_prompt < n_ctx:
             raise GenerationError(f"a prompt of {n_prompt:,} tokens: expected 1 to {n_ctx - 1:,} for n_ctx = {n_ctx:,}")
         with self._run():
-            run = _Run(request)
+            run = RunClock(request)
             if self._tuner is not None:
                 self._tuner.resume()
                 self._set_threads(self._tuner)
-            n_cached = run.n_cached = self._reuse(request)
-            reason = yield from self._prefill(request, n_cached)
+            runs = self._media.runs(request) if self._media is not None else ()
+            n_cached = run.n_cached = self._reuse(request, runs)
+            reason = yield from self._prefill(request, runs, n_cached)
             if reason is None:
                 run.prefilled()
                 reason = yield from self._decode(request, run)
             yield run.finished(reason)
 
-    def _reuse(self, request: GenerateRequest) -> int:
+    def _reuse(self, request: GenerateRequest, runs: Runs) -> int:
         """The tokens of the prompt that need not be evaluated: those in the KV cache, or in a file."""
         file, tokens = request.restore, request.tokens
-        n_cached = self._cache.reuse(tokens)
+        n_cached = self._cache.reuse(tokens, runs)
         if file is None or self._states_dir is None or min(file.n_same, len(tokens) - 1) <= n_cached:
             return n_cached
-        return self._cache.load(self._states_dir / file.name, tokens, file.n_tokens, file.n_same)
+        return self._cache.load(self._states_dir / file.name, tokens, file.n_tokens, file.n_same, runs)
 
-    def _prefill(self, request: GenerateRequest, n_cached: int) -> Generator[Event, None, FinishReason | None]:
+    def _prefill(
+        self, request: GenerateRequest, runs: Runs, n_cached: int
+    ) -> Generator[Event, None, FinishReason | None]:
         tokens, n_total = request.tokens, len(request.tokens)
         yield PrefillProgress(n_cached, n_total, n_cached)
         boundaries = self._cache.boundaries((*request.checkpoint_at, *request.keep_at), n_total)
         files = {file.n_tokens: file.name for file in request.save_as}
-        for start, end in self._cache.pieces(n_cached, n_total, boundaries.union(request.keep_at)):
-            if not self._evaluate(tokens[start:end]):
+        for start, end in self._cache.pieces(n_cached, n_total, boundaries.union(request.keep_at), runs):
+            evaluate = self._evaluate_medium if (start, end) in runs else self._evaluate
+            if not evaluate(tokens[start:end]):
                 return "cancelled"
             if end in boundaries:
                 self._cache.checkpoint()
@@ -160,7 +198,7 @@ class LlamaBackend:
                 yield StateSaved(files[end])
         return None
 
-    def _decode(self, request: GenerateRequest, run: _Run) -> Generator[Event, None, FinishReason]:
+    def _decode(self, request: GenerateRequest, run: RunClock) -> Generator[Event, None, FinishReason]:
         llama_cpp, context, model = self._llama, self._context, self._model
         options, n_ctx = request.sampling, self._info.n_ctx
         stream = TextStream(options.stop)
@@ -231,6 +269,12 @@ class LlamaBackend:
             self._set_threads(self._tuner)
         return done
 
+    def _evaluate_medium(self, tokens: Sequence[int]) -> bool:
+        """Evaluate a chunk of a medium; False when it was cancelled."""
+        assert self._media is not None
+        decode = self._media.decoder(tokens, len(self._cache.tokens), self._cache.n_batch)
+        return not self._abort.is_set and self._cache.extend(tokens, decode)
+
     def _set_threads(self, tuner: ThreadTuner) -> None:
         wanted = (tuner.n_threads, tuner.n_threads_batch)
         if wanted != self._n_threads:
@@ -269,43 +313,10 @@ class LlamaBackend:
             if self._closed:
                 return
             self._closed = True
+        if self._media is not None:
+            self._media.close()
         self._llama.llama_free(self._context)
         self._model.close()
-
-
-class _Run:
-    """The clock and the counts of one generation."""
-
-    def __init__(self, request: GenerateRequest) -> None:
-        self.tokens: list[int] = []
-        self.n_cached = 0
-        self._n_prompt = len(request.tokens)
-        self._started = self._prefilled = self._first = self._last = time.perf_counter()
-
-    def prefilled(self) -> None:
-        self._prefilled = time.perf_counter()
-
-    def sampled(self) -> None:
-        self._last = time.perf_counter()
-        if not self.tokens:
-            self._first = self._last
-
-    def finished(self, reason: FinishReason) -> Finished:
-        prefill_s = self._prefilled - self._started
-        decode_s = self._last - self._first
-        n_new, n_tokens = self._n_prompt - self.n_cached, len(self.tokens)
-        return Finished(
-            reason,
-            Usage(prompt_tokens=self._n_prompt, cached_tokens=self.n_cached, completion_tokens=n_tokens),
-            Timings(
-                prefill_ms=prefill_s * 1000,
-                ttft_ms=(self._first - self._started) * 1000,
-                decode_ms=decode_s * 1000,
-                prefill_tokens_per_s=n_new / prefill_s if prefill_s > 0 else 0.0,
-                decode_tokens_per_s=(n_tokens - 1) / decode_s if n_tokens > 1 and decode_s > 0 else 0.0,
-            ),
-            tuple(self.tokens),
-        )
 
 
 def _kv_type(llama_cpp: Any, name: str) -> int:

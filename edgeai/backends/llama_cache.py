@@ -11,13 +11,14 @@ For the last two a copy of the partial state is kept at boundaries that will com
 restored; otherwise the prompt is evaluated again from its start.
 
 Prompts are evaluated in pieces that end at fixed multiples of n_batch, counted from position 0: the same prefix gives
-the same bits only in the same pieces.
+the same bits only in the same pieces. A chunk of a medium (half a minute of sound) is one piece by itself, and is never
+cut: its places in a prompt are a run.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from edgeai.errors import GenerationError
 
 MAX_CHECKPOINTS = 8
 MAX_CHECKPOINT_BYTES = 512 * 2**20
+Runs = Sequence[tuple[int, int]]
+"""Where chunks of media stand in a prompt: the first token's index, and the next one after the last."""
+
 _ABORTED = 2
 _NO_SLOT = 1
 
@@ -37,6 +41,7 @@ class LlamaCache:
     Attributes:
         tokens: ids whose state is in the cache, in order.
         needs_checkpoints: the memory cannot simply be cut back.
+        n_batch: tokens that are evaluated in one piece at most.
     """
 
     def __init__(self, llama_cpp: Any, context: Any, *, n_batch: int, n_swa: int, recurrent: bool) -> None:
@@ -46,13 +51,13 @@ class LlamaCache:
         self._thread = engine_thread()
         self._context = context
         self._memory = llama_cpp.llama_get_memory(context)
-        self._n_batch = n_batch
+        self.n_batch = n_batch
         self._n_swa = n_swa
         self._recurrent = recurrent
         self._checkpoints: dict[int, ctypes.Array[ctypes.c_uint8]] = {}
         self._piece = (ctypes.c_int32 * n_batch)()
 
-    def reuse(self, prompt: Sequence[int]) -> int:
+    def reuse(self, prompt: Sequence[int], runs: Runs = ()) -> int:
         """Keep the longest prefix of a prompt that stands evaluated, and drop the rest of the cache.
 
         The prompt's last token is always evaluated again, because its logits are wanted.
@@ -60,7 +65,7 @@ class LlamaCache:
         Returns:
             The tokens kept, 0..len(prompt) - 1.
         """
-        return self.cut_back(min(n_common(self.tokens, list(prompt)), len(prompt) - 1))
+        return self.cut_back(_outside(min(n_common(self.tokens, list(prompt)), len(prompt) - 1), runs))
 
     def cut_back(self, n_keep: int) -> int:
         """Drop all after `n_keep` tokens, or after the nearest boundary below where the memory cannot do that.
@@ -83,27 +88,38 @@ class LlamaCache:
             return frozenset()
         return frozenset(n for n in (*wanted, n_prompt - 1) if 0 < n < n_prompt)
 
-    def pieces(self, n_start: int, n_end: int, boundaries: frozenset[int]) -> Iterator[tuple[int, int]]:
-        """Ranges in which to evaluate a prompt: at most n_batch, ending at its multiples and at the boundaries."""
-        ends = {*range((n_start // self._n_batch + 1) * self._n_batch, n_end, self._n_batch), *boundaries, n_end}
+    def pieces(
+        self, n_start: int, n_end: int, boundaries: frozenset[int], runs: Runs = ()
+    ) -> Iterator[tuple[int, int]]:
+        """Ranges in which to evaluate a prompt: at most n_batch, ending at its multiples and at the boundaries; and
+        each run whole."""
+        ends = {*range((n_start // self.n_batch + 1) * self.n_batch, n_end, self.n_batch), *boundaries, n_end}
+        ends = {_outside(end, runs) for end in ends}.union(*runs)
         for end in sorted(end for end in ends if end > n_start):
             yield n_start, end
             n_start = end
 
     def evaluate(self, tokens: Sequence[int]) -> bool:
-        """Evaluate at most n_batch tokens after those in the cache; the last one's logits are kept.
+        """Evaluate at most n_batch tokens after those in the cache; the last one's logits are kept. See `extend`."""
+        n_tokens = len(tokens)
+        self._piece[:n_tokens] = list(tokens)
+        batch = self._llama.llama_batch_get_one(self._piece, n_tokens)
+        return self.extend(tokens, lambda: self._llama.llama_decode(self._context, batch))
 
+    def extend(self, tokens: Sequence[int], decode: Callable[[], int]) -> bool:
+        """Evaluate what stands for these tokens, after those in the cache.
+
+        Args:
+            tokens: ids.
+            decode: evaluates it, in the thread that computes; returns as llama_decode does.
         Returns:
             False when it was aborted; the cache is then as it was, or at an older boundary.
 
         Raises:
             GenerationError: llama.cpp refused.
         """
-        n_before = len(self.tokens)
-        n_tokens = len(tokens)
-        self._piece[:n_tokens] = list(tokens)
-        batch = self._llama.llama_batch_get_one(self._piece, n_tokens)
-        status = self._thread.run(lambda: self._llama.llama_decode(self._context, batch))
+        n_before, n_tokens = len(self.tokens), len(tokens)
+        status = self._thread.run(decode)
         self.tokens.extend(tokens)
         if status == 0:
             return True
@@ -140,7 +156,7 @@ class LlamaCache:
         path.unlink(missing_ok=True)
         return False
 
-    def load(self, path: Path, prompt: Sequence[int], n_tokens: int, n_same: int) -> int:
+    def load(self, path: Path, prompt: Sequence[int], n_tokens: int, n_same: int, runs: Runs = ()) -> int:
         """Put a file's state in the place of what stands evaluated. Its bytes have been verified.
 
         Args:
@@ -148,6 +164,7 @@ class LlamaCache:
             prompt: tokens that are to be evaluated.
             n_tokens: whose state the file holds.
             n_same: of them, those that the prompt begins with.
+            runs: of the prompt.
         Returns:
             The tokens that are there now, and that the prompt begins with; 0 where the file is of no use.
         """
@@ -160,7 +177,7 @@ class LlamaCache:
         self.tokens = list(ids)
         n_keep = min(n_same, len(prompt) - 1)
         if n_keep < n_tokens:  # in the middle of it: only whole pieces are as they would be evaluated anew
-            return self.cut_back(n_keep // self._n_batch * self._n_batch)
+            return self.cut_back(_outside(n_keep // self.n_batch * self.n_batch, runs))
         self.checkpoint()
         return n_tokens
 
@@ -203,3 +220,8 @@ class LlamaCache:
         self._llama.llama_memory_clear(self._memory, True)
         self._checkpoints.clear()
         return 0
+
+
+def _outside(n_tokens: int, runs: Runs) -> int:
+    """So many tokens, or fewer where that would cut a run."""
+    return next((start for start, end in runs if start < n_tokens < end), n_tokens)

@@ -122,8 +122,9 @@ class LlamaModel:
         return ctypes.string_at(buffer, n_bytes)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens, control tokens included."""
-        return b"".join(self.token_bytes(token, special=True) for token in tokens).decode("utf-8", "replace")
+        """The text of tokens, control tokens included; ids of media have none."""
+        pieces = (self.token_bytes(token, special=True) for token in tokens if token >= 0)
+        return b"".join(pieces).decode("utf-8", "replace")
 
     def _text_of(self, token: int) -> str:
         return self.text([token]) if token >= 0 else ""

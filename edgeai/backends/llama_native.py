@@ -40,29 +40,42 @@ def bindings() -> Any:
     return llama_cpp
 
 
+def media_bindings() -> Any:
+    """The module `llama_cpp.mtmd_cpp`, with logging sent to Python's.
+
+    Raises:
+        ModelError: as `bindings`.
+    """
+    llama_cpp = bindings()
+    with _importing:
+        mtmd = _import_bindings("llama_cpp.mtmd_cpp")
+    mtmd.mtmd_helper_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
+    return mtmd
+
+
 @functools.cache
 def _initialized() -> Any:
-    llama_cpp = _import_bindings()
+    llama_cpp = _import_bindings("llama_cpp.llama_cpp")
     llama_cpp.llama_log_set(_log_callback(llama_cpp), ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
     return llama_cpp
 
 
-def _import_bindings() -> ModuleType:
-    """Import the bindings without the package's high-level half.
+def _import_bindings(name: str) -> ModuleType:
+    """Import bindings without the package's high-level half.
 
     `import llama_cpp` also imports its `Llama` class, numpy, jinja2 and diskcache: 160 ms and 30 MB that nothing here
     needs. So the package stands in `sys.modules` unexecuted while the bindings are imported, and is taken away again,
     so that an application's own `import llama_cpp` gets all of it.
     """
     if "llama_cpp" in sys.modules:
-        return importlib.import_module("llama_cpp.llama_cpp")
+        return importlib.import_module(name)
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None:
         raise ModelError("llama-cpp-python is not installed: pip install llama-cpp-python")
     sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
     try:
-        return importlib.import_module("llama_cpp.llama_cpp")
+        return importlib.import_module(name)
     except (RuntimeError, OSError) as exc:
         raise ModelError(f"llama-cpp-python cannot load its library ({exc}): install it again") from exc
     finally:

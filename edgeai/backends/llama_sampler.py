@@ -32,7 +32,8 @@ def make_sampler(llama_cpp: Any, options: SamplingOptions, *, n_vocab: int, prom
     if not math.isclose(options.repeat_penalty, 1.0):
         add(llama_cpp.llama_sampler_init_penalties(n_vocab, PENALTY_LAST_N, options.repeat_penalty, 0.0, 0.0))
         for token in prompt[-PENALTY_LAST_N:]:
-            llama_cpp.llama_sampler_accept(chain, token)
+            if token >= 0:  # no id of a medium
+                llama_cpp.llama_sampler_accept(chain, token)
     if options.temperature == 0:
         add(llama_cpp.llama_sampler_init_greedy())
         return chain

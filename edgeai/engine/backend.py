@@ -27,16 +27,20 @@ from edgeai.engine.wire import (
     Request,
     Save,
     Saved,
+    Take,
+    Taken,
     Text,
     Tokenize,
     Tokens,
     check_info,
 )
 from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, SessionClosedError
+from edgeai.media import Sound
 from edgeai.safe_text import one_line
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
+_TAKING = "taking a sound in"
 _SAVING = "keeping the state of the conversation"
 _MAX_MESSAGE_CHARS = 2000
 _MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
@@ -78,7 +82,7 @@ class ProcessBackend:
             EngineCrashedError: the process crashed or hung while it loaded the model.
         """
         self._load = load
-        self._loaded = _signature(load.path)
+        self._loaded = _signatures(load)
         self._link = EngineLink(process, Pace(size_bytes, watchdog_s))
         self._lock = threading.Lock()  # one request at a time
         self._number = 0  # of the last generation
@@ -87,6 +91,7 @@ class ProcessBackend:
         self._cancelled = 0
         self._closed = False
         self._n_evaluated = 0
+        self._taken: set[str] = set()  # media that the process has
         try:
             self._info, self.sandbox = self._open(on_progress)
         except BaseException:
@@ -113,6 +118,12 @@ class ProcessBackend:
         request = Tokenize(text.encode("utf-8", "replace"), add_special, parse_special)
         return list(self._ask(request, Tokens, "tokenizing a text").ids)
 
+    def media_tokens(self, medium: Sound) -> list[int]:
+        """What stands for a medium in a prompt; see Backend."""
+        taken = self._ask(Take(medium), Taken, _TAKING)
+        self._taken.add(medium.sha256)
+        return list(taken.ids)
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
         return self._ask(Detokenize(list(tokens)), Text, "writing tokens out as text").text if tokens else ""
@@ -128,6 +139,7 @@ class ProcessBackend:
         """All events but the last."""
         with self._lock:
             self._ensure()
+            self._take(request.media)
             try:
                 with self._link.watched():
                     self._begin(request, run)
@@ -138,6 +150,13 @@ class ProcessBackend:
                 self._generating = self._generator = 0
                 if not run.ended:  # given up half-way, or failed: the pipe must be empty for the next request
                     self._drain(run)
+
+    def _take(self, media: Sequence[Sound]) -> None:
+        """Have the process take in what it does not have; it forgets all others."""
+        for medium in media:
+            if medium.sha256 not in self._taken:
+                self._expected(self._reply(Take(medium), _TAKING), Taken, _TAKING)
+        self._taken = {medium.sha256 for medium in media}
 
     def _begin(self, request: GenerateRequest, run: Run) -> None:
         self._generator = threading.get_ident()
@@ -209,9 +228,10 @@ class ProcessBackend:
             return
         if not self._link.process.is_ours:
             raise GenerationError("this session was opened before a fork, in another process: open a new one here")
-        if _signature(self._load.path) != self._loaded:
+        if _signatures(self._load) != self._loaded:
             raise GenerationError(f"{self._load.path} has changed since it was loaded: open a new session")
         self._n_evaluated = 0
+        self._taken.clear()
         self._link.restart()
         self._info, self.sandbox = self._open(None)
 
@@ -255,6 +275,9 @@ class ProcessBackend:
                     raise
                 self._ensure()
                 reply = self._reply(request, doing)
+        return self._expected(reply, kind, doing)
+
+    def _expected(self, reply: Reply, kind: type[_Reply], doing: str) -> _Reply:
         if isinstance(reply, Failed):
             raise _error(reply)
         if not isinstance(reply, kind):
@@ -267,8 +290,12 @@ class ProcessBackend:
             return self._link.receive(self._link.pace.limit_s("text"), doing)
 
 
+def _signatures(load: Load) -> list[tuple[int, ...]]:
+    """Tells whether the files are still those whose headers were checked."""
+    return [_signature(path) for path in (load.path, load.options.mmproj_path) if path]
+
+
 def _signature(path: str) -> tuple[int, ...]:
-    """Tells whether a file is still the one whose header was checked."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -277,10 +304,12 @@ def _signature(path: str) -> tuple[int, ...]:
 
 
 def _encodable(request: GenerateRequest) -> GenerateRequest:
-    """The request without lone surrogates, which no message can hold and no model can write."""
+    """The request without lone surrogates, which no message can hold and no model can write, and without the samples
+    that the process has."""
     stop = tuple(text.encode("utf-8", "replace").decode() for text in request.sampling.stop)
     grammar = None if request.grammar is None else request.grammar.encode("utf-8", "replace").decode()
-    return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar)
+    media = tuple(replace(medium, samples=b"") for medium in request.media)
+    return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar, media=media)
 
 
 def _error(failed: Failed) -> EdgeAIError:
@@ -290,4 +319,7 @@ def _error(failed: Failed) -> EdgeAIError:
     return error
 
 
-_KINDS = ("ModelError", "ModelFormatError", "ModelTooLargeError", "GenerationError", "SchemaError", "OptionError")
+_KINDS = (
+    *("ModelError", "ModelFormatError", "ModelTooLargeError", "UnsupportedModalityError"),
+    *("GenerationError", "SchemaError", "OptionError"),
+)

@@ -32,6 +32,8 @@ from edgeai.engine.wire import (
     Request,
     Save,
     Saved,
+    Take,
+    Taken,
     Text,
     Tokenize,
     Tokens,
@@ -127,6 +129,8 @@ class _Engine:
                         parse_special=request.parse_special,
                     )
                     self._pipe.send(Tokens(ids))
+                elif isinstance(request, Take):
+                    self._pipe.send(Taken(self.backend.media_tokens(request.medium)))
                 elif isinstance(request, Detokenize):
                     self._pipe.send(Text(self.backend.detokenize(request.tokens)))
                 elif isinstance(request, Generate):

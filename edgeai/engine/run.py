@@ -28,6 +28,7 @@ class Run:
         self.n_evaluated = 0
         self._pace = pace
         self._n_prompt = len(request.tokens)
+        self._encode_s = pace.encode_s if request.media else 0.0
         self._unsaved = {file.name for file in request.save_as}
         self._n_events = self._n_read = self._n_cached = self._n_written = self._n_chars = 0
         self._phase = "start"
@@ -44,7 +45,9 @@ class Run:
     def limit_s(self) -> float:
         """How long the next reply may take."""
         reading = self._n_read < self._n_prompt
-        return self._pace.limit_s("prefill" if reading else "decode", self._n_prompt - self._n_read if reading else 1)
+        if reading:
+            return self._pace.limit_s("prefill", self._n_prompt - self._n_read) + self._encode_s
+        return self._pace.limit_s("decode")
 
     def event(self, reply: Reply, info: ModelInfo) -> Event | None:
         """A reply as an event; the last one is kept in `finished`.

@@ -13,6 +13,7 @@ _LEAST_UNMEASURED_S = 60.0
 _DISK_BYTES_PER_S = 20e6  # an old memory card: a token may have to read all the weights from it again
 _PATIENCE = 100.0
 _POLITE_S = (1.0, 5.0)
+_ENCODE_S = 300.0  # half a minute of sound through the largest Whisper encoder, on a small board
 
 
 class Pace:
@@ -24,6 +25,7 @@ class Pace:
     Attributes:
         polite_s: how long a cancelled generation may go on: llama.cpp looks for the wish after every operator, and none
             takes a quarter of a step.
+        encode_s: what a step may take longer in which a medium goes through its encoder.
     """
 
     def __init__(self, size_bytes: int, fixed_s: float | None = None) -> None:
@@ -32,6 +34,7 @@ class Pace:
         self._disk_s = size_bytes / _DISK_BYTES_PER_S
         self._slowest_s: dict[str, float] = {}
         self.polite_s = _POLITE_S[0]
+        self.encode_s = _ENCODE_S if fixed_s is None else 0.0
 
     def record(self, phase: str, n_tokens: int, seconds: float) -> None:
         """A step of a phase ("prefill", "decode") took so long."""

@@ -13,12 +13,13 @@ from typing import Annotated, BinaryIO, Generic, TypeVar, Union
 import msgspec
 
 from edgeai.backends.base import GenerateRequest, ModelInfo
+from edgeai.media import Sound
 from edgeai.options import LoadOptions
 from edgeai.response import FinishReason, Timings, Usage
 from edgeai.sandbox import Policy, Report
 
 MAX_MESSAGE_BYTES = 64 * 2**20
-"""A prompt of ten million tokens, or all that is known of a model."""
+"""A prompt of ten million tokens, all that is known of a model, or a sound of 17 minutes."""
 _LENGTH_BYTES = 4
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -43,6 +44,12 @@ class Tokenize(msgspec.Struct, frozen=True, tag=True):
     parse_special: bool
 
 
+class Take(msgspec.Struct, frozen=True, tag=True):
+    """Take a medium in, and keep it until a generation does not name it."""
+
+    medium: Sound
+
+
 class Detokenize(msgspec.Struct, frozen=True, tag=True):
     """Ids to text."""
 
@@ -50,7 +57,7 @@ class Detokenize(msgspec.Struct, frozen=True, tag=True):
 
 
 class Generate(msgspec.Struct, frozen=True, tag=True):
-    """Continue a prompt. `number` names this generation, for Cancel."""
+    """Continue a prompt. `number` names this generation, for Cancel. Its media are only named: Take came before."""
 
     number: int
     request: GenerateRequest
@@ -68,7 +75,7 @@ class Save(msgspec.Struct, frozen=True, tag=True):
     name: str
 
 
-Request = Union[Load, Tokenize, Detokenize, Generate, Cancel, Save]  # noqa: UP007 - msgspec reads it at run time
+Request = Union[Load, Tokenize, Take, Detokenize, Generate, Cancel, Save]  # noqa: UP007 - msgspec reads it at run time
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):
@@ -88,6 +95,12 @@ class Tokens(msgspec.Struct, frozen=True, tag=True):
     """Answers Tokenize."""
 
     ids: list[Count]
+
+
+class Taken(msgspec.Struct, frozen=True, tag=True):
+    """Answers Take: what stands for the medium in a prompt."""
+
+    ids: list[Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]]
 
 
 class Text(msgspec.Struct, frozen=True, tag=True):
@@ -135,7 +148,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Reply = Union[Loading, Loaded, Tokens, Text, Read, Written, Saved, Ended, Failed]  # noqa: UP007
+Reply = Union[Loading, Loaded, Tokens, Taken, Text, Read, Written, Saved, Ended, Failed]  # noqa: UP007
 
 Incoming = TypeVar("Incoming")
 """What a pipe's end receives: a union of tagged structs."""

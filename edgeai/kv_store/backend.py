@@ -12,6 +12,7 @@ from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, Mode
 from edgeai.common_prefix import n_common
 from edgeai.errors import EdgeAIError
 from edgeai.kv_store.store import StateStore
+from edgeai.media import Sound
 
 MIN_TOKENS = 64
 """States of less are not worth a file: they are evaluated in the time that one is written in."""
@@ -67,6 +68,10 @@ class StoringBackend:
     def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
         """Token ids of a text; see Backend."""
         return self._backend.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def media_tokens(self, medium: Sound) -> list[int]:
+        """What stands for a medium in a prompt; see Backend."""
+        return self._backend.media_tokens(medium)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""

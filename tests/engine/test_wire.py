@@ -29,6 +29,8 @@ from edgeai.engine.wire import (
     Request,
     Save,
     Saved,
+    Take,
+    Taken,
     Text,
     Tokenize,
     Tokens,
@@ -36,6 +38,7 @@ from edgeai.engine.wire import (
     check_ended,
     check_info,
 )
+from edgeai.media import Sound
 from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.response import Timings, Usage
 from edgeai.sandbox import Policy, Report
@@ -47,11 +50,13 @@ SAMPLING = SamplingOptions(seed=3, stop=("\n", "終"), logit_bias={7: float("-in
 REQUESTS: list[Any] = [
     Load("/m.gguf", LoadOptions(n_ctx=64, n_threads=2), 64, 2, Policy(readable=("/m.gguf",), memory_bytes=1 << 40)),
     Tokenize("日本語".encode(), True, False),
+    Take(Sound.of(bytes(8))),
     Detokenize([1, 2, 3]),
     Generate(1, GenerateRequest([1, 2], SAMPLING, grammar="{}", checkpoint_at=(1,))),
     Generate(
         2, GenerateRequest([1], keep_at=(1,), restore=StateFile("a", 9, 1), save_as=(StateFile("b.state", 1, 1),))
     ),
+    Generate(3, GenerateRequest([1, -2, 3], media=(Sound(b"", "0" * 64),))),
     Cancel(1),
     Save("a.state"),
 ]
@@ -60,6 +65,7 @@ REPLIES: list[Any] = [
     Loading(0.5),
     Loaded(INFO, REPORT),
     Tokens([1, 2, 3]),
+    Taken([1, -(2**31), 2**31 - 1]),
     Text("日本語\0"),
     Read(1, 2, 0),
     Written("", 1),

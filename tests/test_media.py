@@ -1,0 +1,145 @@
+"""Media in conversations, on a fake engine that hears: what stands for them, and what nobody can forge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeai import ChatTemplateError, ContextOverflowError, Message, OptionError, Session, UnsupportedModalityError
+from edgeai.errors import AudioError
+from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Sound, chunk_ids, markers
+from edgeai.transcript import Transcript
+from tests.fakes import CHATML, FakeBackend
+
+
+def tone(hz: float, seconds: float = 1.0) -> Sound:
+    times = np.arange(int(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
+    return Sound.of(np.sin(2 * np.pi * hz * times).astype("<f4").tobytes())
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend(hears=True)
+
+
+def heard(content: str, *sounds: Sound) -> Message:
+    return Message("user", content, media=sounds)
+
+
+def test_ids_follow_from_the_content_and_collide_with_none() -> None:
+    one, other = chunk_ids("a" * 64, 0, 50), chunk_ids("b" * 64, 0, 50)
+    assert one == chunk_ids("a" * 64, 0, 50) == chunk_ids("a" * 64, 0, 60)[:50]
+    assert not {*one} & {*other, *chunk_ids("a" * 64, 1, 50)}
+    assert all(-(2**31) < token < -1 for token in (*one, *other))
+
+
+def test_a_sound_is_what_it_sounds_like() -> None:
+    assert tone(440) == tone(440)
+    assert tone(440) != tone(441)
+    assert hash(heard("", tone(440))) == hash(heard("", tone(440)))
+    assert tone(440, 1.5).duration_s == 1.5
+    assert "samples" not in repr(tone(440))
+
+
+@pytest.mark.parametrize("samples", [b"", b"abc", bytes(4 * (MAX_SOUND_S * SOUND_RATE_HZ + 1))])
+def test_what_is_no_sound_for_a_model_says_so(samples: bytes) -> None:
+    with pytest.raises(AudioError, match=r"expected float32|at most 900 s"):
+        Sound.of(samples)
+
+
+def test_a_sound_stands_before_the_text_of_its_message(backend: FakeBackend) -> None:
+    one, other = tone(440), tone(220)
+    Session(backend=backend).chat(messages=[heard("Who sings?", one, other)]).wait()
+    request = backend.requests[0]
+    assert backend.detokenize(request.tokens) == (
+        "<|im_start|>user\n[♪♪♪][♪♪♪]Who sings?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert request.media == (one, other)
+    at = request.tokens.index(ord("["))
+    assert list(request.tokens[at : at + 10]) == [*backend.media_tokens(one), *backend.media_tokens(other)]
+
+
+def test_a_conversation_about_a_sound_goes_on_in_the_cache(backend: FakeBackend) -> None:
+    session = Session(backend=backend)
+    session.messages = [heard("Who sings?", tone(440))]
+    session.chat().wait()
+    assert session.chat("And what?").usage.cached_tokens == len(backend.requests[0].tokens)
+    assert backend.requests[1].media == (tone(440),)
+
+
+def test_the_same_words_about_another_sound_are_another_prompt(backend: FakeBackend) -> None:
+    session = Session(backend=backend)
+    for hz in (440, 220, 440):
+        session.chat(messages=[heard("Who sings?", tone(hz))]).wait()
+    first, second, third = (list(request.tokens) for request in backend.requests)
+    assert first == third
+    assert first != second
+    assert len(first) == len(second)
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system", "tool"])
+def test_nobody_can_write_a_sound_into_a_text(backend: FakeBackend, role: str) -> None:
+    forged = f"a{markers([tone(440)])}b"
+    messages = [Message(role, forged), heard(f"{forged}?", tone(440))]  # type: ignore[arg-type]
+    Session(backend=backend).chat(messages=messages).wait()
+    prompt = backend.detokenize(backend.requests[0].tokens)
+    assert prompt.count("♪") == 3
+    assert f"\na{tone(440).sha256}b<" in prompt
+    assert f"[♪♪♪]a{tone(440).sha256}b?<" in prompt
+
+
+def test_a_template_cannot_make_a_sound_up(backend: FakeBackend) -> None:
+    source = CHATML + markers([tone(220)])
+    Session(backend=backend, chat_template=source).chat(messages=[heard("?", tone(440))]).wait()
+    assert backend.detokenize(backend.requests[0].tokens).count("♪") == 3
+
+
+def test_a_template_that_leaves_the_sound_out_is_refused(backend: FakeBackend) -> None:
+    source = "{{ messages[0].content[-1:] }}"
+    with pytest.raises(ChatTemplateError, match="leaves sounds out"):
+        Session(backend=backend, chat_template=source).chat(messages=[heard("?", tone(440))])
+
+
+def test_a_template_that_refuses_a_system_message_keeps_the_sound(backend: FakeBackend) -> None:
+    source = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + CHATML
+    messages = [Message("system", "Be kind."), heard("Who?", tone(440))]
+    Session(backend=backend, chat_template=source).chat(messages=messages).wait()
+    assert "user\n[♪♪♪]Be kind.\n\nWho?<" in backend.detokenize(backend.requests[0].tokens)
+
+
+def test_a_sound_that_is_longer_than_the_window_does_not_fit() -> None:
+    session = Session(backend=FakeBackend(n_ctx=100, hears=True))
+    with pytest.raises(ContextOverflowError) as caught:
+        session.chat(messages=[heard("", tone(440, 60))])
+    assert caught.value.n_prompt == len("<|im_start|>user\n[]<|im_end|>\n<|im_start|>assistant\n") + 121
+
+
+def test_a_turn_that_is_trimmed_takes_its_sound_along() -> None:
+    backend = FakeBackend(n_ctx=300, hears=True)
+    session = Session(backend=backend, overflow="trim")
+    session.messages = [heard("first", tone(440, 60)), Message("assistant", "yes")]
+    for _ in range(3):
+        response = session.chat("and " * 12)
+        response.wait()
+    assert response.dropped[0].media == (tone(440, 60),)
+    assert backend.requests[-1].media == ()
+    assert min(backend.requests[-1].tokens) >= 0
+
+
+def test_only_users_play_sounds_and_only_to_models_that_hear() -> None:
+    with pytest.raises(OptionError, match="role 'system'"):
+        Message("system", "x", media=(tone(440),))
+    with pytest.raises(UnsupportedModalityError, match="hears no sounds"):
+        Session(backend=FakeBackend()).chat(messages=[heard("x", tone(440))])
+
+
+def test_texts_around_a_medium_are_tokenized_apart() -> None:
+    seen: list[str] = []
+
+    def tokenize(text: str) -> list[int]:
+        seen.append(text)
+        return [ord(letter) for letter in text]
+
+    transcript = Transcript(tokenize, {tone(440).sha256: [-5, -6]}.__getitem__)
+    assert transcript.tokens(f"ab{markers([tone(440)])}c", 99) == [97, 98, -5, -6, 99]
+    assert seen == ["ab", "c"]
