@@ -76,7 +76,9 @@ def _read(reader: HeaderReader) -> GGUFHeader:
     version, n_tensors, n_keys = read_counts(reader)
     metadata = read_metadata(reader, n_keys)
     tensors = read_tensors(reader, n_tensors, read_alignment(reader, metadata))
-    header = GGUFHeader(reader.path, version, MappingProxyType(metadata), tensors, reader.n_file_bytes)
+    header = GGUFHeader(
+        reader.path, version, MappingProxyType(metadata), tensors, reader.n_file_bytes, reader.value_types
+    )
     check_model(header, reader)
     return header
 

@@ -56,6 +56,7 @@ class HeaderReader:
     Attributes:
         path: for messages.
         n_file_bytes: the file's size.
+        value_types: names of the types of the values that have been read, by key.
         offset: the cursor, bytes from the file's start.
     """
 
@@ -63,6 +64,7 @@ class HeaderReader:
         self.path = path
         self.n_file_bytes = n_file_bytes
         self.offset = 0
+        self.value_types: dict[str, str] = {}
         self._file = file
         self._data = b""
         self._n_strings = 0
@@ -191,6 +193,7 @@ def read_metadata(reader: HeaderReader, n_keys: int) -> dict[str, Any]:
         if key == "general.alignment" and type_id != _U32_ID:  # some versions of llama.cpp abort on another
             reader.fail(f"{key!r} has the type {type_id}, expected {_U32_ID}")
         metadata[key] = _read_array(reader, key) if type_id == ARRAY else _read_value(reader, key, type_id)
+        reader.value_types[key] = VALUE_TYPE_NAMES[type_id]
     return metadata
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ class GGUFHeader:
             megabyte are ArrayInfo. Texts are hostile: the file's makers chose them.
         tensors: in the file's order.
         n_file_bytes: the file's size.
+        value_types: names of the values' types, of VALUE_TYPE_NAMES, by key: llama.cpp ends the process where it reads
+            one as another.
     """
 
     path: Path
@@ -150,6 +152,7 @@ class GGUFHeader:
     metadata: Mapping[str, Any]
     tensors: tuple[TensorInfo, ...]
     n_file_bytes: int
+    value_types: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         """The value of an architecture's own key, or None: header["block_count"] is metadata["llama.block_count"]."""

@@ -133,6 +133,12 @@ def gguf_in(folder: Path) -> tuple[Path, Path | None]:
     return models[0], projectors[0] if len(projectors) == 1 else None
 
 
+def projector_beside(path: Path) -> Path | None:
+    """The projector in a model's folder, if there is exactly one."""
+    found = [other for other in path.absolute().parent.glob("*.[gG][gG][uU][fF]") if is_projector(other)]
+    return found[0] if len(found) == 1 else None
+
+
 def installed_models() -> list[InstalledModel]:
     """All that is installed, by name. A folder that holds no model is passed over, with a line in the log."""
     folder, found = models_dir(), []

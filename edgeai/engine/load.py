@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import Backend
+from edgeai.engine.examine import Examined, examine, policy
 from edgeai.errors import EngineCrashedError
 from edgeai.options import LoadOptions
 
 if TYPE_CHECKING:
     from edgeai.backends.llama import LlamaBackend
+    from edgeai.catalog import ResolvedModel
     from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.process import EngineProcess
     from edgeai.gguf_header import GGUFHeader
     from edgeai.kv_store.store import StateStore
-    from edgeai.sandbox import Policy
 
 _log = logging.getLogger(__name__)
-_HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
-_THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
 _started: list[EngineProcess] = []
 
 
@@ -71,9 +70,9 @@ def load(
     catalog = Catalog.load()
     found = catalog.resolve(model)
     if options.isolation == "process":
-        backend, header = _load_in_process(found.path, found.name, options, on_progress)
+        backend, header = _load_in_process(found, options, on_progress)
     else:
-        backend, header = _load_here(found.path, found.name, options, on_progress)
+        backend, header = _load_here(found, options, on_progress)
     load_ms = (time.perf_counter() - started) * 1000
     entry = found.entry or catalog.entry_of(header)
     if entry is None:
@@ -112,34 +111,35 @@ def _engine_process() -> EngineProcess:
 
 
 def _load_here(
-    path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
+    found: ResolvedModel, options: LoadOptions, on_progress: Callable[[float], None] | None
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.backends.llama import LlamaBackend
 
     _import_templates()
-    header, n_ctx, max_threads = _examine(path, options)
-    store = _store(path, options, n_ctx)
+    examined = examine(found, options)
+    store = _store(found.path, examined)
     backend = LlamaBackend(
-        header.path,
-        options,
-        n_ctx=n_ctx,
-        max_threads=max_threads,
+        examined.header.path,
+        examined.options,
+        n_ctx=examined.n_ctx,
+        max_threads=examined.max_threads,
         states_dir=store.engine_dir if store else None,
         on_progress=on_progress,
     )
-    return _storing(backend, store, name), header
+    return _storing(backend, store, found.name), examined.header
 
 
 def _load_in_process(
-    path: Path, name: str, options: LoadOptions, on_progress: Callable[[float], None] | None
+    found: ResolvedModel, options: LoadOptions, on_progress: Callable[[float], None] | None
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine import crash_marks
 
+    path, name = found.path, found.name
     if not options.retry_crashed:
         crash_marks.check(path, name)
     process = _engine_process()  # it imports its libraries while the file is checked here
     try:
-        opened = _open(process, path, name, options, on_progress)
+        opened = _open(process, found, options, on_progress)
     except EngineCrashedError as exc:
         crash_marks.note_crash(path, exc)
         raise
@@ -153,32 +153,31 @@ def _load_in_process(
 
 def _open(
     process: EngineProcess,
-    path: Path,
-    name: str,
+    found: ResolvedModel,
     options: LoadOptions,
     on_progress: Callable[[float], None] | None,
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.wire import Load
 
-    header, n_ctx, max_threads = _examine(path, options)
+    examined = examine(found, options)
     _import_templates()
-    size_bytes = path.stat().st_size
-    store = _store(path, options, n_ctx)
+    store = _store(found.path, examined)
     states_dir = str(store.engine_dir.absolute()) if store else None
-    policy = _policy(header, options, n_ctx, max_threads, size_bytes, states_dir)
+    bounds, path = policy(examined, states_dir), str(found.path.absolute())
     backend = ProcessBackend(
         process,
-        Load(str(path.absolute()), options, n_ctx, max_threads, policy, states_dir),
-        size_bytes=size_bytes,
+        Load(path, examined.options, examined.n_ctx, examined.max_threads, bounds, states_dir),
+        size_bytes=examined.n_file_bytes,
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,
     )
-    return _storing(backend, store, name), header
+    return _storing(backend, store, found.name), examined.header
 
 
-def _store(path: Path, options: LoadOptions, n_ctx: int) -> StateStore | None:
+def _store(path: Path, examined: Examined) -> StateStore | None:
     """Where the states of this model are kept; None where they are not to be, or cannot."""
+    options, n_ctx = examined.options, examined.n_ctx
     if not options.keep_states:
         return None
     from edgeai.kv_store.key import state_key
@@ -205,39 +204,6 @@ def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None, n
     return StoringBackend(backend, store, name)
 
 
-def _examine(path: Path, options: LoadOptions) -> tuple[GGUFHeader, int, int]:
-    """The checked header, the context window to open, and the threads to use at most."""
-    from edgeai.fit import ModelShape, choose_n_ctx
-    from edgeai.gguf_header import read_header
-    from edgeai.machine import available_memory_bytes, usable_cores
-
-    header = read_header(path)
-    n_ctx = choose_n_ctx(ModelShape.from_header(header), options, available_memory_bytes())
-    return header, n_ctx, usable_cores() if options.n_threads == "auto" else options.n_threads
-
-
 def _import_templates() -> None:
     """The template engine is needed as soon as the model is loaded: import it meanwhile."""
     threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
-
-
-def _policy(
-    header: GGUFHeader, options: LoadOptions, n_ctx: int, max_threads: int, size_bytes: int, states_dir: str | None
-) -> Policy:
-    """What the engine may do: read its model, keep states in one folder, and take the memory that it was estimated to
-    need, with headroom.
-
-    A GPU's driver opens devices and reserves address space as it likes: there, neither is bounded.
-    """
-    from edgeai.fit import ModelShape, estimate_for
-    from edgeai.sandbox import Policy
-
-    if options.n_gpu_layers:
-        return Policy(readable=None)
-    need = estimate_for(ModelShape.from_header(header), options, n_ctx)
-    return Policy(
-        readable=(str(header.path.resolve()),),
-        writable=(states_dir,) if states_dir else (),
-        file_bytes=2 * need.kv_bytes + _HEADROOM_BYTES if states_dir else 0,
-        memory_bytes=size_bytes + 2 * need.total_bytes + max_threads * _THREAD_BYTES + _HEADROOM_BYTES,
-    )

@@ -38,6 +38,8 @@ def state_key(path: Path, options: LoadOptions, n_ctx: int, root: Path) -> str:
         "n_ctx": n_ctx,
         **{name: getattr(options, name) for name in _SETTINGS},
     }
+    if options.mmproj_path:
+        facts["projector"] = _digest(Path(options.mmproj_path), root)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
