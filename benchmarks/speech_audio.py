@@ -11,13 +11,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from edgeai.speech.hibari import HibariVoice
+from edgeai.speech.kokoro import KokoroVoice
 from edgeai.speech.openjtalk import OpenJTalkVoice
 from edgeai.speech.types import SAMPLE_RATE_HZ
 from edgeai.speech.waveform import resample
@@ -96,7 +96,7 @@ def voices(language: str) -> tuple[Voice, ...]:
     if language == "en":
         return HibariVoice(), DeeperVoice(HibariVoice(rate=1 / _DEEPER))
     if KOKORO in installed_speech():
-        return OpenJTalkVoice(), import_module("edgeai.speech.kokoro").KokoroVoice("jm_kumo")
+        return OpenJTalkVoice(), KokoroVoice("jm_kumo")
     return OpenJTalkVoice(), DeeperVoice(OpenJTalkVoice(rate=1 / _DEEPER))
 
 

@@ -143,8 +143,8 @@ def interval(records: Sequence[Heard], contender: str, n_draws: int = 2000) -> t
 def table(records: Sequence[Heard]) -> list[str]:
     """Rates in percent, and the difference to faster-whisper in points."""
     found = rows(records)
-    names = list(found[0].n_errors)
-    peers = [name for name in names if name != FASTER]
+    peers = [name for name in found[0].n_errors if name != FASTER]
+    names = [*peers, FASTER]
     lines = [NORMALIZATION, "Percent; in brackets: points more than faster-whisper."]
     lines.append(f"{'':<6}{'voice':<24}{'condition':<20}{'said':>6}" + "".join(f"{name:>24}" for name in names))
     for row in found:
