@@ -158,6 +158,7 @@ class Session:
         content: str | None = None,
         *,
         messages: Iterable[MessageLike] | None = None,
+        audio: Sequence[str | os.PathLike[str] | ArrayLike] = (),
         overflow: Overflow | None = None,
         response_format: Any = None,
         tools: Sequence[Callable[..., Any]] | None = None,
@@ -172,6 +173,8 @@ class Session:
             content: the user's next message; the conversation goes on with it and with the answer. Without it (and
                 without `messages`) the conversation is answered as it stands.
             messages: a whole conversation instead; the session's own is left alone.
+            audio: what the user says or plays, before `content`: sound files, or samples at 16 kHz. A model that hears
+                (`info.hears`) gets the sounds; for another they are transcribed, and their words stand in the message.
             overflow: for this call instead of the session's.
             response_format: a JSON Schema (dict or JSON text) or a pydantic model that the answer must follow.
             tools: functions the model may ask for; their schemas come from their signatures and docstrings.
@@ -191,6 +194,7 @@ class Session:
             ContextOverflowError: the prompt does not fit and overflow is "error", or its last turn alone does not fit.
             ChatTemplateError: the model has no usable chat template.
             OptionError: an unknown option, or a value that makes no sense.
+            AudioError: a sound cannot be read, or nothing is said in it that a model without ears could read.
             SchemaError: response_format or a tool cannot be described to the model.
         """
         if content is not None and messages is not None:
@@ -205,10 +209,13 @@ class Session:
             keep=messages is None,
         )
         wanted = None if documents is None else _checked_documents(documents)
+        asked = None if content is None else Message("user", content)
+        if not isinstance(audio, (list, tuple)) or audio:
+            asked = self._asked_aloud(audio, content, messages)
 
         def prepare() -> None:
             own = self._messages if messages is None else [to_message(message) for message in messages]
-            job.messages = [*own, Message("user", content)] if content is not None else list(own)
+            job.messages = [*own, asked] if asked is not None else list(own)
             if not job.messages:
                 raise OptionError("the conversation is empty: give chat() a message to answer")
             sources = self._sources if wanted is None else self._sources_of(wanted)
@@ -340,6 +347,15 @@ class Session:
 
     def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
         return make_options(SamplingOptions, {**self._sampling, **sampling})
+
+    def _asked_aloud(
+        self, audio: Sequence[Any], content: str | None, messages: Iterable[MessageLike] | None
+    ) -> Message:
+        from edgeai.speech.asked_aloud import asked_aloud
+
+        if messages is not None:
+            raise OptionError("chat() takes audio or messages=, not both: a Message may have media of its own")
+        return asked_aloud(audio, content or "", hears=self.info.hears, transcribe=self.transcribe)
 
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:
