@@ -177,7 +177,8 @@ class LlamaCache:
         self.tokens = list(ids)
         n_keep = min(n_same, len(prompt) - 1)
         if n_keep < n_tokens:  # in the middle of it: only whole pieces are as they would be evaluated anew
-            return self.cut_back(_outside(n_keep // self.n_batch * self.n_batch, runs))
+            ends = [_outside(n_keep // self.n_batch * self.n_batch, runs), *(end for run in runs for end in run)]
+            return self.cut_back(max(end for end in ends if end <= n_keep))
         self.checkpoint()
         return n_tokens
 
