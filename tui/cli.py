@@ -72,7 +72,8 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """An assistant that runs wholly on this machine.
 
-    No command reaches for a network but `edgeai models pull`; whatever else tries to is refused.
+    No command reaches for a network but `edgeai models pull`, and those of speech where you agree that their weights
+    are fetched; whatever else tries to is refused.
     """
 
 

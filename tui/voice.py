@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from textual.message import Message as Event
@@ -25,6 +25,7 @@ from tui.voice_events import (
 )
 
 if TYPE_CHECKING:
+    from edgeai.catalog_entry import CatalogEntry
     from edgeai.speech.base import AudioSink, AudioSource, Recognizer, Voice
     from edgeai.speech.converse import Echo
     from edgeai.speech.ear import Ear
@@ -44,6 +45,7 @@ class Ends(Protocol):
 
     echo: Echo
 
+    def missing_weights(self) -> CatalogEntry | None: ...
     def recognizer(self) -> Recognizer: ...
     def voices(self) -> dict[str, Voice]: ...
     def microphone(self) -> AudioSource: ...
@@ -61,6 +63,14 @@ class RealEnds:
         self.echo: Echo = echo
         self._names = (input_name, output_name)
         self._engines = SpeechEngines()
+
+    def missing_weights(self) -> CatalogEntry | None:
+        from edgeai.speech.engines import chosen_recognizer
+        from tui.speech_weights import wanted
+
+        with suppress(EdgeAIError):  # what listens will say it
+            return wanted(chosen_recognizer())
+        return None
 
     def recognizer(self) -> Recognizer:
         return self._engines.recognizer()
@@ -108,6 +118,11 @@ class VoiceMode:
         self._level_at = 0.0
         self._listening: threading.Thread | None = None
         self._speaking: threading.Thread | None = None
+
+    def missing_weights(self) -> CatalogEntry | None:
+        """What could be fetched so that it can listen; None where nothing is missing, or no network is wanted."""
+        self._ends = self._ends or self._open_ends()
+        return self._ends.missing_weights()
 
     def start(self, *, hands_free: bool) -> None:
         """Open the microphone; for one utterance, or until `stop`. Nothing happens where it is listening already."""

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeai import AudioDeviceError, AudioError
+from edgeai import AudioDeviceError, AudioError, PullError
+from edgeai.catalog import Catalog
+from edgeai.catalog_entry import CatalogEntry
+from edgeai.files import Progress
 from edgeai.paths import recordings_dir
 from edgeai.speech.converse import Echo
 from edgeai.speech.ear import Ear
 from tests.speech.conversing import LengthRecognizer, PacedSink, PacedSource
 from tests.tui.chat_app import Models, running_chat
+from tui.screens import voice as voice_screen
+from tui.screens.confirm import ConfirmScreen
 from tui.voice import RealEnds
 
 SPEECH = np.full(16_000, 0.9, np.float32)
@@ -50,6 +55,10 @@ class FakeEnds:
         self.voice = ToneVoice(seconds)
         self.error = error
         self.released = False
+        self.missing: CatalogEntry | None = None
+
+    def missing_weights(self) -> CatalogEntry | None:
+        return self.missing
 
     def recognizer(self) -> Any:
         return self.words
@@ -195,6 +204,8 @@ async def test_what_cannot_be_transcribed_is_kept_and_a_conversation_goes_on(key
 async def test_without_weights_the_command_is_named(key: str) -> None:
     async with running_chat(Models("Yes.")) as chat:
         await chat.press(key)
+        await chat.until(lambda: isinstance(chat.app.screen, ConfirmScreen))
+        await chat.press("n")
         await chat.until(lambda: "`edgeai models pull whisper-base`" in chat.notices)
         await chat.ask("Still there?")
         assert chat.texts == ["Still there?", "Yes."]
@@ -202,6 +213,9 @@ async def test_without_weights_the_command_is_named(key: str) -> None:
 
 async def test_without_the_extra_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Ends(RealEnds):
+        def missing_weights(self) -> None:
+            return None
+
         def recognizer(self) -> Any:
             return LengthRecognizer()
 
@@ -221,3 +235,25 @@ async def test_an_answer_without_a_word_is_one_line_and_the_conversation_goes_on
         await chat.until(lambda: "nothing can be spoken" in chat.notices)
         ends.source.say(SPEECH)
         await chat.until(lambda: ends.voice.said == ["Yes."])
+
+
+@pytest.mark.parametrize("answer", ["y", "n", "broken"])
+async def test_weights_that_are_missing_are_offered_first(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = FakeEnds()
+    ends.missing = Catalog.load().entry("whisper-base")
+    fetched = list[str]()
+
+    def fetch(entry: CatalogEntry, on_progress: Progress) -> None:
+        on_progress(1, entry.size_bytes)
+        if answer == "broken":
+            raise PullError("no network here")
+        fetched.append(entry.name)
+
+    monkeypatch.setattr(voice_screen, "fetch", fetch)
+    async with running_chat(open_ends=lambda: ends) as chat:
+        await chat.press("f5")
+        await chat.until(lambda: isinstance(chat.app.screen, ConfirmScreen))
+        assert ends.source.n_read == 0
+        await chat.press("n" if answer == "n" else "y")
+        await chat.until(lambda: "listening" in chat.screen.status.activity)  # or what listens says what is missing
+        assert fetched == (["whisper-base"] if answer == "y" else [])

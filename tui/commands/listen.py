@@ -16,6 +16,7 @@ import click
 from rich.cells import cell_len
 
 from edgeai.paths import recordings_dir
+from tui import speech_weights
 from tui.audio_options import input_option
 from tui.output import message
 from tui.progress_line import ProgressLine
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 def command(language: str, model: str | None, input_name: str | None, as_json: bool) -> int:
     """Print what is said into the microphone, a line for each utterance, until Ctrl-C."""
     from edgeai.speech.devices import Microphone
-    from edgeai.speech.engines import load_recognizer
+    from edgeai.speech.engines import chosen_recognizer, load_recognizer
     from edgeai.speech.listener import Listener
 
+    speech_weights.ensure(chosen_recognizer(model))
     recognizer = load_recognizer(model)
     with closing(Microphone(input_name)) as microphone, ProgressLine() as line, _ended_by_ctrl_c(microphone) as pressed:
         line.start()

@@ -241,7 +241,8 @@ def _verify(name: str) -> bool:
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Fetch it again, or although this machine's memory is too small for it.")
 def pull(name: str, force: bool) -> None:
-    """Fetch a model of the catalog. This is the only command that reaches for a network."""
+    """Fetch a model of the catalog. No other command reaches for a network, but for weights of speech that
+    you agree to at their first use."""
     from edgeai.offline import network_allowed
     from edgeai.pull import is_installed
     from edgeai.pull import pull as fetch

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from textual import on, work
 
+from edgeai import PullError
+from edgeai.catalog_entry import CatalogEntry
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.list_commands import ListCommands
+from tui.speech_weights import fetch, question
 from tui.turn_store import TurnStore
 from tui.voice import VoiceMode
 from tui.voice_events import (
@@ -52,6 +56,7 @@ class VoiceCommands(ListCommands):
     _words = ""
     _was_speaking = False
     _read_out: _ReadOut | None = None
+    _fetching = ""  # how far weights are fetched
     _is_to_send = False  # what was said stands in the prompt, until the answer before it is over
 
     def action_dictate(self) -> None:
@@ -68,11 +73,38 @@ class VoiceCommands(ListCommands):
             self._read_out, self._is_to_send = None, False
         else:
             self._level, self._words = None, ""
-            self.voice.start(hands_free=hands_free)
+            if (entry := self.voice.missing_weights()) is not None:
+                self._offer(entry, hands_free=hands_free)
+            else:
+                self.voice.start(hands_free=hands_free)
         self.show_activity()
+
+    @work(exclusive=True, group="speech-weights")
+    async def _offer(self, entry: CatalogEntry, *, hands_free: bool) -> None:
+        """Fetch weights, where the user agrees, and listen; without them, listening says what is missing."""
+        if self._fetching:
+            return
+        if await self.app.push_screen_wait(ConfirmScreen(question(entry), "Fetch")):
+            with self.errors_shown():
+                await asyncio.to_thread(fetch, entry, self._fetched)
+            self._fetching = ""
+            self.show_activity()
+        self.voice.start(hands_free=hands_free)
+        self.show_activity()
+
+    def _fetched(self, n_done: int, n_total: int) -> None:
+        """In the thread that fetches; it ends with the window."""
+        if not self.is_attached:
+            raise PullError("the window was closed")
+        told = f"fetching {n_done / 1e6:,.0f} of {n_total / 1e6:,.0f} MB"
+        if told != self._fetching:
+            self._fetching = told
+            self.app.call_from_thread(self.show_activity)
 
     def voice_activity(self) -> str:
         """What the microphone hears, for the status line; "" while it is closed."""
+        if self._fetching:
+            return self._fetching
         if self.voice.is_speaking:
             return "speaking · speak or Esc to stop it" if self.voice.can_be_interrupted else "speaking · Esc stops"
         if not self.voice.is_on:
