@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgeai.response import Response
     from edgeai.session import Session
     from edgeai.speech.base import AudioSink, AudioSource, Recognizer, Voice
-    from edgeai.speech.types import Speech
+    from edgeai.speech.types import Speech, Waveform
 
 EventKind = Literal["speech", "partial", "heard", "sentence", "answered", "interrupted", "problem"]
 Echo = Literal["mute", "none"]
@@ -97,6 +97,7 @@ class Conversation:
         self._response: Response | None = None
         self._silent_since = 0.0
         self._unanswered = ""
+        self._utterances: list[Waveform] = []  # since the last answer
 
     def run(self) -> None:
         """Converse until the source ends or `stop` is called.
@@ -134,6 +135,8 @@ class Conversation:
             self._tell(VoiceEvent(heard.kind, heard.text))
         if heard.kind == "partial":
             return
+        if heard.kind == "said" and heard.text and heard.waveform is not None:
+            self._utterances.append(heard.waveform)
         words = f"{self._unanswered} {heard.text if heard.kind == 'said' else ''}".strip()
         self._unanswered = words if self._listener.is_in_speech else ""
         if words and not self._unanswered:  # else the speaker goes on, and all of it is answered
@@ -144,7 +147,7 @@ class Conversation:
     def _answer(self, words: str) -> None:
         self._mouth.begin()
         try:
-            self._response = response = self._session.chat(words)
+            self._response = response = self._ask(words)
             finished = self._speak(response)
         except AudioDeviceError:
             raise
@@ -157,6 +160,13 @@ class Conversation:
             self._tell(VoiceEvent("answered", response.partial_text))
         else:
             self._interrupted(response)
+
+    def _ask(self, words: str) -> Response:
+        """Ask by the words that were said; a session that hears gets what was said itself."""
+        utterances, self._utterances = self._utterances, []
+        if self._session.info.hears:
+            return self._session.chat(audio=utterances)
+        return self._session.chat(words)
 
     def _speak(self, response: Response) -> bool:
         """Speak an answer as it is made; whether nobody stopped it."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -41,11 +41,13 @@ class Heard:
         kind: "partial": words so far. "said": somebody has finished. "problem": it could not be transcribed.
         text: the words, "" where there were none; of a problem one line that says where the recording is kept.
         silent_since: when the speaker fell silent, as `time.monotonic` has it.
+        waveform: of what was said, the sound itself: [n_samples], 16 kHz.
     """
 
     kind: HeardKind
     text: str
     silent_since: float
+    waveform: Waveform | None = field(default=None, repr=False, compare=False)
 
 
 class Listener:
@@ -164,7 +166,9 @@ class Listener:
                 return Heard("problem", self._problem(exc, hearing), silent_since) if is_all else None
             self._known = (hearing.utterance, hearing.n_spoken, words)
         words = self._known[2]
-        return Heard("said" if is_all else "partial", words, silent_since) if is_all or words else None
+        if not is_all and not words:
+            return None
+        return Heard("said" if is_all else "partial", words, silent_since, hearing.waveform)
 
     def _words(self, waveform: Waveform) -> str:
         found = self._recognizer.recognize([waveform], self._language)[0]
