@@ -47,6 +47,21 @@ if TYPE_CHECKING:
 @library_option
 @password_option
 @click.option(
+    "--audio",
+    "audio_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Sound that belongs to the question; may be repeated. A model without ears gets the words that are said.",
+)
+@click.option(
+    "--mmproj",
+    "mmproj_path",
+    type=click.Path(),
+    metavar="FILE",
+    help="The model's projector, through which it hears; by default the mmproj*.gguf beside the model.",
+)
+@click.option(
     "--json-schema", type=click.Path(dir_okay=False, path_type=Path), help="A JSON Schema the answer must follow."
 )
 @click.option(
@@ -61,6 +76,7 @@ def command(
     doc_paths: tuple[Path, ...],
     library_names: tuple[str, ...],
     password: str | None,
+    audio_paths: tuple[Path, ...],
     json_schema: Path | None,
     as_json: bool,
     with_stats: bool,
@@ -73,12 +89,13 @@ def command(
     \b
       cat error.log | edgeai ask "What failed?"
       edgeai ask --doc manual.pdf "How do I reset it?"
+      edgeai ask --audio message.ogg "What does she want?"
       edgeai ask --library default "Which of our manuals says how it is reset?"
 
     A document that fits the context window is evaluated once and kept (`edgeai cache`): the next question about it is
     answered at once. Of longer ones, and of libraries (`edgeai docs`), the passages that the question finds are read.
     """
-    prompt = _prompt(question)
+    prompt = _prompt(question, may_be_empty=bool(audio_paths))
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
     asking = {"response_format": schema, "overflow": overflow, **sampling}
@@ -90,9 +107,12 @@ def command(
         with _opened(model, given({**loading, "on_load_progress": line.loading}), documents) as session:
             if libraries:
                 session.documents = [*documents, *libraries]
+            line.clear()
+            if audio_paths:
+                _prepare_to_hear(session)
             line.start()
             try:
-                response = session.chat(prompt, on_progress=line.reading, **asking)
+                response = session.chat(prompt, audio=audio_paths, on_progress=line.reading, **asking)
             except SchemaError as exc:
                 raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
             is_whole = _wait(response) if as_json else print_answer(response, line)
@@ -137,12 +157,21 @@ def _opened(model: str | None, loading: dict[str, Any], documents: Sequence[Docu
     return open_session_with(documents, model, **loading)
 
 
-def _prompt(words: tuple[str, ...]) -> str:
+def _prepare_to_hear(session: Session) -> None:
+    """Offer to fetch the weights that transcribe, where the model does not hear."""
+    if not session.info.hears:
+        from edgeai.speech.engines import chosen_recognizer
+        from tui.speech_weights import ensure
+
+        ensure(chosen_recognizer())
+
+
+def _prompt(words: tuple[str, ...], *, may_be_empty: bool) -> str:
     """What the model is asked: the question, under the text that was piped in."""
     question = " ".join(word for word in words if word != "-").strip()
     question = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     text = read_stdin(from_terminal="-" in words)
-    if not question and not text:
+    if not question and not text and not may_be_empty:
         raise click.UsageError('Nothing is asked: give a question, as in `edgeai ask "What is an atom?"`.')
     return f"{text}\n\n{question}".strip("\n")
 
