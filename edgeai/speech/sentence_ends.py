@@ -97,7 +97,7 @@ _ENDS_WITH_LINE = re.compile(r"(?:#{1,6}\s|[-*+•]\s|\d{1,3}[.)]\s|[-*_=]{3,}\s
 _CLAUSE = re.compile(r"[,;:—][\"'”’)]*\s|[、，；：—…]+[」』）]*")
 _WRAPPED_COLUMNS = 55
 """A line as long as this was broken to fit a page; a shorter one was ended on purpose."""
-_MIN_CLAUSE_CHARS = 16
+_MIN_CLAUSE_CHARS, _MIN_WIDE_CLAUSE_CHARS = 16, 6
 
 
 def sentence_end(text: str, start: int, limit: int, *, at_line_start: bool, is_last: bool) -> int | None:
@@ -134,7 +134,8 @@ def clause_end(text: str, start: int, limit: int, *, must: bool) -> int | None:
     Args:
         must: cut within a word where there is no other place; else None.
     """
-    places = [mark.end() for mark in _CLAUSE.finditer(text, start + _MIN_CLAUSE_CHARS, limit)]
+    least = _MIN_WIDE_CLAUSE_CHARS if text[start] >= "\u3040" else _MIN_CLAUSE_CHARS
+    places = [mark.end() for mark in _CLAUSE.finditer(text, start + least, limit)]
     if places:
         return places[-1]
     if not must:

@@ -9,8 +9,9 @@ from edgeai.speech.sentence_ends import clause_end, sentence_end
 
 MAX_CHARS = 400
 """A sentence is not longer: what has no end is cut at a clause, a space, or in the middle of a word."""
-_FIRST_CHARS = 100
-"""Where the first sentence does not end within these, it is cut at a clause: sound begins early."""
+_FIRST_CHARS, _FIRST_WIDE_CHARS = 100, 20
+"""Where the first sentence does not end within these, it is cut at a clause: sound begins early. A kanji or kana takes
+about as long to say as five letters, and as long to write."""
 
 _SPACE = re.compile(r"\s*")
 
@@ -67,14 +68,24 @@ class SentenceStream:
                 return sentence_blocks.block_end(text, start, is_last=is_last)
         limit = start + MAX_CHARS
         end = sentence_end(text, start, limit, at_line_start=self._at_line_start, is_last=is_last)
-        if end is not None and not (self._is_first and end - start > _FIRST_CHARS):
-            return end
-        if self._is_first and len(text) - start > _FIRST_CHARS:
-            early = clause_end(text, start, start + _FIRST_CHARS, must=False)
+        if self._is_first and (first := _first_limit(text, start)) < (end or len(text)):
+            early = clause_end(text, start, first, must=False)
             if early is not None:
                 return early
+        if end is not None:
+            return end
         if end is None and len(text) > limit:
             return clause_end(text, start, limit, must=True)
         if end is None and is_last:
             return len(text)
         return end
+
+
+def _first_limit(text: str, start: int) -> int:
+    """How far the first sentence may reach."""
+    n_left = 1.0
+    for place in range(start, min(len(text), start + _FIRST_CHARS)):
+        n_left -= 1 / (_FIRST_WIDE_CHARS if text[place] >= "\u3040" else _FIRST_CHARS)
+        if n_left < 0:
+            return place
+    return start + _FIRST_CHARS

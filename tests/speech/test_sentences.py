@@ -90,3 +90,14 @@ def test_no_text_is_lost_and_no_sentence_is_endless() -> None:
     found = sentences(word, 4096)
     assert "".join(found) == word
     assert max(map(len, found)) < 2_000
+
+
+def test_the_first_sentence_is_cut_early_where_it_is_long() -> None:
+    stream = SentenceStream()
+    text = "海の水が塩辛いのは、川の水が岩から少しずつ塩を溶かし、それを海まで運んでくるからです。雨も降ります。"
+    heard = [(at, sentence) for at, letter in enumerate(text) for sentence in stream.feed(letter)]
+    assert "".join([*(sentence for _, sentence in heard), *stream.finish()]) == text
+    assert heard[0][1] == "海の水が塩辛いのは、"
+    assert heard[0][0] < 25
+    assert heard[1][1].endswith("からです。")
+    assert SentenceStream().feed("海の水は、塩辛いです。 ") == ["海の水は、塩辛いです。"]
