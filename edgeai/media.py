@@ -11,6 +11,8 @@ SOUND_RATE_HZ = 16_000
 """Of sounds for models: what every Whisper encoder hears."""
 MAX_SOUND_S = 900
 """Longer sounds fill any window, and cross to the engine in one message."""
+MIN_SOUND_S = 0.01
+"""libmtmd ends the process over a sound of one sample."""
 
 _FLOAT_BYTES = 4
 _OPEN, _CLOSE = "\ufdd2", "\ufdd3"
@@ -29,28 +31,36 @@ class Sound:
     Attributes:
         samples: float32, little-endian, mono, SOUND_RATE_HZ, range -1..1; b"" where the other side has them.
         sha256: of the samples, hexadecimal: sounds are equal where this is.
+
+    Raises:
+        AudioError: samples that are too few or too many.
     """
 
     samples: bytes = field(repr=False, compare=False)
     sha256: str
+
+    def __post_init__(self) -> None:
+        if self.samples and (len(self.samples) % _FLOAT_BYTES or not MIN_SOUND_S <= self.duration_s <= MAX_SOUND_S):
+            raise AudioError(
+                f"a sound of {len(self.samples):,} bytes, {self.duration_s:,.2f} s: expected float32 samples, "
+                f"{MIN_SOUND_S:g} to {MAX_SOUND_S:,} s that a model hears at once; give another or a part of it, or "
+                "transcribe it"
+            )
 
     @classmethod
     def of(cls, samples: bytes) -> Sound:
         """A sound from its samples.
 
         Raises:
-            AudioError: none, or more than MAX_SOUND_S.
+            AudioError: they are too few or too many, or one is no number.
         """
         from hashlib import sha256  # not for those who only type
 
-        made = cls(samples, sha256(samples).hexdigest())
-        if not samples or len(samples) % _FLOAT_BYTES:
-            raise AudioError(f"a sound of {len(samples):,} bytes: expected float32 samples; record some sound first")
-        if made.duration_s > MAX_SOUND_S:
-            raise AudioError(
-                f"a sound of {made.duration_s:,.0f} s: a model hears at most {MAX_SOUND_S:,} s at once; give it a "
-                "part, or transcribe it"
-            )
+        import numpy as np
+
+        made = cls(samples or bytes(1), sha256(samples).hexdigest())
+        if not np.isfinite(np.frombuffer(samples, "<f4")).all():
+            raise AudioError("a sound with a sample that is no number: expected -1..1; look at what made it")
         return made
 
     @property

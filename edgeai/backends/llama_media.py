@@ -89,10 +89,12 @@ class LlamaMedia:
             GenerationError: its tokens do not fit its media.
         """
         self._keep({medium.sha256 for medium in request.media})
+        if not request.media:
+            return []
         for medium in request.media:
             self.tokens(medium)
         tokens, at, found = list(request.tokens), 0, list[tuple[int, int]]()
-        while request.media and at < len(tokens):
+        while at < len(tokens):
             n_tokens = 1
             if tokens[at] < 0:
                 n_tokens = len(self._chunk(tokens[at:]).ids)

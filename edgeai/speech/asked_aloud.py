@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from edgeai.errors import AudioError, OptionError
-from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Sound
+from edgeai.media import MAX_SOUND_S, MIN_SOUND_S, SOUND_RATE_HZ, Sound
 from edgeai.messages import Message
 from edgeai.speech.decode import sound_of
 from edgeai.speech.waveform import to_waveform
@@ -62,8 +62,10 @@ def model_sound(audio: Audio) -> Sound:
                     f"{_shown(audio)}: longer than {MAX_SOUND_S:,} s, the most that a model hears at once; give it a "
                     "part, or transcribe it"
                 )
-    if not n_samples:
-        raise AudioError(f"{_shown(audio)}: no sound in it; give another file")
+    if n_samples < MIN_SOUND_S * SOUND_RATE_HZ:
+        raise AudioError(
+            f"{_shown(audio)}: {n_samples} samples, expected {MIN_SOUND_S:g} s at least; give another file"
+        )
     return Sound.of(b"".join(blocks))
 
 

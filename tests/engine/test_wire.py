@@ -50,7 +50,7 @@ SAMPLING = SamplingOptions(seed=3, stop=("\n", "終"), logit_bias={7: float("-in
 REQUESTS: list[Any] = [
     Load("/m.gguf", LoadOptions(n_ctx=64, n_threads=2), 64, 2, Policy(readable=("/m.gguf",), memory_bytes=1 << 40)),
     Tokenize("日本語".encode(), True, False),
-    Take(Sound.of(bytes(8))),
+    Take(Sound.of(bytes(800))),
     Detokenize([1, 2, 3]),
     Generate(1, GenerateRequest([1, 2], SAMPLING, grammar="{}", checkpoint_at=(1,))),
     Generate(

@@ -101,6 +101,12 @@ def test_a_file_of_hours_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pyt
         model_sound(tmp_path / "long.wav")
 
 
+def test_a_file_of_one_sample_is_no_sound(tmp_path: Path) -> None:
+    write_wav(tmp_path / "click.wav", [np.ones(1, np.float32)], SOUND_RATE_HZ)
+    with pytest.raises(AudioError, match=r"click\.wav: .*expected"):
+        model_sound(tmp_path / "click.wav")
+
+
 def test_without_weights_the_error_names_the_command(wav: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="edgeai models pull whisper-base"):
         Session(backend=FakeBackend()).chat(audio=[wav])
