@@ -106,13 +106,7 @@ class ContextWindow:
             own = with_passages(own, ground.runs)
             messages = [Message("system", with_documents(system, ground.documents)), *own]
         self._take_in(messages)
-        kept: Sequence[Message] = messages
-        text = self._render(messages, tools)
-        dropped: tuple[Message, ...] = ()
-        room = self.n_ctx - self.reserve(max_tokens)
-        if overflow == "trim" and self._transcript.count(text) > room:
-            kept, dropped = self._trim(messages, tools, room)
-            text = self._render(kept, tools)
+        text, kept, dropped = self._fitted(messages, tools, self.n_ctx - self.reserve(max_tokens), overflow)
         tokens = self._transcript.tokens(text, self.n_ctx)
         ends = self._document_ends(system, ground, tokens)
         return Prompt(tokens, dropped, self._n_system(messages, tokens), ends, _media_of(kept, text))
@@ -136,6 +130,16 @@ class ContextWindow:
         self._media_tokens = {
             medium.sha256: known.get(medium.sha256) or self._backend.media_tokens(medium) for medium in media
         }
+
+    def _fitted(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, room: int, overflow: Overflow
+    ) -> tuple[str, Sequence[Message], tuple[Message, ...]]:
+        """The text of the messages that stay, those, and the messages that go."""
+        text = self._render(messages, tools)
+        if overflow != "trim" or self._transcript.count(text) <= room:
+            return text, messages, ()
+        kept, dropped = self._trim(messages, tools, room)
+        return self._render(kept, tools), kept, dropped
 
     def _trim(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, room: int

@@ -20,9 +20,10 @@ from edgeai.backends.base import (
     StateSaved,
 )
 from edgeai.backends.llama_cache import LlamaCache, Runs
+from edgeai.backends.llama_context import make_context
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_model import LlamaModel
-from edgeai.backends.llama_native import AbortSwitch, bindings, last_error
+from edgeai.backends.llama_native import AbortSwitch, bindings
 from edgeai.backends.llama_sampler import make_sampler
 from edgeai.backends.run_clock import RunClock
 from edgeai.backends.text_stream import TextStream
@@ -30,7 +31,6 @@ from edgeai.backends.threads import ThreadTuner
 from edgeai.errors import (
     GenerationError,
     ModelFormatError,
-    ModelTooLargeError,
     SessionClosedError,
     UnsupportedModalityError,
 )
@@ -78,7 +78,7 @@ class LlamaBackend:
         self._n_threads = (max_threads, max_threads)  # for single tokens, for pieces of a prompt
         self._tuner = ThreadTuner(max_threads) if options.n_threads == "auto" and max_threads > 1 else None
         self._model = LlamaModel(self._llama, path, options, on_progress)
-        self._context = self._make_context(path, options, n_ctx)
+        self._context = make_context(self._model, path, options, n_ctx, max_threads, self._abort)
         self._cache = LlamaCache(
             self._llama,
             self._context,
@@ -105,27 +105,6 @@ class LlamaBackend:
         except ModelFormatError:
             self.close()
             raise
-
-    def _make_context(self, path: Path, options: LoadOptions, n_ctx: int) -> Any:
-        llama_cpp = self._llama
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = options.n_batch
-        params.n_ubatch = min(options.n_ubatch, options.n_batch)
-        params.n_outputs_max = 1  # only the last token's logits are read: no [n_ubatch, n_vocab] buffer
-        params.n_threads, params.n_threads_batch = self._n_threads
-        params.type_k = _kv_type(llama_cpp, options.type_k)
-        params.type_v = _kv_type(llama_cpp, options.type_v)
-        if options.fused_attention is not None:
-            params.flash_attn_type = int(options.fused_attention)
-        params.swa_full = options.swa_full
-        params.abort_callback = self._abort.callback
-        params.abort_callback_data = self._abort.data
-        context = llama_cpp.llama_init_from_model(self._model.handle, params)
-        if not context:
-            self._model.close()
-            raise ModelTooLargeError(f"{path}: cannot open a context of n_ctx = {n_ctx:,}: {last_error()}")
-        return context
 
     @property
     def info(self) -> ModelInfo:
@@ -317,8 +296,3 @@ class LlamaBackend:
             self._media.close()
         self._llama.llama_free(self._context)
         self._model.close()
-
-
-def _kv_type(llama_cpp: Any, name: str) -> int:
-    """ggml's number of a type of KV_TYPES; the bindings have no name for bf16."""
-    return 30 if name == "bf16" else int(getattr(llama_cpp, f"GGML_TYPE_{name.upper()}"))

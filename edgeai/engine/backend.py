@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from edgeai import errors
 from edgeai.backends.base import Event, GenerateRequest, ModelInfo
 from edgeai.engine.link import EngineLink
 from edgeai.engine.process import EngineProcess
@@ -33,16 +32,16 @@ from edgeai.engine.wire import (
     Tokenize,
     Tokens,
     check_info,
+    encodable,
+    error_of,
 )
-from edgeai.errors import EdgeAIError, EngineCrashedError, GenerationError, SessionClosedError
+from edgeai.errors import EngineCrashedError, GenerationError, SessionClosedError
 from edgeai.media import Sound
-from edgeai.safe_text import one_line
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
 _TAKING = "taking a sound in"
 _SAVING = "keeping the state of the conversation"
-_MAX_MESSAGE_CHARS = 2000
 _MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
 
 _Reply = TypeVar("_Reply")
@@ -162,7 +161,7 @@ class ProcessBackend:
         self._generator = threading.get_ident()
         self._number += 1
         self._generating = self._number
-        self._link.send(Generate(self._number, _encodable(request)), run.doing)
+        self._link.send(Generate(self._number, encodable(request)), run.doing)
         if self._cancelled == self._number:
             self._link.cancel(self._number)
 
@@ -177,7 +176,7 @@ class ProcessBackend:
             return None
         if isinstance(reply, Failed):
             run.ended = True
-            raise _error(reply)
+            raise error_of(reply)
         try:
             event = run.event(reply, self._info)
         except ValueError as exc:
@@ -253,7 +252,7 @@ class ProcessBackend:
 
     def _opened(self, reply: Reply) -> tuple[ModelInfo, Report]:
         if isinstance(reply, Failed):
-            raise _error(reply)
+            raise error_of(reply)
         if not isinstance(reply, Loaded):
             raise self._link.distrusted(f"{type(reply).__name__} came before the model was loaded", _LOADING)
         try:
@@ -279,7 +278,7 @@ class ProcessBackend:
 
     def _expected(self, reply: Reply, kind: type[_Reply], doing: str) -> _Reply:
         if isinstance(reply, Failed):
-            raise _error(reply)
+            raise error_of(reply)
         if not isinstance(reply, kind):
             raise self._link.distrusted(f"{type(reply).__name__} came instead of {kind.__name__}", doing)
         return reply
@@ -301,25 +300,3 @@ def _signature(path: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _encodable(request: GenerateRequest) -> GenerateRequest:
-    """The request without lone surrogates, which no message can hold and no model can write, and without the samples
-    that the process has."""
-    stop = tuple(text.encode("utf-8", "replace").decode() for text in request.sampling.stop)
-    grammar = None if request.grammar is None else request.grammar.encode("utf-8", "replace").decode()
-    media = tuple(replace(medium, samples=b"") for medium in request.media)
-    return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar, media=media)
-
-
-def _error(failed: Failed) -> EdgeAIError:
-    """The error that a reply tells of; kinds that an engine has no reason for become GenerationError."""
-    kind = getattr(errors, failed.kind, None) if failed.kind in _KINDS else None
-    error: EdgeAIError = (kind or GenerationError)(one_line(failed.message)[:_MAX_MESSAGE_CHARS])
-    return error
-
-
-_KINDS = (
-    *("ModelError", "ModelFormatError", "ModelTooLargeError", "UnsupportedModalityError"),
-    *("GenerationError", "SchemaError", "OptionError"),
-)

@@ -8,19 +8,28 @@ have exactly the expected types, or is too long, is an error, and the engine is 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, BinaryIO, Generic, TypeVar, Union
 
 import msgspec
 
+from edgeai import errors
 from edgeai.backends.base import GenerateRequest, ModelInfo
+from edgeai.errors import EdgeAIError, GenerationError
 from edgeai.media import Sound
 from edgeai.options import LoadOptions
 from edgeai.response import FinishReason, Timings, Usage
+from edgeai.safe_text import one_line
 from edgeai.sandbox import Policy, Report
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 """A prompt of ten million tokens, all that is known of a model, or a sound of 17 minutes."""
 _LENGTH_BYTES = 4
+_MAX_ERROR_CHARS = 2000
+_ERROR_KINDS = (
+    *("ModelError", "ModelFormatError", "ModelTooLargeError", "UnsupportedModalityError"),
+    *("GenerationError", "SchemaError", "OptionError"),
+)
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
@@ -221,3 +230,19 @@ def check_ended(ended: Ended) -> None:
             value = getattr(kind, name)
             if not (0 <= value < 2**53 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}")
+
+
+def encodable(request: GenerateRequest) -> GenerateRequest:
+    """The request without lone surrogates, which no message can hold and no model can write, and without the samples
+    that the process has."""
+    stop = tuple(text.encode("utf-8", "replace").decode() for text in request.sampling.stop)
+    grammar = None if request.grammar is None else request.grammar.encode("utf-8", "replace").decode()
+    media = tuple(replace(medium, samples=b"") for medium in request.media)
+    return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar, media=media)
+
+
+def error_of(failed: Failed) -> EdgeAIError:
+    """The error that a reply tells of; kinds that an engine has no reason for become GenerationError."""
+    kind = getattr(errors, failed.kind, None) if failed.kind in _ERROR_KINDS else None
+    error: EdgeAIError = (kind or GenerationError)(one_line(failed.message)[:_MAX_ERROR_CHARS])
+    return error
