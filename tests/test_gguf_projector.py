@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from edgeai import ModelFormatError, ModelNotFoundError, Session, UnsupportedModalityError
+from edgeai.catalog import ResolvedModel
+from edgeai.engine.examine import examine, policy
 from edgeai.gguf_projector import read_projector
+from edgeai.options import LoadOptions
 from tests.tiny import N_EMBD, tiny_model
 from tests.tiny_projector import Kind, tiny_projector
 
@@ -123,6 +126,19 @@ def test_the_one_beside_the_model_is_taken_where_it_fits(tmp_path: Path, caplog:
     assert not caplog.records
     _assert_hears(model, "none", False)
     assert "opened without its projector" in caplog.text
+
+
+def test_it_takes_part_in_the_estimate_and_in_the_sandbox(tmp_path: Path) -> None:
+    model, projector = tiny_model(tmp_path / "a.gguf"), tiny_projector(tmp_path / "ears.gguf")
+    found = ResolvedModel("a", model)
+    bare = examine(found, LoadOptions(n_threads=1))
+    hearing = examine(found, LoadOptions(n_threads=1, mmproj_path=str(projector)))
+    needs = read_projector(projector, N_EMBD)
+    assert hearing.shape.weights_bytes - bare.shape.weights_bytes == needs.weights_bytes + needs.buffer_bytes
+    assert policy(bare, None).readable == (str(model),)
+    assert policy(hearing, None).readable == (str(model), str(projector))
+    more = (policy(hearing, None).memory_bytes or 0) - (policy(bare, None).memory_bytes or 0)
+    assert more > 2 * (needs.weights_bytes + needs.buffer_bytes)
 
 
 def _assert_hears(model: Path, isolation: str, hears: bool, **options: Any) -> None:

@@ -24,6 +24,7 @@ from tests.tiny_projector import N_TOKENS, tiny_projector
 from tests.tiny_projector import Kind as ProjectorKind
 
 N_BATCH = 64
+N_SOUND = N_TOKENS["ultravox"]
 GREEDY = SamplingOptions(temperature=0, max_tokens=12)
 BEFORE, AFTER = [7 + (i * 37) % 200 for i in range(40)], [9 + (i * 53) % 200 for i in range(50)]
 
@@ -129,7 +130,7 @@ def test_it_answers_as_libmtmds_own_loop_does(kind: Kind, projector: ProjectorKi
 def test_a_sound_has_as_many_tokens_as_its_half_minutes_need(backend: LlamaBackend) -> None:
     assert backend.info.hears
     short, long = backend.media_tokens(noise(1)), backend.media_tokens(noise(1, 61))
-    assert (len(short), len(long)) == (N_TOKENS["ultravox"], 3 * N_TOKENS["ultravox"])
+    assert (len(short), len(long)) == (N_SOUND, 3 * N_SOUND)
     assert all(token < -1 for token in (*short, *long))
     assert len({*short, *long}) == len(short) + len(long)
 
@@ -142,8 +143,8 @@ def test_a_second_question_evaluates_only_its_own_tokens(backend: LlamaBackend) 
     longer = [*prompt, *first, 11, 12, 13]
     _, n_cached = answer(backend, longer, sound)
     assert (n_cached, n_encoded(backend)) == (len(prompt) + len(first) - 1, 1)
-    _, n_cached = answer(backend, [*longer[: len(BEFORE) + 25], *range(20, 40)], sound)
-    assert (n_cached, n_encoded(backend)) == (len(BEFORE) + 25, 1)
+    _, n_cached = answer(backend, [*longer[: len(BEFORE) + N_SOUND], *range(20, 40)], sound)
+    assert (n_cached, n_encoded(backend)) == (len(BEFORE) + N_SOUND, 1)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma3", "plamo2"])
@@ -162,7 +163,7 @@ def test_an_edited_prompt_answers_as_a_fresh_one(kind: Kind, tmp_path: Path) -> 
         answer(other, [5, 5, 5, *AFTER])  # throws all away
         fresh, n_other = answer(other, tokens, *media)
         assert n_other == 0
-        if n_cached in (0, len(BEFORE), len(BEFORE) + 25):  # the same pieces
+        if n_cached in (0, len(BEFORE), len(BEFORE) + N_SOUND):  # the same pieces
             assert ours == fresh
     backend.close()
     other.close()
@@ -173,10 +174,10 @@ def test_a_cut_in_the_middle_of_a_sound_goes_back_to_its_start(backend: LlamaBac
     ids = backend.media_tokens(sound)
     answer(backend, [*BEFORE, *ids, *AFTER], sound)
     forged = [*backend._cache.tokens]
-    forged[len(BEFORE) + 30] = -7  # as if another sound's ids began alike
+    forged[len(BEFORE) + N_SOUND + 5] = -7  # as if another sound's ids began alike
     backend._cache.tokens = forged
     _, n_cached = answer(backend, [*BEFORE, *ids, *AFTER], sound)
-    assert n_cached == len(BEFORE) + 25
+    assert n_cached == len(BEFORE) + N_SOUND
 
 
 def test_pieces_of_a_prompt_never_cut_a_sound(backend: LlamaBackend) -> None:
@@ -200,7 +201,7 @@ def test_a_sound_that_is_longer_than_a_batch_cannot_end_the_process(n_ubatch: in
             return (lambda *_: True) if name == "mtmd_decode_use_non_causal" else getattr(original, name)
 
     backend._media._mtmd = NonCausal()
-    with pytest.raises(UnsupportedModalityError, match="n_ubatch = n_batch = 25 or more"):
+    with pytest.raises(UnsupportedModalityError, match="n_ubatch = n_batch = 50 or more"):
         backend.media_tokens(noise(2))
     backend.close()
 
@@ -252,7 +253,7 @@ def test_a_penalty_and_a_text_pass_over_sounds(backend: LlamaBackend) -> None:
 
 
 def test_encoded_chunks_are_kept_within_a_limit(backend: LlamaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeai.backends.llama_media.MAX_EMBEDDING_BYTES", 2 * 25 * 128 * 4)
+    monkeypatch.setattr("edgeai.backends.llama_media.MAX_EMBEDDING_BYTES", 2 * N_SOUND * 128 * 4)
     sounds = [noise(seed) for seed in range(3)]
     for sound in sounds:
         answer(backend, [*backend.media_tokens(sound), 5], sound)

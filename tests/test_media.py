@@ -41,10 +41,10 @@ def test_a_sound_is_what_it_sounds_like() -> None:
     assert "samples" not in repr(tone(440))
 
 
-@pytest.mark.parametrize("samples", [b"", b"abc", bytes(4), bytes(641), bytes(4 * (MAX_SOUND_S * SOUND_RATE_HZ + 1))])
-def test_what_is_no_sound_for_a_model_says_so(samples: bytes) -> None:
+@pytest.mark.parametrize("n_bytes", [0, 3, 4, 641, 4 * (MAX_SOUND_S * SOUND_RATE_HZ + 1)])
+def test_what_is_no_sound_for_a_model_says_so(n_bytes: int) -> None:
     with pytest.raises(AudioError, match=r"expected float32 samples, 0\.01 to 900 s"):
-        Sound.of(samples)
+        Sound.of(bytes(n_bytes))
 
 
 def test_samples_that_are_no_numbers_are_no_sound() -> None:

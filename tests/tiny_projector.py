@@ -24,9 +24,9 @@ N_FF = 96
 N_LAYER = 2
 N_MEL = 16
 N_POSITION = 1500  # of the half minute that the encoder always sees
-STACK = 60
+STACK = 30
 N_HIDDEN = 48
-N_TOKENS = {"ultravox": 25, "voxtral": 12, "qwen2a": 750}
+N_TOKENS = {"ultravox": 50, "voxtral": 25, "qwen2a": 750}
 """That half a minute becomes."""
 
 Tensors = Iterator[tuple[str, NDArray[Any]]]
