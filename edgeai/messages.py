@@ -39,7 +39,7 @@ class Message:
         media: what a user shows or plays, before the text; the model must be able to take it in.
 
     Raises:
-        OptionError: an unknown role, content that is not a string, or media of somebody else than a user.
+        OptionError: an unknown role, content that is not a string, or media that are none or not a user's.
     """
 
     role: Role
@@ -53,8 +53,12 @@ class Message:
             raise OptionError(f"message role {self.role!r} is unknown: use one of {', '.join(get_args(Role))}")
         if not isinstance(self.content, str):
             raise OptionError(f"message content must be str, not {type(self.content).__name__}")
-        if self.media and self.role != "user":
-            raise OptionError(f"a message of role {self.role!r} has media: expected them in a user's")
+        if self.media:
+            object.__setattr__(self, "media", tuple(self.media))
+            if self.role != "user":
+                raise OptionError(f"a message of role {self.role!r} has media: expected them in a user's")
+            if wrong := [medium for medium in self.media if not isinstance(medium, Sound)]:
+                raise OptionError(f"message media hold a {type(wrong[0]).__name__}: expected edgeai.media.Sound")
 
 
 MessageLike = Message | Mapping[str, Any]

@@ -138,6 +138,15 @@ def test_only_users_play_sounds_and_only_to_models_that_hear() -> None:
         Session(backend=FakeBackend()).chat(messages=[heard("x", tone(440))])
 
 
+def test_media_are_given_as_messages_are(backend: FakeBackend) -> None:
+    as_mapping = {"role": "user", "content": "Who?", "media": [tone(440)]}
+    Session(backend=backend).chat(messages=[as_mapping]).wait()
+    assert backend.requests[0].media == (tone(440),)
+    for media in (["tone.wav"], [b"\0\0\0\0"], 5):
+        with pytest.raises(OptionError):
+            Session(backend=backend).chat(messages=[{**as_mapping, "media": media}])
+
+
 def test_texts_around_a_medium_are_tokenized_apart() -> None:
     seen: list[str] = []
 

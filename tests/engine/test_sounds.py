@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from edgeai import GenerationError, Message, Session
+from edgeai.backends.base import GenerateRequest
 from edgeai.engine.backend import ProcessBackend
+from edgeai.engine.run import Run
+from edgeai.engine.watchdog import Pace
 from edgeai.engine.wire import Generate, Pipe, Take
 from edgeai.kv_store.backend import StoringBackend
 from edgeai.kv_store.room import kept_states, states_dir
@@ -126,6 +129,14 @@ def test_an_engine_that_answers_something_else_is_not_believed(model: Path, monk
     impostor(monkeypatch, "loaded(); pipe.receive(); pipe.send(Taken([2**31]))")
     with Session(model, n_threads=1) as session, pytest.raises(GenerationError, match="sent what cannot be"):
         engine(session).media_tokens(noise(1))
+
+
+def test_a_sound_may_take_its_time_to_be_encoded() -> None:
+    bare, hearing = GenerateRequest([1, 2, 3]), GenerateRequest([1, -2, 3], media=(noise(1),))
+    pace = Pace(0)
+    assert Run(hearing, pace).limit_s == Run(bare, pace).limit_s + pace.encode_s
+    assert pace.encode_s > 100
+    assert Run(hearing, Pace(0, 2.0)).limit_s == 2.0, "what the user has set"
 
 
 def answer_about(model: Path, isolation: str, question: str, *sounds: Sound, **options: Any) -> tuple[str, int, int]:
