@@ -65,6 +65,10 @@ class DeeperVoice:
         self.sample_rate_hz = voice.sample_rate_hz
         self._voice = voice
 
+    def load(self) -> None:
+        """Load its weights."""
+        self._voice.load()
+
     def synthesize(self, sentence: str) -> Waveform:
         """[n_samples], mono, range -1..1."""
         return resample(self._voice.synthesize(sentence), _DEEPER * self.sample_rate_hz, self.sample_rate_hz)

@@ -74,6 +74,10 @@ class TimedVoice:
         self._voice = voice
         self._made = made
 
+    def load(self) -> None:
+        """Load its weights."""
+        self._voice.load()
+
     def synthesize(self, sentence: str) -> Waveform:
         began_at = time.monotonic()
         waveform = self._voice.synthesize(sentence)

@@ -245,7 +245,7 @@ class VoiceMode:
             with closing(ends.microphone()) as source:
                 self._source = source
                 if self.is_on:
-                    self._hear(source, recognizer, ear, is_hands_free=is_hands_free)
+                    self._hear(source, recognizer, ear, ends, is_hands_free=is_hands_free)
         except EdgeAIError as exc:
             error = exc
         except Exception as exc:  # noqa: BLE001 - the window must go on, whatever a native library raises
@@ -253,8 +253,9 @@ class VoiceMode:
         self.is_on = self.is_hands_free = False
         self._post(VoiceEnded(error))
 
-    def _hear(self, source: AudioSource, recognizer: Recognizer, ear: Ear, *, is_hands_free: bool) -> None:
+    def _hear(self, source: AudioSource, recognizer: Recognizer, ear: Ear, ends: Ends, *, is_hands_free: bool) -> None:
         from edgeai.speech.listener import Listener
+        from edgeai.speech.speak import VoicesAhead
 
         listener = Listener(
             source,
@@ -265,9 +266,12 @@ class VoiceMode:
             on_block=self._tell_level,
             keep_dir=recordings_dir(),
         )
+        ahead = VoicesAhead(ends.voices()) if is_hands_free else None
         for heard in listener:
             if heard.kind == "partial":
                 self._post(VoicePartial(heard.text))
+                if ahead is not None:
+                    ahead.expect(heard.text)
             elif heard.kind == "problem":
                 self._post(VoiceProblem(heard.text))
             else:

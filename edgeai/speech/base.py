@@ -78,6 +78,14 @@ class Voice(Protocol):
         """Of what it speaks."""
         ...
 
+    def load(self) -> None:
+        """Load its weights, where they are not yet; else the first sentence does, and waits for it.
+
+        Raises:
+            EdgeAIError: as `synthesize`.
+        """
+        ...
+
     def synthesize(self, sentence: str) -> Waveform:
         """Speak one sentence, in words that can be read out; [n_samples], mono, range -1..1."""
         ...

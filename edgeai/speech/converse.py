@@ -16,6 +16,7 @@ from edgeai.errors import AudioDeviceError, AudioError, EdgeAIError, OptionError
 from edgeai.messages import Message
 from edgeai.speech.listener import Heard, Listener
 from edgeai.speech.mouth import Mouth
+from edgeai.speech.speak import VoicesAhead
 from edgeai.speech.unspoken import NOT_SPOKEN, unspoken
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Conversation:
             raise OptionError(f'echo = {echo!r}: expected "mute" or "none"')
         self._session = session
         self._mouth, self._voices = Mouth(sink), voices
+        self._ahead = VoicesAhead(voices)
         self._listener = Listener(
             source,
             recognizer,
@@ -134,6 +136,7 @@ class Conversation:
         if heard.kind != "said":
             self._tell(VoiceEvent(heard.kind, heard.text))
         if heard.kind == "partial":
+            self._ahead.expect(heard.text)
             return
         if heard.kind == "said" and heard.text and heard.waveform is not None:
             self._utterances.append(heard.waveform)

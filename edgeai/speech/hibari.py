@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ class HibariVoice:
         self._seed = seed
         self._n_threads = n_threads
         self._engine: Any = None
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """See Voice: a word is spoken, as the first one takes longest."""
+        if self._engine is None:
+            self.synthesize("Yes.")
 
     def synthesize(self, sentence: str) -> Waveform:
         """Speak one sentence, in words that can be read out; [n_samples], mono, range -1..1.
@@ -46,9 +53,10 @@ class HibariVoice:
             ModelNotFoundError: the speaker's weights are not here.
             AudioError: there is nothing in the sentence that can be spoken.
         """
-        if self._engine is None:
-            self._engine = self._load()
-        samples = self._engine(sentence, speed=self._rate, seed=self._seed)
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._load()
+            samples = self._engine(sentence, speed=self._rate, seed=self._seed)
         return checked_waveform(samples, self.name, sentence)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ Weights and styles: hexgrad, Apache-2.0. ONNX export: kokoro-onnx by thewh1teagl
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,12 @@ class KokoroVoice:
         self._rate = check_rate(rate)
         self._n_threads = n_threads or min(usable_cores(), _MAX_THREADS)
         self._network: _Network | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """See Voice: a word is spoken, as the first one takes longest."""
+        if self._network is None:
+            self.synthesize("はい。")
 
     def synthesize(self, sentence: str) -> Waveform:
         """Speak one sentence, in words that can be read out; [n_samples], mono, range -1..1.
@@ -67,8 +74,9 @@ class KokoroVoice:
         import numpy as np
 
         frontend = import_engine("pyopenjtalk", openjtalk.PACKAGE)
-        network = self._network or _Network(weights_dir(WEIGHTS), self._style, self._n_threads)
-        self._network = network
+        with self._lock:
+            network = self._network or _Network(weights_dir(WEIGHTS), self._style, self._n_threads)
+            self._network = network
         text = phonemes(frontend.run_frontend(sentence, **openjtalk.FRONTEND))
         spoken = [network.speak(piece, self._rate) for piece in pieces(text, _MAX_PIECE)]
         return checked_waveform(np.concatenate([*spoken, np.zeros(0, np.float32)]), self.name, sentence)

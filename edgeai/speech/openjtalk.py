@@ -37,6 +37,11 @@ class OpenJTalkVoice:
         self._rate = check_rate(rate)
         self._engine: Any = None
 
+    def load(self) -> None:
+        """See Voice: a word is spoken, as the first one takes longest."""
+        if self._engine is None:
+            self.synthesize("はい。")
+
     def synthesize(self, sentence: str) -> Waveform:
         """Speak one sentence, in words that can be read out; [n_samples], mono, range -1..1.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from edgeai.errors import AudioError, OptionError
+from edgeai.errors import AudioError, EdgeAIError, OptionError
 from edgeai.safe_text import one_line
 from edgeai.speech.base import Voice
 from edgeai.speech.language import NAMES, language_of
@@ -41,6 +43,27 @@ def speak(
     if language is not None and language not in voices:
         raise OptionError(_no_voice(language, voices))
     return _Speaker(voices, language, on_skipped).speak([text] if isinstance(text, str) else text)
+
+
+class VoicesAhead:
+    """Loads the voice that an answer will want while the question is still being said, in a thread.
+
+    What cannot be loaded is left to `speak`, which says it.
+    """
+
+    def __init__(self, voices: Mapping[str, Voice]) -> None:
+        self._voices = dict(voices)
+
+    def expect(self, words: str) -> None:
+        """Somebody says these words, and will be answered in their language."""
+        voice = self._voices.pop(language_of(words) or "", None)
+        if voice is not None:
+            threading.Thread(target=_load, args=(voice,), name="edgeai-voice-load", daemon=True).start()
+
+
+def _load(voice: Voice) -> None:
+    with suppress(EdgeAIError):
+        voice.load()
 
 
 class _Speaker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgeai.errors import AudioError, OptionError
 from edgeai.speech.base import Voice
-from edgeai.speech.speak import speak
+from edgeai.speech.speak import VoicesAhead, speak
 
 if TYPE_CHECKING:
     from edgeai.speech.types import Waveform
@@ -25,6 +26,9 @@ class FakeVoice:
         self.name = f"fake-{language}"
         self.language = language
         self.said: list[str] = []
+
+    def load(self) -> None:
+        pass
 
     def synthesize(self, sentence: str) -> Waveform:
         self.said.append(sentence)
@@ -110,3 +114,20 @@ def test_a_word_of_a_hundred_thousand_letters_is_left_out_in_one_line(voices: di
 
 def test_the_language_can_be_told(voices: dict[str, Voice]) -> None:
     assert [speech.language for speech in speak("USB 2.0", voices, language="ja")] == ["ja"]
+
+
+def test_the_voice_of_an_answer_is_loaded_ahead_and_once() -> None:
+    loaded = list[str]()
+
+    class Loading(FakeVoice):
+        def load(self) -> None:
+            loaded.append(self.language)
+            raise AudioError("no matter")
+
+    ahead = VoicesAhead({"en": Loading("en"), "ja": Loading("ja")})
+    for words in ("42", "Why is the sea", "Why is the sea salty", "海の水は"):
+        ahead.expect(words)
+    for thread in threading.enumerate():
+        if thread.name == "edgeai-voice-load":
+            thread.join()
+    assert sorted(loaded) == ["en", "ja"]

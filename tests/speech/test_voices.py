@@ -27,6 +27,9 @@ class Beeper:
         self.language = language
         self.is_closed = False
 
+    def load(self) -> None:
+        pass
+
     def synthesize(self, sentence: str) -> Waveform:
         return np.full(800, 0.5, dtype=np.float32)
 

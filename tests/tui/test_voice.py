@@ -34,6 +34,9 @@ class ToneVoice:
         self.seconds = seconds
         self.said: list[str] = []
 
+    def load(self) -> None:
+        pass
+
     def synthesize(self, sentence: str) -> Any:
         self.said.append(sentence)
         return np.full(int(self.seconds * self.sample_rate_hz), 0.3, np.float32)
