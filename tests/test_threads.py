@@ -185,6 +185,17 @@ def test_pause_tells_what_the_prompt_may_use() -> None:
     assert tuner.n_threads_batch == 4
 
 
+def test_what_the_caller_did_in_the_pause_takes_no_core() -> None:
+    machine = Machine(FOUR_CORES, load=lambda wall: 2 if wall < 20 else 0)
+    tuner = ThreadTuner(4, machine.clocks)
+    machine.rest(10)
+    tuner.resume(20.0)  # the two cores were the caller's
+    assert tuner.n_threads_batch == 4
+    machine.rest(10)
+    tuner.resume(21.0)  # now they were somebody else's
+    assert tuner.n_threads_batch == 2
+
+
 def test_what_one_answer_taught_serves_the_next() -> None:
     machine = Machine(SLOW_MEMORY)
     tuner = ThreadTuner(8, machine.clocks)

@@ -83,6 +83,8 @@ class GenerateRequest:
         restore: a state to begin with, where it has more of the prompt than what stands in the KV cache.
         save_as: files for the states of the prefixes `keep_at`, where they are evaluated now.
         media: those in the prompt. The backend forgets all others.
+        caller_cpu_s: CPU time that the caller's process has used so far, where it is another. It waits now: what it did
+            in the pause is no reason to leave it a core.
     """
 
     tokens: Sequence[int]
@@ -94,6 +96,7 @@ class GenerateRequest:
     restore: StateFile | None = None
     save_as: tuple[StateFile, ...] = ()
     media: tuple[Sound, ...] = ()
+    caller_cpu_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class LlamaBackend:
         with self._run():
             run = RunClock(request)
             if self._tuner is not None:
-                self._tuner.resume()
+                self._tuner.resume(request.caller_cpu_s)
                 self._set_threads(self._tuner)
             runs = self._media.runs(request) if self._media is not None else ()
             n_cached = run.n_cached = self._reuse(request, runs)

@@ -80,6 +80,7 @@ class ThreadTuner:
         self.n_threads = self.n_threads_batch = self._max = max(1, max_threads)
         self._clocks = clocks
         self._seen = clocks()
+        self._caller_s = 0.0
         self._window_s = 0.0
         self._held_s = 0.0  # for how long n_threads has been what it is
         self._recent: deque[float] = deque(maxlen=_RECENT_TOKENS)
@@ -92,11 +93,16 @@ class ThreadTuner:
         self._caution_s = _WINDOW_S  # after a neighbour came
         self._blind_wait_s = self._blind_left_s = _BLIND_WAIT_S
 
-    def resume(self) -> None:
-        """A generation begins: see how many cores were free during the pause."""
+    def resume(self, caller_s: float = 0.0) -> None:
+        """A generation begins: see how many cores were free during the pause.
+
+        Args:
+            caller_s: CPU time that the process has used so far which waits for this generation now. It counts as free.
+        """
         now = self._clocks()
         if now.idle is not None and now.wall - self._seen.wall >= _WINDOW_S:
-            self._bound(now)
+            self._bound(now._replace(process=now.process + caller_s - self._caller_s))
+        self._caller_s = caller_s
         self._begin_window(now)
 
     def record(self, n_tokens: int, seconds: float) -> None:

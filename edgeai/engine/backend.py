@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,8 @@ class ProcessBackend:
         self._generator = threading.get_ident()
         self._number += 1
         self._generating = self._number
-        self._link.send(Generate(self._number, encodable(request)), run.doing)
+        request = replace(encodable(request), caller_cpu_s=time.process_time())
+        self._link.send(Generate(self._number, request), run.doing)
         if self._cancelled == self._number:
             self._link.cancel(self._number)
 

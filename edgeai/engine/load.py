@@ -115,9 +115,9 @@ def _load_here(
 ) -> tuple[Backend, GGUFHeader]:
     from edgeai.backends.llama import LlamaBackend
 
-    _import_templates()
     examined = examine(found, options)
     store = _store(found.path, examined)
+    _import_meanwhile(options)
     backend = LlamaBackend(
         examined.header.path,
         examined.options,
@@ -161,10 +161,10 @@ def _open(
     from edgeai.engine.wire import Load
 
     examined = examine(found, options)
-    _import_templates()
     store = _store(found.path, examined)
     states_dir = str(store.engine_dir.absolute()) if store else None
     bounds, path = policy(examined, states_dir), str(found.path.absolute())
+    _import_meanwhile(options)
     backend = ProcessBackend(
         process,
         Load(path, examined.options, examined.n_ctx, examined.max_threads, bounds, states_dir),
@@ -204,6 +204,7 @@ def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None, n
     return StoringBackend(backend, store, name)
 
 
-def _import_templates() -> None:
-    """The template engine is needed as soon as the model is loaded: import it meanwhile."""
-    threading.Thread(target=importlib.import_module, args=("edgeai.templating.compiled",), daemon=True).start()
+def _import_meanwhile(options: LoadOptions) -> None:
+    """What is needed as soon as the model is loaded: the template engine, and where states are kept, documents."""
+    names = ["edgeai.templating.compiled", *(["edgeai.grounding"] if options.keep_states else [])]
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.message import Message as Event
@@ -42,9 +43,9 @@ def test_a_file_is_read_and_kept_until_it_changes(
 ) -> None:
     times: list[Path] = []
 
-    def counted(path: Path, password: str | None, on_progress: OnProgress) -> Document:
+    def counted(path: Path, *, on_progress: OnProgress, **options: Any) -> Document:
         times.append(path)
-        return read_document(path, password=password, on_progress=on_progress)
+        return read_document(path, on_progress=on_progress, **options)
 
     monkeypatch.setattr("tui.reader.read_document", counted)
     one = Reader(events.put)
