@@ -20,7 +20,7 @@ WEIGHTS = "whisper-base"
 OURS, OURS_LONG = "edgeai, recognize", "edgeai, transcribe"
 FASTER, FASTER_VAD, FASTER_BATCHED = "faster-whisper", "faster-whisper, VAD filter", "faster-whisper, batched"
 BARE, BARE_SHORT = "engine, 30 s windows", "engine, short windows"
-_SHORT_S, _BEHIND_S = 10.0, 5.0  # what `recognize` shows the encoder: so much at least, so much silence at its end
+_SHORT_S, _BEHIND_S = 15.0, 5.0  # what `recognize` shows the encoder: so much at least, so much silence at its end
 
 Hear = Callable[["Waveform", str], str]
 
@@ -88,6 +88,7 @@ def bare(folder: Path, n_threads: int, *, is_short: bool = False) -> Hear:
     """CTranslate2's Whisper, called once a waveform, with faster-whisper's features and our prompt."""
     import ctranslate2
     import numpy as np
+    from faster_whisper.audio import pad_or_trim
     from faster_whisper.feature_extractor import FeatureExtractor
 
     from edgeai.speech.whisper_tokens import WhisperTokens
@@ -98,9 +99,7 @@ def bare(folder: Path, n_threads: int, *, is_short: bool = False) -> Hear:
 
     def hear(waveform: Waveform, language: str) -> str:
         seconds = max(_SHORT_S, len(waveform) / SAMPLE_RATE_HZ + _BEHIND_S) if is_short else 30.0
-        n_frames = 2 * round(50 * min(seconds, 30.0))
-        padded = np.pad(waveform, (0, n_frames * extract.hop_length - len(waveform)))
-        features = extract(padded, padding=0)[None, :, :n_frames]
+        features = pad_or_trim(extract(waveform), 2 * round(50 * min(seconds, 30.0)))[None]
         encoded = engine.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(features)))
         result = engine.generate(encoded, [tokens.prompt(language)], beam_size=1)[0]
         return tokens.text(result.sequences_ids[0])

@@ -29,13 +29,18 @@ REFUSED_IN_THE_SANDBOX = r"(socket|execve)\(.*\) += -1 ENOSYS.*"
 """doctor tries whether the sandbox holds."""
 LIBRARIES = r'execve\("[\w/]*/ldconfig", .*\) += 0'
 """doctor asks the system where PortAudio is."""
+SOUND = (
+    r"socket\(AF_UNIX, SOCK_STREAM(\|SOCK_CLOEXEC)?, 0\) += .*"
+    r'|connect\(\d+, \{sa_family=AF_UNIX, sun_path="[^"]*(jack|pulse|pipewire)[^"]*"\}, \d+\) += .*'
+)
+"""PortAudio asks the sound servers of this machine for their devices."""
 EXPECTED = {
     "ask": [ITSELF, ENGINE],
     "chat --plain": [ITSELF, ENGINE],
     "summarize": [ITSELF, ENGINE, ENGINE],  # one of them reads the document
     "report": [ITSELF, ENGINE, ENGINE],
     "bench": [ITSELF, ENGINE],
-    "doctor": [ITSELF, ENGINE, REFUSED_IN_THE_SANDBOX, LIBRARIES],
+    "doctor": [ITSELF, ENGINE, REFUSED_IN_THE_SANDBOX, LIBRARIES, SOUND],
     "window": [ITSELF, ENGINE, EVENT_LOOP, ITS_FAMILY, WAKE],
 }
 """What may be seen of each command; of those that need no engine, only themselves."""

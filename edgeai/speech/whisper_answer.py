@@ -26,14 +26,20 @@ class Attempt:
     Attributes:
         context_s: the encoder sees so much at least: the window, then silence.
         temperature: of sampling; 0 takes the likeliest token each time.
+        enough: the mean logarithm of the tokens' probabilities from which on no other way is tried.
     """
 
     context_s: float
     temperature: float = 0.0
+    enough: float = _MIN_LOG_PROBABILITY
 
 
-ATTEMPTS = (Attempt(10.0), Attempt(MAX_WINDOW_S), Attempt(MAX_WINDOW_S, 0.4))
-"""The next is tried where an answer cannot be trusted."""
+ATTEMPTS = (Attempt(15.0, enough=-0.45), Attempt(MAX_WINDOW_S), Attempt(MAX_WINDOW_S, 0.4))
+"""The next is tried where an answer cannot be trusted; behind a short context where it is only doubtful, too.
+
+So 34 of 80 Japanese sentences in noise were heard twice, and 22.4 % of their characters were wrong instead of 24.7 %;
+without noise it was 2 of 40. With 10 s of context instead of 15 it was 25.2 %.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,8 @@ class Window:
             self.best = answer
         # People repeat themselves too: whether they did is told by hearing the window's halves apart.
         self.is_repetitive = self.best is None and self.n_tried > 1 and self.duration_s >= _MIN_HALVED_S
-        return answer.is_trusted or self.is_repetitive or self.n_tried == len(ATTEMPTS)
+        is_enough = answer.is_trusted and answer.log_probability >= ATTEMPTS[self.n_tried - 1].enough
+        return is_enough or self.is_repetitive or self.n_tried == len(ATTEMPTS)
 
     def rest(self) -> list[Window]:
         """What must be heard next: what the best answer has not heard, or both halves where all repeated themselves."""

@@ -227,7 +227,8 @@ def test_whisper_transcribes_a_recording_in_two_languages(voice: VoiceActivity) 
     heard = transcribe(blocks, recognizer, voice=voice)
     recognizer.close()
     spoken_en = [segment for segment in heard.segments if segment.language == "en"]
-    assert " ".join(segment.text for segment in spoken_en) == " ".join([ENGLISH] * 3)
+    said = " ".join(segment.text for segment in spoken_en)
+    assert said.replace(".", "") == " ".join([ENGLISH] * 3).replace(".", "")
     assert {segment.language for segment in heard.segments} == {"en", "ja"}
     begin = 6.0
     for segment in spoken_en:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("n_mels", [80, 128])
 @pytest.mark.parametrize("name", ["pink noise", "a sweep", "clicks", "silence"])
 def test_features_are_as_the_reference_makes_them(name: str, n_mels: int) -> None:
+    from faster_whisper.audio import pad_or_trim
     from faster_whisper.feature_extractor import FeatureExtractor
 
     waveform = without_speech(2.0)[name][:-77]
-    padded = np.pad(waveform, (0, 3 * SAMPLE_RATE_HZ))
-    expected = FeatureExtractor(feature_size=n_mels)(padded, padding=0)[:, :450]
+    expected = pad_or_trim(FeatureExtractor(feature_size=n_mels)(waveform), 450)
     np.testing.assert_allclose(log_mel(waveform, 450, n_mels), expected, atol=2e-4)
 
 
@@ -50,6 +50,19 @@ def test_a_trusted_answer_ends_the_attempts() -> None:
     assert heard.judge(answer("Good morning."))
     assert heard.best is not None
     assert heard.rest() == []
+
+
+def test_a_doubtful_answer_of_a_short_context_is_heard_again() -> None:
+    heard = window()
+    assert not heard.judge(answer("Good mourning.", -0.6))
+    assert heard.judge(answer("Good morning.", -0.5))
+    assert heard.best is not None
+    assert heard.best.text == "Good morning."
+    heard = window()
+    assert not heard.judge(answer("Good morning.", -0.6))
+    assert heard.judge(answer("Good mourning.", -0.7))
+    assert heard.best is not None
+    assert heard.best.text == "Good morning."
 
 
 def test_what_repeats_itself_is_never_taken() -> None:
