@@ -41,7 +41,7 @@ chat: setup  ## talk to the default model
 	@$(BIN)/edgeai chat
 
 test: $(VENV)/.edgeai-dev model whisper  ## all tests, on the real model too
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.edgeai-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
