@@ -32,7 +32,8 @@ def check(measured: Divergence, theirs: dict[str, Any], tolerance: float) -> Non
         estimate = getattr(measured, name)
         assert [estimate.value, estimate.error] == pytest.approx(theirs[name], rel=tolerance, abs=1e-6), name
     for name in ("kld_median", "kld_99", "kld_max"):
-        assert [getattr(measured, name)] == pytest.approx(theirs[name], rel=tolerance, abs=1e-6), name
+        # single tokens of a tiny model: the kernels of another processor were seen to round 4e-5 otherwise
+        assert [getattr(measured, name)] == pytest.approx(theirs[name], rel=tolerance, abs=5e-5), name
     same_top = [100 * measured.same_top.value, 100 * measured.same_top.error]
     assert same_top == pytest.approx(theirs["same_top"], rel=tolerance, abs=1e-3)
 

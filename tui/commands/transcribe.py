@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+from edgeai.errors import AudioError
+from edgeai.safe_text import one_line
 from tui.docs_words import counted
 from tui.output import message
 from tui.path_type import DOCUMENT_PATH
@@ -61,6 +64,8 @@ def command(
 
     if folder is None and force:
         raise click.UsageError("--force replaces files, and none is written without -o DIR")
+    if folder is not None:
+        _check_writable(folder)
     files, failed = find_sounds(paths)
     for why in failed:
         message("error", why, "red")
@@ -87,3 +92,15 @@ def command(
     if n_failed and len(files) + len(failed) > 1:
         message("note", f"{counted(n_failed, 'file')} of {len(files) + len(failed)} could not be transcribed", "yellow")
     return int(n_failed > 0)
+
+
+def _check_writable(folder: Path) -> None:
+    """Hours of hearing shall not end in a folder that cannot be."""
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise AudioError(
+            f"{one_line(os.fspath(folder))}: no file can be written there: expected a folder that you may write into; "
+            "choose another with -o"
+        )
