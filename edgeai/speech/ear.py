@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TURN_OPTIONS = CutOptions(onset=0.35, hang_over_s=0.5, min_speech_s=0.064, pad_s=0.25)
 """A turn ends after half a second of silence: people pause for less within a sentence.
 
-It begins with two frames, which may be less sure than where files are cut, so that who interrupts is not spoken over: 40
+It begins with two frames, less sure ones than where files are cut, so that who interrupts is not spoken over: 40
 sentences were noticed after 84 to 86 ms in the middle and 172 at most, with the other onset after 90 to 110 and 204.
 Noises, tones and clicks still were no speech.
 """
