@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,18 @@ def real_texts() -> Iterator[str]:
                     yield text[:_FILE_CHARS]
 
 
+@cache
+def _shuffled() -> list[str]:
+    """All real texts, mixed, so that a small corpus is of the same kinds as a large one."""
+    texts = list(real_texts())
+    random.Random(0).shuffle(texts)
+    return texts
+
+
 def corpus(n_chars: int) -> list[str]:
     """Texts of `n_chars` together: real ones first, shuffled sentences of them then."""
-    texts, n = [], 0
-    for text in real_texts():
+    texts, n = list[str](), 0
+    for text in _shuffled():
         texts.append(text[: n_chars - n])
         n += len(texts[-1])
         if n >= n_chars:
