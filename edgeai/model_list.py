@@ -10,6 +10,7 @@ from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelError
 from edgeai.fit import ModelShape, estimate
 from edgeai.gguf_header import GGUFHeader, read_header
+from edgeai.gguf_projector import read_projector
 from edgeai.installed import InstalledModel
 from edgeai.machine import available_memory_bytes
 from edgeai.model_record import SPEECH_COMMANDS
@@ -106,6 +107,17 @@ def memory_at(model: ModelFacts, n_ctxs: Sequence[int] = (2048, 4096, 8192, 3276
     return [(n_ctx, _need(model.shape, n_ctx, model.projector_bytes)) for n_ctx in n_ctxs if n_ctx <= longest]
 
 
+def _projected(installed: InstalledModel | None, header: GGUFHeader | None) -> tuple[str, ...]:
+    """What a model's projector takes in; nothing without one."""
+    if installed is None or installed.mmproj_path is None:
+        return ()
+    try:
+        read_projector(installed.mmproj_path, int(header["embedding_length"]) if header else 0)
+    except (ModelError, KeyError, TypeError, ValueError):
+        return ("image",)  # those of sound are known, all of them
+    return ("audio",)
+
+
 def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | None, free_bytes: int) -> ModelFacts:
     """What is known: of an installed model from its file's header, of others from the catalog."""
     speech = installed.speech if installed else entry.speech if entry else ""
@@ -118,7 +130,7 @@ def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | No
         shape = ModelShape.from_entry(entry)
     n_ctx = min(shape.n_ctx_train or USUAL_N_CTX, USUAL_N_CTX) if shape else 0
     memory_bytes = _need(shape, n_ctx, projector_bytes) if shape else None
-    modalities = (speech,) if speech else ("text", "image") if installed and installed.mmproj_path else ("text",)
+    modalities = (speech,) if speech else ("text", *_projected(installed, header))
     return ModelFacts(
         name=name,
         title=entry.title if entry else header.name if header else name,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edgeai import ChatTemplateError, ContextOverflowError, Message, OptionError, Session, UnsupportedModalityError
 from edgeai.errors import AudioError
 from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Sound, chunk_ids, markers
+from edgeai.model_list import model_facts
 from edgeai.transcript import Transcript
 from tests.fakes import CHATML, FakeBackend
+from tests.tiny import tiny_model
+from tests.tiny_projector import tiny_projector
+from tui.cli import main
 
 
 def tone(hz: float, seconds: float = 1.0) -> Sound:
@@ -157,3 +163,13 @@ def test_texts_around_a_medium_are_tokenized_apart() -> None:
     transcript = Transcript(tokenize, {tone(440).sha256: [-5, -6]}.__getitem__)
     assert transcript.tokens(f"ab{markers([tone(440)])}c", 99) == [97, 98, -5, -6, 99]
     assert seen == ["ab", "c"]
+
+
+def test_the_list_of_models_tells_which_hear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEAI_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "hearing"
+    folder.mkdir()
+    tiny_model(folder / "text.gguf")
+    tiny_projector(folder / "mmproj-text.gguf")
+    assert main(["models", "add", str(folder)]) == 0
+    assert model_facts("text").modalities == ("text", "audio")
