@@ -11,6 +11,7 @@ from gguf import GGUFValueType
 from numpy.typing import NDArray
 
 from edgeai.errors import CheckpointError
+from edgeai.safe_text import one_line
 from quantize.base import F32, Checkpoint, Meta, Tensor
 
 Values = NDArray[np.floating[Any]]  # float32, or float16 where the checkpoint is
@@ -62,7 +63,7 @@ def number(config: Mapping[str, Any], key: str, default: float | None = None) ->
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST_F32 <= value <= _MOST_F32:
         raise CheckpointError(
-            f"config.json: {key} = {str(value)[:40]}, expected a positive number: "
+            f"config.json: {key} = {one_line(str(value))[:40]}, expected a positive number: "
             "correct the file or fetch the checkpoint again"
         )
     return float(value)
