@@ -12,7 +12,7 @@ from edgeai.documents.ground import Ground
 from edgeai.documents.prompt_text import unmarked, with_documents, with_passages
 from edgeai.documents.types import Document
 from edgeai.errors import ChatTemplateError, UnsupportedModalityError
-from edgeai.media import Sound, markers, unique
+from edgeai.media import Medium, markers, unique
 from edgeai.messages import Message
 from edgeai.options import Overflow
 from edgeai.prompt import ChatTemplate
@@ -40,7 +40,7 @@ class Prompt:
     dropped: tuple[Message, ...] = ()
     n_system: int = 0
     keep_at: tuple[int, ...] = ()
-    media: tuple[Sound, ...] = ()
+    media: tuple[Medium, ...] = ()
 
 
 class ContextWindow:
@@ -230,7 +230,7 @@ def _unmarked(message: Message) -> Message:
     return replace(message, content=unmarked(message.content)) if message.role == "assistant" else message
 
 
-def _media_of(messages: Sequence[Message], text: str) -> tuple[Sound, ...]:
+def _media_of(messages: Sequence[Message], text: str) -> tuple[Medium, ...]:
     """The media of messages, which must all be in the text that was made of them."""
     media = unique(medium for message in messages for medium in message.media)
     if any(markers([medium]) not in text for medium in media):

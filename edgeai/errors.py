@@ -15,7 +15,8 @@
     │  └─ SessionClosedError
     ├─ DocumentError (ValueError)
     ├─ MediaError (ValueError)
-    │  └─ AudioError
+    │  ├─ AudioError
+    │  └─ PictureError
     ├─ AudioDeviceError (OSError)
     ├─ HistoryError (OSError)
     ├─ PullError (OSError)
@@ -152,6 +153,10 @@ class MediaError(EdgeAIError, ValueError):
 
 class AudioError(MediaError):
     """A sound file cannot be read, or a waveform is not what was expected."""
+
+
+class PictureError(MediaError):
+    """A picture cannot be read, or is too large."""
 
 
 class AudioDeviceError(EdgeAIError, OSError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from edgeai.errors import OptionError
-from edgeai.media import Sound
+from edgeai.media import Medium
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -46,7 +46,7 @@ class Message:
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str | None = None
-    media: tuple[Sound, ...] = ()
+    media: tuple[Medium, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):
@@ -57,8 +57,8 @@ class Message:
             object.__setattr__(self, "media", tuple(self.media))
             if self.role != "user":
                 raise OptionError(f"a message of role {self.role!r} has media: expected them in a user's")
-            if wrong := [medium for medium in self.media if not isinstance(medium, Sound)]:
-                raise OptionError(f"message media hold a {type(wrong[0]).__name__}: expected edgeai.media.Sound")
+            if wrong := [medium for medium in self.media if not isinstance(medium, Medium)]:
+                raise OptionError(f"message media hold a {type(wrong[0]).__name__}: expected edgeai.media.Medium")
 
 
 MessageLike = Message | Mapping[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
 from edgeai.errors import GenerationError
-from edgeai.media import Sound, chunk_ids
+from edgeai.media import Medium, chunk_ids
 from edgeai.response import Timings, Usage
 
 CHATML = (
@@ -63,7 +63,7 @@ class FakeBackend:
     def tokenize(self, text: str, *, add_special: bool = False, parse_special: bool = False) -> list[int]:
         return [ord(character) for character in text]
 
-    def media_tokens(self, medium: Sound) -> list[int]:
+    def media_tokens(self, medium: Medium) -> list[int]:
         """Two for each second, and one for the rest, between brackets."""
         return [ord("["), *chunk_ids(medium.sha256, 0, int(2 * medium.duration_s) + 1), ord("]")]
 

@@ -17,7 +17,7 @@ from edgeai.backends.llama import LlamaBackend
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_native import media_bindings
 from edgeai.errors import GenerationError, UnsupportedModalityError
-from edgeai.media import SOUND_RATE_HZ, Sound
+from edgeai.media import SOUND_RATE_HZ, Medium
 from edgeai.options import LoadOptions, SamplingOptions
 from tests.tiny import Kind, tiny_model
 from tests.tiny_projector import N_TOKENS, tiny_projector
@@ -29,9 +29,9 @@ GREEDY = SamplingOptions(temperature=0, max_tokens=12)
 BEFORE, AFTER = [7 + (i * 37) % 200 for i in range(40)], [9 + (i * 53) % 200 for i in range(50)]
 
 
-def noise(seed: int, seconds: float = 1.0) -> Sound:
+def noise(seed: int, seconds: float = 1.0) -> Medium:
     samples = np.random.default_rng(seed).normal(0, 0.1, int(seconds * SOUND_RATE_HZ))
-    return Sound.of(samples.astype("<f4").tobytes())
+    return Medium.sound(samples.astype("<f4").tobytes())
 
 
 def opened(folder: Path, kind: Kind = "llama", projector: ProjectorKind = "ultravox", **options: Any) -> LlamaBackend:
@@ -48,7 +48,7 @@ def backend(tmp_path: Path) -> Iterator[LlamaBackend]:
     backend.close()
 
 
-def answer(backend: LlamaBackend, tokens: Sequence[int], *media: Sound, **more: Any) -> tuple[list[int], int]:
+def answer(backend: LlamaBackend, tokens: Sequence[int], *media: Medium, **more: Any) -> tuple[list[int], int]:
     """The tokens of the answer, and how many of the prompt were not evaluated."""
     *_, last = backend.generate(GenerateRequest(tokens, GREEDY, media=media, **more))
     assert isinstance(last, Finished)
@@ -71,12 +71,12 @@ class Oracle:
         path = str(folder / f"mmproj-{projector}.gguf").encode()
         self.context = self.mtmd.mtmd_init_from_file(path, self.bare.model, params)
 
-    def answer(self, text: bytes, sounds: Sequence[Sound]) -> list[int]:
+    def answer(self, text: bytes, sounds: Sequence[Medium]) -> list[int]:
         mtmd = self.mtmd
         bitmaps = (ctypes.c_void_p * len(sounds))()
         for index, sound in enumerate(sounds):
-            n_samples = len(sound.samples) // 4
-            samples = (ctypes.c_float * n_samples).from_buffer_copy(sound.samples)
+            n_samples = len(sound.data) // 4
+            samples = (ctypes.c_float * n_samples).from_buffer_copy(sound.data)
             bitmaps[index] = mtmd.mtmd_bitmap_init_from_audio(n_samples, samples)
         chunks, given = mtmd.mtmd_input_chunks_init(), mtmd.mtmd_input_text(text, len(text), True, True)
         assert mtmd.mtmd_tokenize(self.context, chunks, ctypes.byref(given), bitmaps, len(sounds)) == 0
@@ -237,7 +237,7 @@ def test_prompts_that_do_not_fit_their_media_are_errors(backend: LlamaBackend) -
     with pytest.raises(GenerationError, match="stands for no medium"):
         answer(backend, [*BEFORE, *ids, 5], noise(2))
     with pytest.raises(GenerationError, match="has not got the medium"):
-        answer(backend, [*BEFORE, *ids, 5], Sound(b"", sound.sha256))
+        answer(backend, [*BEFORE, *ids, 5], Medium(b"", sound.sha256))
     with pytest.raises(GenerationError):
         answer(backend, [*BEFORE, *ids, 5])
     assert len(answer(backend, [*BEFORE, *ids, 5], sound)[0]) == 12

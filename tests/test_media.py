@@ -9,7 +9,7 @@ import pytest
 
 from edgeai import ChatTemplateError, ContextOverflowError, Message, OptionError, Session, UnsupportedModalityError
 from edgeai.errors import AudioError
-from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Sound, chunk_ids, markers
+from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Medium, chunk_ids, markers
 from edgeai.model_list import model_facts
 from edgeai.transcript import Transcript
 from tests.fakes import CHATML, FakeBackend
@@ -18,9 +18,9 @@ from tests.tiny_projector import tiny_projector
 from tui.cli import main
 
 
-def tone(hz: float, seconds: float = 1.0) -> Sound:
+def tone(hz: float, seconds: float = 1.0) -> Medium:
     times = np.arange(int(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
-    return Sound.of(np.sin(2 * np.pi * hz * times).astype("<f4").tobytes())
+    return Medium.sound(np.sin(2 * np.pi * hz * times).astype("<f4").tobytes())
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def backend() -> FakeBackend:
     return FakeBackend(hears=True)
 
 
-def heard(content: str, *sounds: Sound) -> Message:
+def heard(content: str, *sounds: Medium) -> Message:
     return Message("user", content, media=sounds)
 
 
@@ -44,18 +44,18 @@ def test_a_sound_is_what_it_sounds_like() -> None:
     assert tone(440) != tone(441)
     assert hash(heard("", tone(440))) == hash(heard("", tone(440)))
     assert tone(440, 1.5).duration_s == 1.5
-    assert "samples" not in repr(tone(440))
+    assert "data" not in repr(tone(440))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 3, 4, 641, 4 * (MAX_SOUND_S * SOUND_RATE_HZ + 1)])
 def test_what_is_no_sound_for_a_model_says_so(n_bytes: int) -> None:
     with pytest.raises(AudioError, match=r"expected float32 samples, 0\.01 to 900 s"):
-        Sound.of(bytes(n_bytes))
+        Medium.sound(bytes(n_bytes))
 
 
 def test_samples_that_are_no_numbers_are_no_sound() -> None:
     with pytest.raises(AudioError, match="no number"):
-        Sound.of(np.full(16_000, np.nan, "<f4").tobytes())
+        Medium.sound(np.full(16_000, np.nan, "<f4").tobytes())
 
 
 def test_a_sound_stands_before_the_text_of_its_message(backend: FakeBackend) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edgeai.media import Sound
+from edgeai.media import Medium
 from edgeai.options import SamplingOptions
 from edgeai.response import FinishReason, Timings, Usage
 
@@ -95,7 +95,7 @@ class GenerateRequest:
     keep_at: tuple[int, ...] = ()
     restore: StateFile | None = None
     save_as: tuple[StateFile, ...] = ()
-    media: tuple[Sound, ...] = ()
+    media: tuple[Medium, ...] = ()
     caller_cpu_s: float = 0.0
 
 
@@ -154,7 +154,7 @@ class Backend(Protocol):
         """
         ...
 
-    def media_tokens(self, medium: Sound) -> list[int]:
+    def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt: text tokens around ids of its own (`edgeai.media.chunk_ids`).
 
         Raises:

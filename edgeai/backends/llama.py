@@ -34,7 +34,7 @@ from edgeai.errors import (
     SessionClosedError,
     UnsupportedModalityError,
 )
-from edgeai.media import Sound
+from edgeai.media import Medium
 from edgeai.options import LoadOptions
 from edgeai.response import FinishReason
 
@@ -122,7 +122,7 @@ class LlamaBackend:
             text.encode("utf-8", "replace"), add_special=add_special, parse_special=parse_special
         )
 
-    def media_tokens(self, medium: Sound) -> list[int]:
+    def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt; see Backend."""
         if self._media is None:
             raise UnsupportedModalityError(f"{self._info.name}: it hears no sounds: open it with its projector")

@@ -13,7 +13,7 @@ from typing import Any
 from edgeai.backends.base import GenerateRequest
 from edgeai.backends.llama_native import bindings, engine_thread, last_error, media_bindings, recent_errors
 from edgeai.errors import GenerationError, ModelFormatError, UnsupportedModalityError
-from edgeai.media import Sound, chunk_ids
+from edgeai.media import Medium, chunk_ids
 
 MAX_EMBEDDING_BYTES = 64 * 2**20
 """Of encoded chunks, the newest of which are kept: prompts are cut back and evaluated again."""
@@ -71,7 +71,7 @@ class LlamaMedia:
         if not self._handle:
             raise ModelFormatError(f"{path}: llama.cpp cannot load this projector: {last_error()}")
 
-    def tokens(self, medium: Sound) -> list[int]:
+    def tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt: text tokens around its chunks' ids. It is kept until `runs`.
 
         Raises:
@@ -154,8 +154,8 @@ class LlamaMedia:
 
     # --- in the thread that computes ---
 
-    def _cut(self, medium: Sound) -> _Medium:
-        if not medium.samples:
+    def _cut(self, medium: Medium) -> _Medium:
+        if not medium.data:
             raise GenerationError(f"the engine has not got the medium {medium.sha256[:8]}: ask again")
         recent_errors.clear()
         handle = self._mtmd.mtmd_input_chunks_init()
@@ -170,9 +170,9 @@ class LlamaMedia:
             raise
         return cut
 
-    def _tokenize(self, medium: Sound, chunks: Any) -> None:
-        mtmd, n_samples = self._mtmd, len(medium.samples) // ctypes.sizeof(ctypes.c_float)
-        samples = (ctypes.c_float * n_samples).from_buffer_copy(medium.samples)
+    def _tokenize(self, medium: Medium, chunks: Any) -> None:
+        mtmd, n_samples = self._mtmd, len(medium.data) // ctypes.sizeof(ctypes.c_float)
+        samples = (ctypes.c_float * n_samples).from_buffer_copy(medium.data)
         part = mtmd.mtmd_input_part()
         part.bitmap = bitmap = mtmd.mtmd_bitmap_init_from_audio(n_samples, samples)
         parts = (ctypes.POINTER(mtmd.mtmd_input_part) * 1)(ctypes.pointer(part))
@@ -183,7 +183,7 @@ class LlamaMedia:
         if status != 0:
             raise GenerationError(f"{self._path}: libmtmd refuses {medium.duration_s:.1f} s of sound: {last_error()}")
 
-    def _pieces(self, medium: Sound, chunks: Any) -> Iterator[tuple[list[int], list[_Chunk]]]:
+    def _pieces(self, medium: Medium, chunks: Any) -> Iterator[tuple[list[int], list[_Chunk]]]:
         """The ids of each part of a tokenized medium, and the chunk that they stand for unless they are text."""
         mtmd, number = self._mtmd, 0
         for index in range(mtmd.mtmd_input_chunks_size(chunks)):

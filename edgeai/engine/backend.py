@@ -37,7 +37,7 @@ from edgeai.engine.wire import (
     error_of,
 )
 from edgeai.errors import EngineCrashedError, GenerationError, SessionClosedError
-from edgeai.media import Sound
+from edgeai.media import Medium
 from edgeai.sandbox import Report
 
 _LOADING = "loading the model"
@@ -118,7 +118,7 @@ class ProcessBackend:
         request = Tokenize(text.encode("utf-8", "replace"), add_special, parse_special)
         return list(self._ask(request, Tokens, "tokenizing a text").ids)
 
-    def media_tokens(self, medium: Sound) -> list[int]:
+    def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt; see Backend."""
         taken = self._ask(Take(medium), Taken, _TAKING)
         self._taken.add(medium.sha256)
@@ -151,7 +151,7 @@ class ProcessBackend:
                 if not run.ended:  # given up half-way, or failed: the pipe must be empty for the next request
                     self._drain(run)
 
-    def _take(self, media: Sequence[Sound]) -> None:
+    def _take(self, media: Sequence[Medium]) -> None:
         """Have the process take in what it does not have; it forgets all others."""
         for medium in media:
             if medium.sha256 not in self._taken:

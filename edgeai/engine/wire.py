@@ -16,14 +16,14 @@ import msgspec
 from edgeai import errors
 from edgeai.backends.base import GenerateRequest, ModelInfo
 from edgeai.errors import EdgeAIError, GenerationError
-from edgeai.media import Sound
+from edgeai.media import Medium
 from edgeai.options import LoadOptions
 from edgeai.response import FinishReason, Timings, Usage
 from edgeai.safe_text import one_line
 from edgeai.sandbox import Policy, Report
 
 MAX_MESSAGE_BYTES = 64 * 2**20
-"""A prompt of ten million tokens, all that is known of a model, or a sound of 17 minutes."""
+"""A prompt of ten million tokens, all that is known of a model, 17 minutes of sound, or 16 million pixels."""
 _LENGTH_BYTES = 4
 _MAX_ERROR_CHARS = 2000
 _ERROR_KINDS = (
@@ -56,7 +56,7 @@ class Tokenize(msgspec.Struct, frozen=True, tag=True):
 class Take(msgspec.Struct, frozen=True, tag=True):
     """Take a medium in, and keep it until a generation does not name it."""
 
-    medium: Sound
+    medium: Medium
 
 
 class Detokenize(msgspec.Struct, frozen=True, tag=True):
@@ -237,7 +237,7 @@ def encodable(request: GenerateRequest) -> GenerateRequest:
     that the process has."""
     stop = tuple(text.encode("utf-8", "replace").decode() for text in request.sampling.stop)
     grammar = None if request.grammar is None else request.grammar.encode("utf-8", "replace").decode()
-    media = tuple(replace(medium, samples=b"") for medium in request.media)
+    media = tuple(replace(medium, data=b"") for medium in request.media)
     return replace(request, sampling=replace(request.sampling, stop=stop), grammar=grammar, media=media)
 
 

@@ -12,7 +12,7 @@ from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, Mode
 from edgeai.common_prefix import n_common
 from edgeai.errors import EdgeAIError
 from edgeai.kv_store.store import StateStore
-from edgeai.media import Sound
+from edgeai.media import Medium
 
 MIN_TOKENS = 64
 """States of less are not worth a file: they are evaluated in the time that one is written in."""
@@ -69,7 +69,7 @@ class StoringBackend:
         """Token ids of a text; see Backend."""
         return self._backend.tokenize(text, add_special=add_special, parse_special=parse_special)
 
-    def media_tokens(self, medium: Sound) -> list[int]:
+    def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt; see Backend."""
         return self._backend.media_tokens(medium)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from edgeai.errors import AudioError, OptionError
-from edgeai.media import MAX_SOUND_S, MIN_SOUND_S, SOUND_RATE_HZ, Sound
+from edgeai.media import MAX_SOUND_S, MIN_SOUND_S, SOUND_RATE_HZ, Medium
 from edgeai.messages import Message
 from edgeai.speech.decode import sound_of
 from edgeai.speech.waveform import to_waveform
@@ -44,14 +44,14 @@ def asked_aloud(
     return Message("user", "\n\n".join([*words, content]).strip("\n"))
 
 
-def model_sound(audio: Audio) -> Sound:
+def model_sound(audio: Audio) -> Medium:
     """A sound file, or samples at 16 kHz, as a model takes it in.
 
     Raises:
         AudioError: it cannot be read, or is longer than MAX_SOUND_S.
     """
     if not isinstance(audio, (str, os.PathLike)):
-        return Sound.of(to_waveform(audio, SOUND_RATE_HZ).astype("<f4").tobytes())
+        return Medium.sound(to_waveform(audio, SOUND_RATE_HZ).astype("<f4").tobytes())
     blocks, n_samples = [], 0
     with sound_of(audio) as sound:
         for block in sound:
@@ -66,7 +66,7 @@ def model_sound(audio: Audio) -> Sound:
         raise AudioError(
             f"{_shown(audio)}: {n_samples} samples, expected {MIN_SOUND_S:g} s at least; give another file"
         )
-    return Sound.of(b"".join(blocks))
+    return Medium.sound(b"".join(blocks))
 
 
 def _words(audio: Audio, transcribe: Callable[[Audio], Transcript]) -> str:

@@ -19,7 +19,7 @@ from edgeai.engine.watchdog import Pace
 from edgeai.engine.wire import Generate, Pipe, Take
 from edgeai.kv_store.backend import StoringBackend
 from edgeai.kv_store.room import kept_states, states_dir
-from edgeai.media import SOUND_RATE_HZ, Sound
+from edgeai.media import SOUND_RATE_HZ, Medium
 from tests.engine.children import engine, impostor, is_gone, wait_for
 from tests.tiny import tiny_model
 from tests.tiny_projector import tiny_projector
@@ -27,12 +27,12 @@ from tests.tiny_projector import tiny_projector
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 8}
 
 
-def noise(seed: int, seconds: float = 1.0) -> Sound:
+def noise(seed: int, seconds: float = 1.0) -> Medium:
     samples = np.random.default_rng(seed).normal(0, 0.1, int(seconds * SOUND_RATE_HZ))
-    return Sound.of(samples.astype("<f4").tobytes())
+    return Medium.sound(samples.astype("<f4").tobytes())
 
 
-def heard(content: str, *sounds: Sound) -> Message:
+def heard(content: str, *sounds: Medium) -> Message:
     return Message("user", content, media=sounds)
 
 
@@ -83,7 +83,7 @@ def test_a_sound_crosses_once(session: Session, sent: list[Any]) -> None:
     session.chat(messages=[heard("And this?", noise(1), noise(2))], **GREEDY).wait()
     assert [message.medium for message in sent if isinstance(message, Take)] == [noise(1), noise(2)]
     named = [medium for message in sent if isinstance(message, Generate) for medium in message.request.media]
-    assert {medium.samples for medium in named} == {b""}
+    assert {medium.data for medium in named} == {b""}
 
 
 def test_what_a_conversation_left_behind_is_forgotten_and_sent_again(session: Session, sent: list[Any]) -> None:
@@ -139,7 +139,7 @@ def test_a_sound_may_take_its_time_to_be_encoded() -> None:
     assert Run(hearing, Pace(0, 2.0)).limit_s == 2.0, "what the user has set"
 
 
-def answer_about(model: Path, isolation: str, question: str, *sounds: Sound, **options: Any) -> tuple[str, int, int]:
+def answer_about(model: Path, isolation: str, question: str, *sounds: Medium, **options: Any) -> tuple[str, int, int]:
     """The answer, the tokens that were not evaluated, and how many chunks were encoded (-1: in another process)."""
     with Session(model, n_threads=1, n_ctx=1024, n_batch=64, isolation=isolation, **options) as session:
         response = session.chat(messages=[heard(question, *sounds)], **GREEDY)

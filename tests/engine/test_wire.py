@@ -38,7 +38,7 @@ from edgeai.engine.wire import (
     check_ended,
     check_info,
 )
-from edgeai.media import Sound
+from edgeai.media import Medium
 from edgeai.options import LoadOptions, SamplingOptions
 from edgeai.response import Timings, Usage
 from edgeai.sandbox import Policy, Report
@@ -50,13 +50,13 @@ SAMPLING = SamplingOptions(seed=3, stop=("\n", "終"), logit_bias={7: float("-in
 REQUESTS: list[Any] = [
     Load("/m.gguf", LoadOptions(n_ctx=64, n_threads=2), 64, 2, Policy(readable=("/m.gguf",), memory_bytes=1 << 40)),
     Tokenize("日本語".encode(), True, False),
-    Take(Sound.of(bytes(800))),
+    Take(Medium.sound(bytes(800))),
     Detokenize([1, 2, 3]),
     Generate(1, GenerateRequest([1, 2], SAMPLING, grammar="{}", checkpoint_at=(1,))),
     Generate(
         2, GenerateRequest([1], keep_at=(1,), restore=StateFile("a", 9, 1), save_as=(StateFile("b.state", 1, 1),))
     ),
-    Generate(3, GenerateRequest([1, -2, 3], media=(Sound(b"", "0" * 64),))),
+    Generate(3, GenerateRequest([1, -2, 3], media=(Medium(b"", "0" * 64),))),
     Cancel(1),
     Save("a.state"),
 ]

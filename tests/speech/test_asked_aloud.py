@@ -40,8 +40,8 @@ def test_a_model_that_hears_gets_files_and_samples(wav: Path) -> None:
     session.chat("Which is higher?", audio=[wav, tone(220)]).wait()
     one, other = backend.requests[0].media
     assert one.duration_s == other.duration_s == 1
-    assert np.allclose(np.frombuffer(one.samples, "<f4"), tone(440), atol=1e-4)
-    assert other.samples == tone(220).tobytes()
+    assert np.allclose(np.frombuffer(one.data, "<f4"), tone(440), atol=1e-4)
+    assert other.data == tone(220).tobytes()
     assert session.messages[0] == Message("user", "Which is higher?", media=(one, other))
     session.chat("And why?").wait()
     assert backend.requests[1].media == (one, other)

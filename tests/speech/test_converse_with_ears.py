@@ -23,7 +23,7 @@ def test_a_model_that_hears_gets_what_was_said_itself() -> None:
         talk.wait_for("answered", 2)
     first, second = (request.media for request in talk.backend.requests)
     assert len(first) == 1
-    heard = np.frombuffer(first[0].samples, "<f4")
+    heard = np.frombuffer(first[0].data, "<f4")
     assert 0.5 * len(question) < len(heard) < len(question) + SOUND_RATE_HZ
     middle = question[len(question) // 3 : 2 * len(question) // 3]
     at = int(np.argmax(np.correlate(heard, middle, "valid")))
