@@ -33,6 +33,7 @@ class Job:
         messages: the conversation to answer; empty for raw text.
         keep: the session's own conversation goes on with the answer.
         ground: what of the documents the prompt holds.
+        preface: what the answer begins with, whatever the model says.
     """
 
     options: SamplingOptions
@@ -45,6 +46,7 @@ class Job:
     on_progress: ProgressCallback | None = None
     keep: bool = False
     ground: Ground = field(default_factory=Ground)
+    preface: str = ""
 
 
 class Answer:
@@ -70,6 +72,8 @@ class Answer:
         job, new = self._job, list[Message]()
         if job.ground.is_silent and job.tools is None:
             return self._say_nothing_found(outcome)
+        if job.preface and job.output is None:
+            self._response._push(job.preface, 0)
         for _round in range(MAX_TOOL_ROUNDS):
             shown, calls, reason = self._generate()
             new.append(Message("assistant", shown, tool_calls=calls))

@@ -22,6 +22,8 @@ ANSWER_RESERVE = 256
 """Tokens that trimming leaves free for an answer, at most a quarter of n_ctx."""
 
 _NO_GROUND = Ground()
+_PICTURE_MARGINS = {"gemma3": "\n\n"}
+"""Text around pictures, by architecture. Source: Gemma3Processor of Hugging Face's transformers; libmtmd puts none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Prompt:
         tokens: its ids.
         dropped: the messages that were left out.
         n_system: its tokens up to the end of the system message, which come again in the next conversation.
-        keep_at: lengths of prefixes whose state is worth a file: the end of each document.
+        keep_at: lengths of prefixes whose state is worth a file: the end of each document, and of the last media.
         media: those in it.
     """
 
@@ -109,7 +111,8 @@ class ContextWindow:
         text, kept, dropped = self._fitted(messages, tools, self.n_ctx - self.reserve(max_tokens), overflow)
         tokens = self._transcript.tokens(text, self.n_ctx)
         ends = self._document_ends(system, ground, tokens)
-        return Prompt(tokens, dropped, self._n_system(messages, tokens), ends, _media_of(kept, text))
+        media = _media_of(kept, text)
+        return Prompt(tokens, dropped, self._n_system(messages, tokens), (*ends, *_media_ends(tokens, media)), media)
 
     def reserve(self, max_tokens: int | None) -> int:
         """Tokens to leave free for an answer of at most `max_tokens`."""
@@ -122,10 +125,15 @@ class ContextWindow:
     def _take_in(self, messages: Sequence[Message]) -> None:
         """Ask what stands for the media of a conversation, once for each."""
         media, known = unique(medium for message in messages for medium in message.media), self._media_tokens
-        if media and not self._info.hears:
+        if any(medium.is_sound for medium in media) and not self._info.hears:
             raise UnsupportedModalityError(
                 f"{self._info.name}: it hears no sounds: give them to chat(audio=…), which transcribes them, or open "
                 "the model with its projector (mmproj_path)"
+            )
+        if not (self._info.sees or all(medium.is_sound for medium in media)):
+            raise UnsupportedModalityError(
+                f"{self._info.name}: it sees no pictures: give them to chat(images=…), which reads what is written in "
+                "them, or open the model with its projector (mmproj_path)"
             )
         self._media_tokens = {
             medium.sha256: known.get(medium.sha256) or self._backend.media_tokens(medium) for medium in media
@@ -215,6 +223,7 @@ def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTem
         "bos_token": info.bos_token,
         "eos_token": info.eos_token,
         "special_tokens": info.special_tokens,
+        "picture_margin": _PICTURE_MARGINS.get(info.architecture, ""),
     }
     if source == "plain":
         return ChatTemplate.plain(**tokens)
@@ -235,9 +244,16 @@ def _media_of(messages: Sequence[Message], text: str) -> tuple[Medium, ...]:
     media = unique(medium for message in messages for medium in message.media)
     if any(markers([medium]) not in text for medium in media):
         raise ChatTemplateError(
-            'the chat template leaves sounds out; pass another as chat_template=…, or chat_template="plain"'
+            'the chat template leaves media out; pass another as chat_template=…, or chat_template="plain"'
         )
     return media
+
+
+def _media_ends(tokens: Sequence[int], media: Sequence[Medium]) -> tuple[int, ...]:
+    """Tokens up to the end of the last medium."""
+    if not media:
+        return ()
+    return (next((n for n in range(len(tokens), 0, -1) if tokens[n - 1] < 0), 0),)
 
 
 def _system_and_rest(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeai.control_tokens import ControlTokens
 from edgeai.errors import ChatTemplateError
-from edgeai.media import markers
+from edgeai.media_slots import MediaSlots
 from edgeai.messages import Message
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class ChatTemplate:
         eos_token: str = "",
         special_tokens: Sequence[str] = (),
         stop: Sequence[str] = (),
+        picture_margin: str = "",
     ) -> None:
         """Take a template's source.
 
@@ -59,15 +60,17 @@ class ChatTemplate:
             eos_token: text of the end-of-sequence token.
             special_tokens: texts of all control tokens; no message can produce one.
             stop: texts at which an answer ends.
+            picture_margin: text before and after each picture, in the place that the template has for it.
         """
         self.stop = tuple(stop)
+        self._picture_margin = picture_margin
         self._source = source
         self._bos_token = bos_token
         self._eos_token = eos_token
         self._special_tokens = tuple(special_tokens)
 
     @classmethod
-    def plain(cls, *, bos_token: str = "", eos_token: str = "", special_tokens: Sequence[str] = ()) -> ChatTemplate:
+    def plain(cls, **options: Any) -> ChatTemplate:
         """A simple format for models without a template; base models follow it as well.
 
             You are kind.
@@ -79,9 +82,7 @@ class ChatTemplate:
 
         Answers end where the model begins another turn. Nothing keeps a user from writing such a turn into a message.
         """
-        return cls(
-            PLAIN_SOURCE, bos_token=bos_token, eos_token=eos_token, special_tokens=special_tokens, stop=PLAIN_STOP
-        )
+        return cls(PLAIN_SOURCE, stop=PLAIN_STOP, **options)
 
     def render(
         self,
@@ -143,39 +144,55 @@ class ChatTemplate:
 
     @functools.cached_property
     def _control_tokens(self) -> ControlTokens:
-        return ControlTokens((*self._special_tokens, self._bos_token, self._eos_token))
+        return ControlTokens((*self._special_tokens, self._bos_token, self._eos_token, self._slots.picture))
 
-    def _render(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, add_generation_prompt: bool
-    ) -> tuple[str, ...]:
-        guard = self._control_tokens.guard
-        dicts = _as_dicts(messages, guard)
-        variables = {
-            "messages": dicts,
-            "tools": guard(list(tools)) if tools else None,
+    @functools.cached_property
+    def _slots(self) -> MediaSlots:
+        def render(content: Any) -> str:
+            return self._compiled.render(
+                self._variables([{"role": "user", "content": content}]), n_chars=1, n_messages=1
+            )
+
+        return MediaSlots.of(self._source, render)
+
+    def _variables(
+        self, messages: list[dict[str, Any]], tools: Any = None, add_generation_prompt: bool = True
+    ) -> dict[str, Any]:
+        return {
+            "messages": messages,
+            "tools": tools,
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
             "bos_token": self._bos_token,
             "eos_token": self._eos_token,
         }
-        n_chars = sum(len(data["content"]) for data in dicts) + (len(str(tools)) if tools else 0)
+
+    def _render(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, add_generation_prompt: bool
+    ) -> tuple[str, ...]:
+        guard = self._control_tokens.guard
+        dicts = _as_dicts(messages, guard, self._slots)
+        n_chars = sum(len(message.content) for message in messages) + (len(str(tools)) if tools else 0)
+        variables = self._variables(dicts, guard(list(tools)) if tools else None, add_generation_prompt)
         rendered = self._compiled.render(variables, n_chars=n_chars, n_messages=len(messages))
         if not rendered.strip():  # the model would go on from nothing, and the question be lost
             raise ChatTemplateError(
                 "the chat template makes nothing of this conversation; pass another as chat_template=…, or "
                 'chat_template="plain"'
             )
-        return self._control_tokens.parts(rendered)
+        media = [medium for message in messages for medium in message.media]
+        return self._slots.filled(self._control_tokens.parts(rendered), media, self._picture_margin)
 
 
-def _as_dicts(messages: Sequence[Message], guard: Callable[[Any], Any]) -> list[dict[str, Any]]:
+def _as_dicts(messages: Sequence[Message], guard: Callable[[Any], Any], slots: MediaSlots) -> list[dict[str, Any]]:
     """Messages as templates expect them, their words guarded.
 
     Calls are numbered, since Mistral's templates want ids of nine letters.
     """
     numbers, answered, result = count(1), count(1), []
     for message in messages:
-        data: dict[str, Any] = {"role": message.role, "content": markers(message.media) + guard(message.content)}
+        content = slots.content(guard(message.content), message.media)
+        data: dict[str, Any] = {"role": message.role, "content": content}
         if message.tool_calls:
             data["tool_calls"] = [
                 {

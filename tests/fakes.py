@@ -26,7 +26,9 @@ class FakeBackend:
         pause_after: the number of pieces after which the gate closes by itself.
     """
 
-    def __init__(self, n_ctx: int = 4096, chat_template: str | None = CHATML, *, hears: bool = False) -> None:
+    def __init__(
+        self, n_ctx: int = 4096, chat_template: str | None = CHATML, *, hears: bool = False, sees: bool = False
+    ) -> None:
         self.requests: list[GenerateRequest] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -46,6 +48,7 @@ class FakeBackend:
             eos_token="<|im_end|>",
             special_tokens=("<|im_start|>", "<|im_end|>"),
             hears=hears,
+            sees=sees,
         )
 
     def enqueue(self, *answers: str | Exception) -> FakeBackend:
@@ -64,8 +67,9 @@ class FakeBackend:
         return [ord(character) for character in text]
 
     def media_tokens(self, medium: Medium) -> list[int]:
-        """Two for each second, and one for the rest, between brackets."""
-        return [ord("["), *chunk_ids(medium.sha256, 0, int(2 * medium.duration_s) + 1), ord("]")]
+        """Two for each second and one for the rest, or four for a picture, between brackets."""
+        n_tokens = int(2 * medium.duration_s) + 1 if medium.is_sound else 4
+        return [ord("["), *chunk_ids(medium.sha256, 0, n_tokens), ord("]")]
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         return "".join(chr(token) if token >= 0 else "♪" for token in tokens)

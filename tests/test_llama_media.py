@@ -14,6 +14,7 @@ import pytest
 from benchmarks.bare import Bare
 from edgeai.backends.base import Finished, GenerateRequest, PrefillProgress
 from edgeai.backends.llama import LlamaBackend
+from edgeai.backends.llama_cache import Run
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_native import media_bindings
 from edgeai.errors import GenerationError, UnsupportedModalityError
@@ -181,7 +182,8 @@ def test_a_cut_in_the_middle_of_a_sound_goes_back_to_its_start(backend: LlamaBac
 
 
 def test_pieces_of_a_prompt_never_cut_a_sound(backend: LlamaBackend) -> None:
-    pieces = list(backend._cache.pieces(0, 300, frozenset({50, 130}), [(40, 100), (100, 135)]))
+    backend._cache.reuse(range(300), [Run(40, 100, 60), Run(100, 135, 35)])
+    pieces = list(backend._cache.pieces(0, 300, frozenset({50, 130})))
     assert pieces == [(0, 40), (40, 100), (100, 135), (135, 192), (192, 256), (256, 300)]
 
 
@@ -208,8 +210,8 @@ def test_a_sound_that_is_longer_than_a_batch_cannot_end_the_process(n_ubatch: in
 
 def test_positions_that_are_no_tokens_are_refused(backend: LlamaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend._media is not None
-    monkeypatch.setattr(backend._media._mtmd, "mtmd_input_chunk_get_n_pos", lambda _chunk: 7)
-    with pytest.raises(UnsupportedModalityError, match="take 7 positions"):
+    monkeypatch.setattr(backend._media._mtmd, "mtmd_input_chunk_get_n_pos", lambda _chunk: 99)
+    with pytest.raises(UnsupportedModalityError, match="take 99 positions"):
         backend.media_tokens(noise(1))
 
 

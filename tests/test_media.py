@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeai import ChatTemplateError, ContextOverflowError, Message, OptionError, Session, UnsupportedModalityError
-from edgeai.errors import AudioError
+from edgeai.errors import AudioError, PictureError
 from edgeai.media import MAX_SOUND_S, SOUND_RATE_HZ, Medium, chunk_ids, markers
 from edgeai.model_list import model_facts
 from edgeai.transcript import Transcript
@@ -107,7 +107,7 @@ def test_a_template_cannot_make_a_sound_up(backend: FakeBackend) -> None:
 
 def test_a_template_that_leaves_the_sound_out_is_refused(backend: FakeBackend) -> None:
     source = "{{ messages[0].content[-1:] }}"
-    with pytest.raises(ChatTemplateError, match="leaves sounds out"):
+    with pytest.raises(ChatTemplateError, match="leaves media out"):
         Session(backend=backend, chat_template=source).chat(messages=[heard("?", tone(440))])
 
 
@@ -163,6 +163,34 @@ def test_texts_around_a_medium_are_tokenized_apart() -> None:
     transcript = Transcript(tokenize, {tone(440).sha256: [-5, -6]}.__getitem__)
     assert transcript.tokens(f"ab{markers([tone(440)])}c", 99) == [97, 98, -5, -6, 99]
     assert seen == ["ab", "c"]
+
+
+def test_a_picture_is_its_size_and_its_pixels() -> None:
+    red, wide = Medium.picture(bytes([255, 0, 0] * 6), 2, 3), Medium.picture(bytes([255, 0, 0] * 6), 3, 2)
+    assert red == Medium.picture(bytes([255, 0, 0] * 6), 2, 3)
+    assert red != wide
+    assert not red.is_sound
+    assert "data" not in repr(red)
+    for pixels, width, height in ((b"", 2, 3), (bytes(17), 2, 3), (bytes(3), 0, 1), (bytes(3), -1, -1)):
+        with pytest.raises(PictureError, match="expected"):
+            Medium.picture(pixels, width, height)
+    with pytest.raises(PictureError, match=r"16,385 x 1 pixels: expected sides of 1 to 16,384"):
+        Medium.picture(bytes(3 * 16_385), 16_385, 1)
+    with pytest.raises(PictureError, match="make it smaller"):
+        Medium(b"", "0" * 64, 16_384, 16_384)
+
+
+def test_only_models_that_see_are_shown_pictures() -> None:
+    picture = Medium.picture(bytes(3), 1, 1)
+    backend = FakeBackend(sees=True)
+    Session(backend=backend).chat(messages=[heard("Who?", picture)]).wait()
+    request = backend.requests[0]
+    assert "user\n[♪♪♪♪]Who?<" in backend.detokenize(request.tokens)
+    assert request.keep_at == (request.tokens.index(ord("]")),), "the next question about it goes on from there"
+    with pytest.raises(UnsupportedModalityError, match="sees no pictures"):
+        Session(backend=FakeBackend(hears=True)).chat(messages=[heard("Who?", picture)])
+    with pytest.raises(UnsupportedModalityError, match="hears no sounds"):
+        Session(backend=backend).chat(messages=[heard("Who?", picture, tone(440))])
 
 
 def test_the_list_of_models_tells_which_hear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ class ModelInfo:
         add_bos: whether raw text starts with the bos token.
         special_tokens: texts of all control tokens, which no user's text may produce.
         hears: whether it takes sounds in, through a projector.
+        sees: whether it takes pictures in, likewise.
     """
 
     path: str
@@ -50,6 +51,7 @@ class ModelInfo:
     add_bos: bool = False
     special_tokens: tuple[str, ...] = ()
     hears: bool = False
+    sees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,21 @@ class StateFile:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A medium as the projector has encoded it, in a file of the backend's folder for states.
+
+    Attributes:
+        name: of the file.
+        sha256: of the medium.
+        is_kept: it is there, and its bytes have been verified; otherwise it is to be written.
+    """
+
+    name: str
+    sha256: str
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One prompt to continue.
 
@@ -83,6 +100,7 @@ class GenerateRequest:
         restore: a state to begin with, where it has more of the prompt than what stands in the KV cache.
         save_as: files for the states of the prefixes `keep_at`, where they are evaluated now.
         media: those in the prompt. The backend forgets all others.
+        encoded: files of them: a medium is encoded only where there is none.
         caller_cpu_s: CPU time that the caller's process has used so far, where it is another. It waits now: what it did
             in the pause is no reason to leave it a core.
     """
@@ -96,6 +114,7 @@ class GenerateRequest:
     restore: StateFile | None = None
     save_as: tuple[StateFile, ...] = ()
     media: tuple[Medium, ...] = ()
+    encoded: tuple[EncodedFile, ...] = ()
     caller_cpu_s: float = 0.0
 
 
@@ -118,7 +137,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class StateSaved:
-    """A state of `save_as` is in its file."""
+    """A state of `save_as`, or a medium of `encoded`, is in its file."""
 
     name: str
 

@@ -90,7 +90,7 @@ class LlamaBackend:
         self._media: LlamaMedia | None = None
         if options.mmproj_path:
             self._media = self._make_media(Path(options.mmproj_path), options, max_threads)
-            self._info = replace(self._info, hears=True)
+            self._info = replace(self._info, hears=self._media.hears, sees=self._media.sees)
 
     def _make_media(self, path: Path, options: LoadOptions, max_threads: int) -> LlamaMedia:
         try:
@@ -101,6 +101,7 @@ class LlamaBackend:
                 n_threads=max_threads,
                 use_gpu=options.n_gpu_layers != 0,
                 n_ubatch=self._llama.llama_n_ubatch(self._context),
+                states_dir=self._states_dir,
             )
         except ModelFormatError:
             self.close()
@@ -125,7 +126,9 @@ class LlamaBackend:
     def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt; see Backend."""
         if self._media is None:
-            raise UnsupportedModalityError(f"{self._info.name}: it hears no sounds: open it with its projector")
+            raise UnsupportedModalityError(
+                f"{self._info.name}: it takes in neither pictures nor sounds: open it with its projector"
+            )
         with self._run():
             return self._media.tokens(medium)
 
@@ -157,7 +160,7 @@ class LlamaBackend:
         n_cached = self._cache.reuse(tokens, runs)
         if file is None or self._states_dir is None or min(file.n_same, len(tokens) - 1) <= n_cached:
             return n_cached
-        return self._cache.load(self._states_dir / file.name, tokens, file.n_tokens, file.n_same, runs)
+        return self._cache.load(self._states_dir / file.name, tokens, file.n_tokens, file.n_same)
 
     def _prefill(
         self, request: GenerateRequest, runs: Runs, n_cached: int
@@ -166,13 +169,16 @@ class LlamaBackend:
         yield PrefillProgress(n_cached, n_total, n_cached)
         boundaries = self._cache.boundaries((*request.checkpoint_at, *request.keep_at), n_total)
         files = {file.n_tokens: file.name for file in request.save_as}
-        for start, end in self._cache.pieces(n_cached, n_total, boundaries.union(request.keep_at), runs):
-            evaluate = self._evaluate_medium if (start, end) in runs else self._evaluate
+        chunks = {run.start for run in runs}
+        for start, end in self._cache.pieces(n_cached, n_total, boundaries.union(request.keep_at)):
+            evaluate = self._evaluate_medium if start in chunks else self._evaluate
             if not evaluate(tokens[start:end]):
                 return "cancelled"
             if end in boundaries:
                 self._cache.checkpoint()
             yield PrefillProgress(end, n_total, n_cached)
+            if start in chunks and self._media is not None and (name := self._media.save(tokens[start:end])):
+                yield StateSaved(name)
             if end in files and self._states_dir is not None and self._cache.save(self._states_dir / files[end]):
                 yield StateSaved(files[end])
         return None
@@ -251,7 +257,7 @@ class LlamaBackend:
     def _evaluate_medium(self, tokens: Sequence[int]) -> bool:
         """Evaluate a chunk of a medium; False when it was cancelled."""
         assert self._media is not None
-        decode = self._media.decoder(tokens, len(self._cache.tokens), self._cache.n_batch)
+        decode = self._media.decoder(tokens, self._cache.position(len(self._cache.tokens)), self._cache.n_batch)
         return not self._abort.is_set and self._cache.extend(tokens, decode)
 
     def _set_threads(self, tuner: ThreadTuner) -> None:

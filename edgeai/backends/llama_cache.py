@@ -11,8 +11,9 @@ For the last two a copy of the partial state is kept at boundaries that will com
 restored; otherwise the prompt is evaluated again from its start.
 
 Prompts are evaluated in pieces that end at fixed multiples of n_batch, counted from position 0: the same prefix gives
-the same bits only in the same pieces. A chunk of a medium (half a minute of sound) is one piece by itself, and is never
-cut: its places in a prompt are a run.
+the same bits only in the same pieces. A chunk of a medium (half a minute of sound, a picture or a tile of it) is one
+piece by itself, and is never cut: its places in a prompt are a run. Where the model's positions have several axes
+(M-RoPE), the tokens of a picture share positions, and what follows stands at an earlier one than its index.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgeai.backends.llama_native import engine_thread, last_error
 from edgeai.common_prefix import n_common
@@ -28,8 +29,23 @@ from edgeai.errors import GenerationError
 
 MAX_CHECKPOINTS = 8
 MAX_CHECKPOINT_BYTES = 512 * 2**20
-Runs = Sequence[tuple[int, int]]
-"""Where chunks of media stand in a prompt: the first token's index, and the next one after the last."""
+
+
+class Run(NamedTuple):
+    """Where a chunk of a medium stands in a prompt.
+
+    Attributes:
+        start: the first token's index.
+        end: the next one after the last.
+        n_positions: of the sequence that it takes; with M-RoPE fewer than tokens.
+    """
+
+    start: int
+    end: int
+    n_positions: int
+
+
+Runs = Sequence[Run]
 
 _ABORTED = 2
 _NO_SLOT = 1
@@ -56,6 +72,8 @@ class LlamaCache:
         self._recurrent = recurrent
         self._checkpoints: dict[int, ctypes.Array[ctypes.c_uint8]] = {}
         self._piece = (ctypes.c_int32 * n_batch)()
+        self._positions = (ctypes.c_int32 * n_batch)()
+        self._runs: Runs = ()
 
     def reuse(self, prompt: Sequence[int], runs: Runs = ()) -> int:
         """Keep the longest prefix of a prompt that stands evaluated, and drop the rest of the cache.
@@ -65,7 +83,8 @@ class LlamaCache:
         Returns:
             The tokens kept, 0..len(prompt) - 1.
         """
-        return self.cut_back(_outside(min(n_common(self.tokens, list(prompt)), len(prompt) - 1), runs))
+        self._runs = runs  # of the prefix that stays, they are those of the last prompt
+        return self.cut_back(self._outside(min(n_common(self.tokens, list(prompt)), len(prompt) - 1)))
 
     def cut_back(self, n_keep: int) -> int:
         """Drop all after `n_keep` tokens, or after the nearest boundary below where the memory cannot do that.
@@ -88,13 +107,11 @@ class LlamaCache:
             return frozenset()
         return frozenset(n for n in (*wanted, n_prompt - 1) if 0 < n < n_prompt)
 
-    def pieces(
-        self, n_start: int, n_end: int, boundaries: frozenset[int], runs: Runs = ()
-    ) -> Iterator[tuple[int, int]]:
-        """Ranges in which to evaluate a prompt: at most n_batch, ending at its multiples and at the boundaries; and
-        each run whole."""
+    def pieces(self, n_start: int, n_end: int, boundaries: frozenset[int]) -> Iterator[tuple[int, int]]:
+        """Ranges in which to evaluate the prompt that `reuse` was given: at most n_batch, ending at its multiples and
+        at the boundaries; and each run whole."""
         ends = {*range((n_start // self.n_batch + 1) * self.n_batch, n_end, self.n_batch), *boundaries, n_end}
-        ends = {_outside(end, runs) for end in ends}.union(*runs)
+        ends = {self._outside(end) for end in ends}.union(*(run[:2] for run in self._runs))
         for end in sorted(end for end in ends if end > n_start):
             yield n_start, end
             n_start = end
@@ -103,8 +120,16 @@ class LlamaCache:
         """Evaluate at most n_batch tokens after those in the cache; the last one's logits are kept. See `extend`."""
         n_tokens = len(tokens)
         self._piece[:n_tokens] = list(tokens)
+        start = self.position(len(self.tokens))
+        self._positions[:n_tokens] = list(range(start, start + n_tokens))
         batch = self._llama.llama_batch_get_one(self._piece, n_tokens)
+        batch.pos = self._positions
         return self.extend(tokens, lambda: self._llama.llama_decode(self._context, batch))
+
+    def position(self, n_tokens: int) -> int:
+        """Where the token after so many stands in the sequence."""
+        passed = (run for run in self._runs if run.end <= n_tokens)
+        return n_tokens - sum(run.end - run.start - run.n_positions for run in passed)
 
     def extend(self, tokens: Sequence[int], decode: Callable[[], int]) -> bool:
         """Evaluate what stands for these tokens, after those in the cache.
@@ -156,15 +181,14 @@ class LlamaCache:
         path.unlink(missing_ok=True)
         return False
 
-    def load(self, path: Path, prompt: Sequence[int], n_tokens: int, n_same: int, runs: Runs = ()) -> int:
+    def load(self, path: Path, prompt: Sequence[int], n_tokens: int, n_same: int) -> int:
         """Put a file's state in the place of what stands evaluated. Its bytes have been verified.
 
         Args:
             path: the file.
-            prompt: tokens that are to be evaluated.
+            prompt: tokens that are to be evaluated, those that `reuse` was given.
             n_tokens: whose state the file holds.
             n_same: of them, those that the prompt begins with.
-            runs: of the prompt.
         Returns:
             The tokens that are there now, and that the prompt begins with; 0 where the file is of no use.
         """
@@ -177,7 +201,10 @@ class LlamaCache:
         self.tokens = list(ids)
         n_keep = min(n_same, len(prompt) - 1)
         if n_keep < n_tokens:  # in the middle of it: only whole pieces are as they would be evaluated anew
-            ends = [_outside(n_keep // self.n_batch * self.n_batch, runs), *(end for run in runs for end in run)]
+            ends = [
+                self._outside(n_keep // self.n_batch * self.n_batch),
+                *(end for run in self._runs for end in run[:2]),
+            ]
             return self.cut_back(max(end for end in ends if end <= n_keep))
         self.checkpoint()
         return n_tokens
@@ -200,16 +227,20 @@ class LlamaCache:
         ordered = sorted(self._checkpoints)
         return ordered[min(1, len(ordered) - 1)]
 
+    def _outside(self, n_tokens: int) -> int:
+        """So many tokens, or fewer where that would cut a run."""
+        return next((run.start for run in self._runs if run.start < n_tokens < run.end), n_tokens)
+
     def _can_cut_at(self, n_keep: int) -> bool:
         if self._recurrent:
             return n_keep == 0
         if self._n_swa:
             oldest: int = self._llama.llama_memory_seq_pos_min(self._memory, 0)
-            return n_keep == 0 or 0 <= oldest <= max(0, n_keep - self._n_swa)
+            return n_keep == 0 or 0 <= oldest <= max(0, self.position(n_keep) - self._n_swa)
         return True
 
-    def _remove_from(self, position: int) -> bool:
-        return bool(self._llama.llama_memory_seq_rm(self._memory, 0, position, -1))
+    def _remove_from(self, n_tokens: int) -> bool:
+        return bool(self._llama.llama_memory_seq_rm(self._memory, 0, self.position(n_tokens), -1))
 
     def _restore(self) -> int:
         """Go back to the longest boundary that is kept; 0 and an empty cache when there is none."""
@@ -221,8 +252,3 @@ class LlamaCache:
         self._llama.llama_memory_clear(self._memory, True)
         self._checkpoints.clear()
         return 0
-
-
-def _outside(n_tokens: int, runs: Runs) -> int:
-    """So many tokens, or fewer where that would cut a run."""
-    return next((start for start, end in runs if start < n_tokens < end), n_tokens)

@@ -50,7 +50,7 @@ def with_passages(messages: Sequence[Message], runs: Sequence[PassageRun]) -> li
 
 def fenced(document: Document) -> str:
     """A document between its marks, which nothing in it can forge."""
-    return _between(document.path.name, document_text(document))
+    return fenced_text(document.path.name, document_text(document))
 
 
 def fenced_run(run: PassageRun) -> str:
@@ -58,7 +58,13 @@ def fenced_run(run: PassageRun) -> str:
     above = " › ".join(one_line(heading) for heading in run.headings)[:_MAX_HEADINGS_CHARS]
     parts = [f"[p. {run.pages[0]}]"] if run.pages else []
     parts += [f"# {above}"] if above and above not in run.text else []
-    return _between(run.path.name, "\n".join([*parts, run.text]))
+    return fenced_text(run.path.name, "\n".join([*parts, run.text]))
+
+
+def fenced_text(file_name: str, text: str) -> str:
+    """Any text between them."""
+    name = _harmless(one_line(file_name).replace('"', "'"))[:_MAX_NAME_CHARS]
+    return f'{_BEGIN} name="{name}">\n{_harmless(text)}\n{_END}'
 
 
 def document_text(document: Document) -> str:
@@ -75,11 +81,6 @@ def document_text(document: Document) -> str:
 def nothing_found(question: str) -> str:
     """What is said where nothing in the documents can answer, in the language of the question."""
     return _NOTHING_JA if _KANA.search(question) else _NOTHING
-
-
-def _between(file_name: str, text: str) -> str:
-    name = _harmless(one_line(file_name).replace('"', "'"))[:_MAX_NAME_CHARS]
-    return f'{_BEGIN} name="{name}">\n{_harmless(text)}\n{_END}'
 
 
 def _shown(block: Block) -> str:

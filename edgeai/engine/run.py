@@ -30,6 +30,7 @@ class Run:
         self._n_prompt = len(request.tokens)
         self._encode_s = pace.encode_s if request.media else 0.0
         self._unsaved = {file.name for file in request.save_as}
+        self._unsaved |= {file.name for file in request.encoded if not file.is_kept}
         self._n_events = self._n_read = self._n_cached = self._n_written = self._n_chars = 0
         self._phase = "start"
         self._at = time.perf_counter()

@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from edgeai.backends.base import Backend, Event, Finished, GenerateRequest, ModelInfo, StateFile, StateSaved
+from edgeai.backends.base import (
+    Backend,
+    EncodedFile,
+    Event,
+    Finished,
+    GenerateRequest,
+    ModelInfo,
+    StateFile,
+    StateSaved,
+)
 from edgeai.common_prefix import n_common
 from edgeai.errors import EdgeAIError
 from edgeai.kv_store.store import StateStore
@@ -47,6 +56,7 @@ class StoringBackend:
         self._backend = backend
         self._store = store
         self._model_name = model_name
+        self._media: dict[str, list[int]] = {}  # what stands for them, by their sha256
         self._tokens: list[int] = []  # that stand in the KV cache; none where that is not known
 
     @property
@@ -71,7 +81,8 @@ class StoringBackend:
 
     def media_tokens(self, medium: Medium) -> list[int]:
         """What stands for a medium in a prompt; see Backend."""
-        return self._backend.media_tokens(medium)
+        self._media[medium.sha256] = self._backend.media_tokens(medium)
+        return self._media[medium.sha256]
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
@@ -80,13 +91,14 @@ class StoringBackend:
     def generate(self, request: GenerateRequest) -> Iterator[Event]:
         """Continue a prompt; see Backend."""
         self._keep_present(request.tokens)
-        files = self._files(request)
-        lengths = {file.name: file.n_tokens for file in files}
-        request = replace(request, restore=self._kept(request.tokens), save_as=files)
+        files, encoded = self._files(request), self._encoded(request.media)
+        tokens = {file.name: request.tokens[: file.n_tokens] for file in files}
+        tokens |= {file.name: _of_medium(self._media[file.sha256]) for file in encoded}
+        request = replace(request, restore=self._kept(request.tokens), save_as=files, encoded=encoded)
         self._tokens = []  # what stands there is not known, unless the last event comes
         for event in self._backend.generate(request):
             if isinstance(event, StateSaved):
-                self._add(event.name, request.tokens[: lengths[event.name]])
+                self._add(event.name, tokens[event.name])
                 continue
             if isinstance(event, Finished):
                 self._tokens = [*request.tokens, *event.tokens][: self._backend.n_evaluated]
@@ -138,6 +150,24 @@ class StoringBackend:
             StateFile(self._store.new_name(), n, n) for n in lengths if not self._store.has(request.tokens[:n])
         )
 
+    def _encoded(self, media: Sequence[Medium]) -> tuple[EncodedFile, ...]:
+        """The files of encoded media: those that are kept, and where the others go."""
+        self._media = {medium.sha256: self._media[medium.sha256] for medium in media if medium.sha256 in self._media}
+        files = []
+        for sha256, ids in self._media.items():
+            found = self._store.find(_of_medium(ids))
+            is_kept = found is not None and found.n_same == found.n_tokens == len(ids) + 1
+            if found is None or not is_kept or not self._store.verify(found.name):
+                files.append(EncodedFile(self._store.new_name(), sha256, is_kept=False))
+            else:
+                files.append(EncodedFile(found.name, sha256, is_kept=True))
+        return tuple(files)
+
     def _add(self, name: str, tokens: Sequence[int], *, is_conversation: bool = False) -> None:
         if not self._store.add(name, tokens, self._model_name, is_conversation=is_conversation):
             _log.warning("the state of %d tokens is not kept: no room for it, or it cannot be written", len(tokens))
+
+
+def _of_medium(ids: Sequence[int]) -> list[int]:
+    """Under which tokens an encoded medium is kept: see MEDIUM_MARK."""
+    return [-1, *ids]

@@ -8,6 +8,9 @@ import msgspec
 
 from edgeai.files import sync_dir, write_bytes
 
+MEDIUM_MARK = b"\xff" * 4
+"""Before the tokens that stand for a medium, where its file holds what a projector made of it: -1, with which no prompt
+begins, so that it is never taken for a state."""
 _MAX_META_BYTES = 2**26
 
 
@@ -15,7 +18,7 @@ class Meta(msgspec.Struct, frozen=True):
     """What a state is of.
 
     Attributes:
-        tokens: int32, little-endian.
+        tokens: int32, little-endian; of a medium, after MEDIUM_MARK.
         sha256: of the state's file, see `state_digest`.
         n_bytes: its size.
         model: the model's name, for lists; hostile text.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeai.config import config_text
 from edgeai.files import STAGING_PREFIX, free_bytes
-from edgeai.kv_store.meta import read_meta
+from edgeai.kv_store.meta import MEDIUM_MARK, read_meta
 from edgeai.paths import cache_dir
 from edgeai.sizes import parse_size
 
@@ -31,6 +31,7 @@ class Kept:
         n_bytes: on the disk.
         used: when it was last loaded or written, seconds since 1970.
         model: the model's name; hostile text.
+        is_medium: it is no state, but a picture or sound as a projector has encoded it.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Kept:
     n_bytes: int
     used: float
     model: str
+    is_medium: bool = False
 
 
 def states_dir() -> Path:
@@ -67,7 +69,9 @@ def kept_states(root: Path) -> list[Kept]:
         with contextlib.suppress(OSError):
             used = path.stat().st_mtime
             if meta is not None:
-                found.append(Kept(path.parent.name, path.stem, len(meta.tokens) // 4, meta.n_bytes, used, meta.model))
+                key, n_tokens, is_medium = path.parent.name, len(meta.tokens) // 4, meta.tokens.startswith(MEDIUM_MARK)
+                n_tokens -= is_medium
+                found.append(Kept(key, path.stem, n_tokens, meta.n_bytes, used, meta.model, is_medium))
     return sorted(found, key=lambda kept: -kept.used)
 
 

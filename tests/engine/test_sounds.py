@@ -154,7 +154,7 @@ def test_what_was_heard_once_is_not_heard_again_by_the_next_process(isolation: s
     sounds = [noise(seed) for seed in range(6)]  # 300 tokens: enough to be kept
     first = answer_about(model, isolation, "What is it?", *sounds, keep_states=True)
     assert first[1] == 0
-    assert len(kept_states(states_dir())) == 1
+    assert sorted(kept.is_medium for kept in kept_states(states_dir())) == [False] + [True] * 6
     again, n_cached, n_encoded = answer_about(model, isolation, "What is it?", *sounds, keep_states=True)
     assert again == first[0]
     assert n_cached > 6 * 50
@@ -163,6 +163,10 @@ def test_what_was_heard_once_is_not_heard_again_by_the_next_process(isolation: s
     assert 5 * 50 < n_cached < 6 * 50
     assert n_encoded in (1, -1)
     assert other == answer_about(model, isolation, "What is it?", *sounds[:5], noise(9))[0]
+    turned, n_cached, n_encoded = answer_about(model, isolation, "What is it?", *sounds[::-1], keep_states=True)
+    assert n_cached < 50
+    assert n_encoded in (0, -1), "what is encoded is kept, in whatever order it comes"
+    assert turned == answer_about(model, isolation, "What is it?", *sounds[::-1])[0]
 
 
 def test_another_projector_is_another_key(tmp_path: Path) -> None:
@@ -171,4 +175,4 @@ def test_another_projector_is_another_key(tmp_path: Path) -> None:
     for seed in (0, 1):
         tiny_projector(tmp_path / "mmproj.gguf", seed=seed)
         assert answer_about(model, "none", "What is it?", *sounds, keep_states=True)[1] == 0
-    assert len(kept_states(states_dir())) == 2
+    assert sorted(kept.is_medium for kept in kept_states(states_dir())) == [False] * 2 + [True] * 12

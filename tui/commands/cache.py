@@ -1,4 +1,4 @@
-"""`edgeai cache`: the evaluated documents that are kept, so that they need not be read again."""
+"""`edgeai cache`: the evaluated documents and pictures that are kept, so that they need not be read again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.units import bytes_text
 
 @click.group()
 def command() -> None:
-    """List, bound and clear the evaluated documents that are kept on the disk."""
+    """List, bound and clear the evaluated documents and pictures that are kept on the disk."""
 
 
 @command.command("list")
@@ -32,10 +32,11 @@ def list_command(as_json: bool) -> None:
         return
     out = console()
     if kept:
-        listing = table("model", "tokens", "size", "last used", right=("tokens", "size"))
+        listing = table("model", "what", "tokens", "size", "last used", right=("tokens", "size"))
         for item in kept:
             used = datetime.fromtimestamp(item.used).strftime("%Y-%m-%d %H:%M")
-            listing.add_row(one_line(item.model) or item.key[:8], f"{item.n_tokens:,}", bytes_text(item.n_bytes), used)
+            name, what = one_line(item.model) or item.key[:8], "picture, sound" if item.is_medium else "text"
+            listing.add_row(name, what, f"{item.n_tokens:,}", bytes_text(item.n_bytes), used)
         out.print(listing)
     total = sum(item.n_bytes for item in kept)
     out.print(f"{len(kept)} kept, {bytes_text(total)} of {bytes_text(limit)} at most, in {one_line(str(root))}")
