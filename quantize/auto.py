@@ -26,12 +26,12 @@ from quantize.candidates import Candidate, fitting, shape_of
 from quantize.choose import Preference, choose
 from quantize.imatrix import read_imatrix, write_imatrix
 from quantize.naming import artifact_path
-from quantize.pipeline import Artifact, Model, Options, Progress, check_target, open_model, quantize_model
+from quantize.pipeline import Artifact, Model, Options, Progress, open_model, quantize_model
 from quantize.plan import Planned
 from quantize.reference import reference_file
 from quantize.report import OnProgress, Report, pareto, reports
 from quantize.sample import layer_of, n_layers, sample_layers, sampled, sampled_imatrix
-from quantize.writer import check_room, move, work_dir
+from quantize.writer import check_room, check_target, move, work_dir
 
 MAX_PARAMS = 600_000_000
 """Weights up to which all of a model is built for every mix; of a larger one, layers with so many at most."""

@@ -130,6 +130,13 @@ _TYPE = _Chosen("type", "check_type")
 )
 @click.option("--output-tensor-type", type=_TYPE, metavar="TYPE", help="The type of output.weight.")
 @click.option("--token-embedding-type", type=_TYPE, metavar="TYPE", help="The type of token_embd.weight.")
+@click.option(
+    "--projector",
+    type=click.Choice(("f16", "q8_0", "none"), case_sensitive=False),
+    help="Of a model that sees: the type of its projector, written beside it as mmproj-….gguf. Encoders other than "
+    "those of SmolVLM, Idefics 3, Gemma 3, Qwen 2.5 VL and Qwen 3 VL need --converter; without it, the text model is "
+    "written alone.  [default: f16]",
+)
 @click.option("--recipe", type=_PATH, help="Follow models/NAME/recipe.toml; other flags come before what it says.")
 @click.option("--converter", type=_PATH, help="llama.cpp's checkout, for architectures that are not known here.")
 @click.option("--converter-python", type=_PATH, help="The Python with torch for it, where it is not found.")

@@ -57,6 +57,8 @@ def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} is for --auto: give that too.")
     if flags["picture"] is not None and not (flags["auto"] or flags["with_report"]):
         raise click.UsageError("--picture shows what was measured: give --report or --auto too.")
+    if flags["projector"] is not None and source is not None and source.suffix.lower() == ".gguf":
+        raise click.UsageError("--projector is for a Hugging Face folder: a GGUF file has the text model alone.")
     if source is None and flags["recipe"] is None:
         raise click.UsageError("Missing argument 'SOURCE': a Hugging Face folder, or a GGUF file.")
 
@@ -74,11 +76,17 @@ def _options(flags: dict[str, Any], recipe: Recipe | None) -> Options:
         output_type=flags["output_tensor_type"] or (recipe.output_type if recipe else None),
         token_embd_type=flags["token_embedding_type"] or (recipe.token_embd_type if recipe else None),
         imatrix=flags["imatrix"],
+        projector=_projector(flags["projector"]),
         n_threads=flags["threads"],
         allow_requantize=flags["allow_requantize"],
         allow_nan=flags["allow_nan"],
         force=flags["force"],
     )
+
+
+def _projector(name: str | None) -> str | None:
+    """The type of the projector's weights; None for no projector."""
+    return None if name == "none" else (name or "f16").upper()
 
 
 def _wishes(flags: dict[str, Any]) -> Wishes | None:

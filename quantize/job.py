@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeai.errors import QuantizeError, UnsupportedArchitectureError
+from edgeai.errors import QuantizeError
 from quantize import printing, terminal
 from quantize.auto import Wishes, auto
 from quantize.calibrate import calibrate, check_text, imatrix_path, read_text, write_stand_in
@@ -19,14 +19,16 @@ from quantize.checkpoint import Checkpoint
 from quantize.choices import check_matches
 from quantize.encoding import weights_of
 from quantize.imatrix import read_imatrix
-from quantize.naming import artifact_path
+from quantize.naming import artifact_path, projector_path
+from quantize.opening import opened
 from quantize.picture import check_picture, draw
-from quantize.pipeline import Artifact, Model, Options, check_target, open_model, plan_model, quantize_model
+from quantize.pipeline import Artifact, Model, Options, plan_model, quantize_model, written_projector
 from quantize.plan import Planned
+from quantize.projectors import Projector
 from quantize.recipe import Recipe, check_architecture
 from quantize.reference import check_room_beside_reference, reference_file
 from quantize.report import Report, reports
-from quantize.writer import work_dir
+from quantize.writer import check_target, work_dir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def run(job: Job) -> None:
     with ExitStack() as stack:
         if job.recipe is not None and job.source.is_dir():
             check_architecture(job.recipe, Checkpoint.open(job.source).config)
-        job, model = _opened(job, stack)
+        job, model = opened(job, stack)
         check_matches(job.options.tensor_types, model.tensors)
         if job.dry_run:
             _print_plan(job, model)
@@ -147,21 +149,6 @@ def _there(folder: Path) -> Path:
     return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
 
 
-def _opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
-    """The model, by way of llama.cpp's converter where its architecture is not known here and there is one."""
-    try:
-        return job, open_model(job.source, allow_requantize=job.options.allow_requantize)
-    except UnsupportedArchitectureError:
-        if job.converter is None:
-            raise
-    from quantize.converter import float_gguf
-
-    path = stack.enter_context(work_dir(job.folder)) / "model-F32.gguf"
-    with terminal.line_progress("llama.cpp's converter") as on_line:
-        float_gguf(job.source, job.converter, path, python=job.converter_python, on_line=on_line)
-    return replace(job, source=path), open_model(path)
-
-
 def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
     target = _free_target(job, model, job.options.ftype)
     options, float_path = job.options, None
@@ -173,7 +160,9 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
         float_path = _float_file(job, model, stack)
         if text is not None:
             options = _calibrated(job, float_path, target, text)
-    artifact = replace(_written(model, target, options), seconds=time.perf_counter() - started)
+    with _projector_beside(job, model, target) as other:
+        artifact = _written(model, target, options)
+    artifact = replace(artifact, projector=other, seconds=time.perf_counter() - started)
     measured: list[Report] = []
     try:
         if job.with_report:
@@ -194,7 +183,10 @@ def _choose(job: Job, model: Model) -> None:
         target = _free_target(job, model, "auto")
         with ExitStack() as stack:  # `auto` makes its own float file, and the disk need not hold two
             options = _calibrated(job, _float_file(job, model, stack), target, text)
-    with terminal.step_progress() as progress:
+    with (
+        _projector_beside(job, model, job.target(model, "auto").absolute()) as other,
+        terminal.step_progress() as progress,
+    ):
         choice = auto(
             job.source,
             job.out,
@@ -203,6 +195,7 @@ def _choose(job: Job, model: Model) -> None:
             name=job.name,
             on_progress=progress,
         )
+    choice = replace(choice, artifact=replace(choice.artifact, projector=other))
     try:
         _draw(choice.reports, job.picture)
     finally:
@@ -212,7 +205,7 @@ def _choose(job: Job, model: Model) -> None:
 def _print_plan(job: Job, model: Model) -> None:
     if job.wishes is None:
         planned = _checked_plan(job, model)
-        printing.print_plan(planned, job.options.ftype, as_json=job.as_json)
+        printing.print_plan(planned, job.options.ftype, model.projector, as_json=job.as_json)
         _tell_of_mxfp4(job.options.ftype, planned)
     else:
         printing.print_candidates(_candidates(job, model, job.wishes), as_json=job.as_json)
@@ -250,7 +243,32 @@ def _free_target(job: Job, model: Model, ftype: str) -> Path:
     check_target(target, job.source, force=job.options.force)
     if job.calibrate is not None:
         check_target(imatrix_path(target), job.source, force=job.options.force)
+    if model.projector is not None:
+        _projector_target(job, model.projector, target)
     return target
+
+
+def _projector_target(job: Job, projector: Projector, target: Path) -> Path:
+    """The projector's file beside the artifact's, where nothing stands that is to stay."""
+    path = projector_path(projector.metadata, target, projector.qtype, name=job.name)
+    try:
+        check_target(path, job.source, force=job.options.force)
+    except QuantizeError as exc:
+        raise QuantizeError(f"{exc}, or keep the projector that is there with --projector none") from exc
+    return path
+
+
+@contextmanager
+def _projector_beside(job: Job, model: Model, target: Path) -> Iterator[Artifact | None]:
+    """The projector of what the block makes; see `written_projector`."""
+    if model.projector is None:
+        yield None
+        return
+    path = _projector_target(job, model.projector, target)
+    with ExitStack() as stack:
+        with terminal.write_progress() as progress:
+            made = stack.enter_context(written_projector(model.projector, path, job.options, progress))
+        yield made
 
 
 def _written(model: Model, target: Path, options: Options) -> Artifact:

@@ -35,6 +35,21 @@ def artifact_path(
     return folder / (f"{name}-{ftype}.gguf" if name else artifact_name(metadata, source, ftype))
 
 
+def projector_path(metadata: Sequence[Meta], artifact: Path, qtype: str, *, name: str | None = None) -> Path:
+    """Where an artifact's projector goes: beside it, by the name by which it is found there.
+
+    Args:
+        metadata: the projector's.
+        artifact: the file of the text model.
+        qtype: the type of its weights.
+        name: for the model, instead of what its metadata says.
+    """
+    unsized = [meta for meta in metadata if meta.key != "general.size_label"]  # the whole model's is another
+    return artifact.with_name(
+        f"mmproj-{name}-{qtype}.gguf" if name else f"mmproj-{artifact_name(unsized, artifact, qtype)}"
+    )
+
+
 def artifact_name(metadata: Sequence[Meta], source: Path, ftype: str) -> str:
     """The name of an artifact's file; what the metadata says is hostile, and no folder."""
     found = {meta.key: str(meta.value) for meta in metadata}

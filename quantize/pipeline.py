@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import operator
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from gguf import GGUFValueType
 
-from edgeai.errors import CheckpointError, QuantizeError
+from edgeai.errors import CheckpointError
 from edgeai.machine import usable_cores
 from quantize.base import F32, Meta, Tensor
 from quantize.checkpoint import Checkpoint
@@ -24,9 +26,13 @@ from quantize.ftypes import FTYPES, check_ftype
 from quantize.gguf_format import encode_header, padded
 from quantize.gguf_source import read_gguf
 from quantize.imatrix import Imatrix, read_imatrix
+from quantize.naming import projector_path
 from quantize.plan import Planned, TypeChoices, plan
+from quantize.projectors import Projector, has_pictures, open_projector, vision_of
 from quantize.vocab import vocabulary
-from quantize.writer import check_room, staged
+from quantize.writer import check_room, check_target, staged
+
+_log = logging.getLogger(__name__)
 
 _QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION of ggml.h
 # What does not hold of the artifact: it is one file, and aligned as GGUF is by default.
@@ -44,6 +50,7 @@ class Options:
         token_embd_type: the type of token_embd.weight.
         imatrix: a file with an importance matrix.
         imatrix_name: what the artifact says of it; None for the path as it was given, as llama-quantize does.
+        projector: the type of the projector's weights where the model sees, "F16" or "Q8_0"; None writes none.
         n_threads: threads; None takes the cores.
         allow_requantize: take a GGUF that is quantized already, which loses more.
         allow_nan: let NaN and infinity through.
@@ -56,6 +63,7 @@ class Options:
     token_embd_type: str | None = None
     imatrix: Path | None = None
     imatrix_name: str | None = None
+    projector: str | None = "F16"
     n_threads: int | None = None
     allow_requantize: bool = False
     allow_nan: bool = False
@@ -73,10 +81,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that is to be quantized: its metadata and its tensors."""
+    """A model that is to be quantized: its metadata and its tensors, and where it sees, its projector."""
 
     metadata: list[Meta]
     tensors: list[Tensor]
+    projector: Projector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class Artifact:
         n_params: parameters.
         seconds: how long it took.
         planned: its tensors.
+        projector: the file beside it through which the model sees, where it does.
     """
 
     path: Path
@@ -98,6 +108,7 @@ class Artifact:
     n_params: int
     seconds: float
     planned: list[Planned] = field(repr=False)
+    projector: Artifact | None = None
 
     @property
     def bits_per_weight(self) -> float:
@@ -150,8 +161,59 @@ def quantize(
     target = Path(out_path).expanduser().absolute()
     check_target(target, Path(source).expanduser(), force=options.force)
     model = open_model(source, allow_requantize=options.allow_requantize)
-    artifact = quantize_model(model, target, options, progress)
+    projector = projector_of(source, model, options.projector)
+    if projector is None:
+        artifact = quantize_model(model, target, options, progress)
+    else:
+        beside = projector_path(projector.metadata, target, projector.qtype)
+        check_target(beside, Path(source).expanduser(), force=options.force)
+        with written_projector(projector, beside, options, progress) as other:
+            artifact = replace(quantize_model(model, target, options, progress), projector=other)
     return replace(artifact, seconds=time.perf_counter() - started)
+
+
+def projector_of(source: str | os.PathLike[str], model: Model, qtype: str | None) -> Projector | None:
+    """The projector of a model that sees; None for others, and where its encoder is none that we know.
+
+    Args:
+        source: its folder, or a GGUF file, which has none.
+        model: its text model.
+        qtype: the type of most of its weights; None for no projector.
+    Raises:
+        CheckpointError: the part that sees is incomplete, damaged or hostile.
+    """
+    path = Path(source).expanduser()
+    if qtype is None or not path.is_dir():
+        return None
+    checkpoint = Checkpoint.open(path)
+    if not has_pictures(checkpoint.config):
+        return None
+    vision = vision_of(checkpoint.config)
+    if vision is None:
+        _log.warning(
+            "%s: its encoder of pictures is not known here, and the text model is written alone: "
+            "llama.cpp's own converter writes its projector too (--converter PATH)",
+            path,
+        )
+        return None
+    return open_projector(checkpoint, vision, n_embd_of(model), qtype)
+
+
+def n_embd_of(model: Model) -> int:
+    """Width of a text model."""
+    return next(int(meta.value) for meta in model.metadata if meta.key.endswith(".embedding_length"))
+
+
+@contextmanager
+def written_projector(
+    projector: Projector, target: Path, options: Options, progress: Callable[[Progress], None] | None = None
+) -> Iterator[Artifact]:
+    """The projector of what the block makes: it takes its place when that is whole, and is gone when it is not."""
+    started = time.perf_counter()
+    planned = projector.planned
+    with _staged_gguf(target, projector.metadata, planned, {}, options, progress) as n_bytes:
+        n_params = sum(item.tensor.n_elements for item in planned)
+        yield Artifact(target, projector.qtype, n_bytes, n_params, time.perf_counter() - started, planned)
 
 
 def quantize_model(
@@ -163,12 +225,8 @@ def quantize_model(
     imatrix = read_imatrix(options.imatrix) if options.imatrix else None
     weights = weights_of(planned, imatrix.importance() if imatrix else {}, check_ftype(options.ftype))
     metadata = final_metadata(model.metadata, options, imatrix)
-    head = encode_header(metadata, [(item.tensor.name, item.tensor.shape, item.qtype) for item in planned])
-    n_bytes = len(head) + sum(padded(item.n_bytes) for item in planned)
-    check_room(target, n_bytes)
-    with staged(target, replace=options.force) as file:
-        file.write(head)
-        _write_tensors(file, planned, weights, options, progress)
+    with _staged_gguf(target, metadata, planned, weights, options, progress) as n_bytes:
+        pass
     n_params = sum(tensor.n_elements for tensor in model.tensors)
     seconds = time.perf_counter() - started
     return Artifact(target, check_ftype(options.ftype), n_bytes, n_params, seconds, planned)
@@ -209,24 +267,23 @@ def final_metadata(metadata: Sequence[Meta], options: Options, imatrix: Imatrix 
     return [*(meta for meta in metadata if meta.key not in names), *added]
 
 
-def check_target(target: Path, source: Path, *, force: bool) -> None:
-    """Refuse what cannot be the artifact's place.
-
-    Raises:
-        QuantizeError: it is a folder or a device, exists and is not to be replaced, or is the source or a part of it.
-    """
-    if not os.path.lexists(target):
-        return
-    if target.exists() and not target.is_dir() and not target.is_file():
-        raise QuantizeError(f"{target} is no regular file, which could be replaced: choose another name with --out")
-    if source.is_dir() and target.parent.samefile(source) and target.suffix.lower() != ".gguf":
-        raise QuantizeError(f"{target} is a part of the checkpoint itself: choose another name with --out")
-    if target.is_dir():
-        raise QuantizeError(f"{target} is a folder, expected the artifact's file: name one in it with --out")
-    if not force:
-        raise QuantizeError(f"{target} exists: choose another name with --out, or replace it with --force")
-    if source.exists() and target.exists() and source.samefile(target):
-        raise QuantizeError(f"{target} is the source itself: choose another name with --out")
+@contextmanager
+def _staged_gguf(
+    target: Path,
+    metadata: Sequence[Meta],
+    planned: Sequence[Planned],
+    weights: Mapping[str, F32],
+    options: Options,
+    progress: Callable[[Progress], None] | None,
+) -> Iterator[int]:
+    """A whole file of so many bytes, which takes its place when the block ends well."""
+    head = encode_header(metadata, [(item.tensor.name, item.tensor.shape, item.qtype) for item in planned])
+    n_bytes = len(head) + sum(padded(item.n_bytes) for item in planned)
+    check_room(target, n_bytes)
+    with staged(target, replace=options.force) as file:
+        file.write(head)
+        _write_tensors(file, planned, weights, options, progress)
+        yield n_bytes
 
 
 def _write_tensors(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeai.gguf_header import read_header
+from edgeai.installed import projector_beside
 from edgeai.safe_text import one_line
-from quantize.terminal import console, print_json, size_text
+from quantize.terminal import console, note, print_json, size_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,32 +21,36 @@ if TYPE_CHECKING:
     from quantize.candidates import Candidate
     from quantize.pipeline import Artifact
     from quantize.plan import Planned
+    from quantize.projectors import Projector
     from quantize.report import Report
 
 
 _PIPED_WIDTH = 200  # columns: whoever searches the plan finds a tensor's line whole
 
 
-def print_plan(planned: Sequence[Planned], ftype: str, *, as_json: bool) -> None:
-    """Each tensor's type, and why."""
+def print_plan(planned: Sequence[Planned], ftype: str, projector: Projector | None = None, *, as_json: bool) -> None:
+    """Each tensor's type, and why; those of the projector behind the others."""
+    parts = [("model", ftype, planned)]
+    if projector is not None:
+        parts.append(("projector", projector.qtype, projector.planned))
     if as_json:
-        print_json(
-            [
-                {
-                    "name": item.tensor.name,
-                    "shape": list(item.tensor.shape),
-                    "type": item.qtype,
-                    "bytes": item.n_bytes,
-                    "why": item.why,
-                }
-                for item in planned
-            ]
-        )
+        print_json([_tensor_facts(item) | {"file": file} for file, _, items in parts for item in items])
         return
     out = console(piped_width=_PIPED_WIDTH)
-    out.print(tensor_table(planned))
-    n_bytes = sum(item.n_bytes for item in planned)
-    out.print(f"{ftype}: {len(planned)} tensors, {size_text(n_bytes)}, {_bpw(planned):.2f} bits per weight")
+    for file, of_most, items in parts:
+        out.print(tensor_table(items))
+        n_bytes, name = sum(item.n_bytes for item in items), of_most if file == "model" else f"projector {of_most}"
+        out.print(f"{name}: {len(items)} tensors, {size_text(n_bytes)}, {_bpw(items):.2f} bits per weight")
+
+
+def _tensor_facts(item: Planned) -> dict[str, Any]:
+    return {
+        "name": item.tensor.name,
+        "shape": list(item.tensor.shape),
+        "type": item.qtype,
+        "bytes": item.n_bytes,
+        "why": item.why,
+    }
 
 
 def print_candidates(candidates: Sequence[Candidate], *, as_json: bool) -> None:
@@ -69,6 +74,7 @@ def print_artifact(artifact: Artifact, reports: Sequence[Report], *, as_json: bo
             "bits_per_weight": round(artifact.bits_per_weight, 3),
             "parameters": artifact.n_params,
             "seconds": round(artifact.seconds, 2),
+            **_projector_facts(artifact),
         }
         print_json({**facts, "report": reports[0].as_dict()} if reports else facts)
         return
@@ -76,6 +82,7 @@ def print_artifact(artifact: Artifact, reports: Sequence[Report], *, as_json: bo
         f"{one_line(str(artifact.path))}: {size_text(artifact.size_bytes)}, {artifact.ftype}, "
         f"{artifact.bits_per_weight:.2f} bits per weight, {artifact.seconds:.1f} s"
     )
+    _print_projector(artifact)
     if reports:
         print_reports(reports)
     _print_run(artifact.path)
@@ -97,12 +104,33 @@ def print_choice(choice: Choice, *, as_json: bool) -> None:
         out.print("speed and memory are estimates for all.")
     out.print(f"{best.file_type} is kept, {choice.why}")
     click.echo(f"{one_line(str(choice.artifact.path))}: {size_text(choice.artifact.size_bytes)}")
+    _print_projector(choice.artifact)
     _print_run(choice.artifact.path)
+
+
+def _projector_facts(artifact: Artifact) -> dict[str, Any]:
+    """For JSON: the file beside the artifact through which it sees."""
+    made = artifact.projector
+    if made is None:
+        return {}
+    return {"projector": {"path": str(made.path), "type": made.ftype, "size_bytes": made.size_bytes}}
+
+
+def _print_projector(artifact: Artifact) -> None:
+    made = artifact.projector
+    if made is None:
+        return
+    size = size_text(made.size_bytes)
+    click.echo(f"{one_line(str(made.path))}: {size}, {made.ftype}, its projector; pictures are not measured")
+    if projector_beside(artifact.path) is None:
+        note(
+            f"{made.path.parent} has several mmproj*.gguf, and none is taken by itself: give each model its own folder"
+        )
 
 
 def _choice_facts(choice: Choice) -> dict[str, Any]:
     """For JSON. The files of mixes that were not kept are gone: their paths are null."""
-    facts = choice.as_dict()
+    facts = choice.as_dict() | _projector_facts(choice.artifact)
     for report in facts["reports"]:
         if report["path"] != facts["path"] or report["file_type"] != facts["ftype"]:
             report["path"] = None

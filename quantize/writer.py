@@ -25,6 +25,26 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HEADROOM_BYTES = 2**20  # for what the file system itself writes
 
 
+def check_target(target: Path, source: Path, *, force: bool) -> None:
+    """Refuse what cannot be the artifact's place.
+
+    Raises:
+        QuantizeError: it is a folder or a device, exists and is not to be replaced, or is the source or a part of it.
+    """
+    if not os.path.lexists(target):
+        return
+    if target.exists() and not target.is_dir() and not target.is_file():
+        raise QuantizeError(f"{target} is no regular file, which could be replaced: choose another name with --out")
+    if source.is_dir() and target.parent.samefile(source) and target.suffix.lower() != ".gguf":
+        raise QuantizeError(f"{target} is a part of the checkpoint itself: choose another name with --out")
+    if target.is_dir():
+        raise QuantizeError(f"{target} is a folder, expected the artifact's file: name one in it with --out")
+    if not force:
+        raise QuantizeError(f"{target} exists: choose another name with --out, or replace it with --force")
+    if source.exists() and target.exists() and source.samefile(target):
+        raise QuantizeError(f"{target} is the source itself: choose another name with --out")
+
+
 def check_room(target: Path, n_bytes: int) -> None:
     """Refuse before the work begins what the disk cannot hold, after what killed processes left there is cleared away.
 

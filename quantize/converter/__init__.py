@@ -9,6 +9,6 @@ nothing but these settings keeps it from the network.
 
 from __future__ import annotations
 
-from quantize.converter.convert import float_gguf
+from quantize.converter.convert import float_gguf, projector_gguf
 
-__all__ = ["float_gguf"]
+__all__ = ["float_gguf", "projector_gguf"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import edgeai
@@ -50,6 +50,30 @@ def float_gguf(
         CheckpointError: the checkpoint is refused, or the converter failed on it.
         QuantizeError: there is no converter, no Python for it, or no room.
     """
+    return _made(checkpoint_dir, converter, out_path, ("--outtype", "f32"), python, on_line)
+
+
+def projector_gguf(
+    checkpoint_dir: Path,
+    converter: Path,
+    out_path: Path,
+    qtype: str,
+    *,
+    python: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the projector of a model that sees, of the type F16 or Q8_0; else as `float_gguf`."""
+    return _made(checkpoint_dir, converter, out_path, ("--mmproj", "--outtype", qtype.lower()), python, on_line)
+
+
+def _made(
+    checkpoint_dir: Path,
+    converter: Path,
+    out_path: Path,
+    flags: Sequence[str],
+    python: Path | None,
+    on_line: Callable[[str], None] | None,
+) -> Path:
     target = out_path.expanduser().absolute()
     if os.path.lexists(target):
         raise QuantizeError(f"{target} exists: choose another name for the converted model")
@@ -59,7 +83,7 @@ def float_gguf(
     try:
         check_room(target, _WEIGHT_BYTES * sum(tensor.n_elements for tensor in checkpoint.tensors.values()))
         with work_dir(target.parent) as work:
-            made = _convert(checkpoint, script, chosen, work, on_line)
+            made = _convert(checkpoint, script, chosen, flags, work, on_line)
             _put(made, target)
     except OSError as exc:
         raise QuantizeError(
@@ -69,7 +93,12 @@ def float_gguf(
 
 
 def _convert(
-    checkpoint: Checkpoint, script: Path, python: Path | None, work: Path, on_line: Callable[[str], None] | None
+    checkpoint: Checkpoint,
+    script: Path,
+    python: Path | None,
+    flags: Sequence[str],
+    work: Path,
+    on_line: Callable[[str], None] | None,
 ) -> Path:
     """Run the converter in a folder of its own; the file that it wrote there."""
     given, written, temporary = work / "given", work / "written", work / "written" / "temporary"
@@ -79,7 +108,7 @@ def _convert(
     staged = stage(checkpoint, given)
     made = written / "model.gguf"  # the converter fills in what stands in braces in a name, so it gets a plain one
     job = work / "job.json"
-    job.write_text(json.dumps(_job(script, staged, made)), encoding="utf-8")
+    job.write_text(json.dumps(_job(script, staged, made, flags)), encoding="utf-8")
     command = [str(python), "-I", "-B", "-u", "-X", "utf8", str(CHILD), str(job)]
     ended = run(command, cwd=written, environment=clean_environment(temporary), on_line=on_line)
     if ended.code or not made.is_file() or made.is_symlink():
@@ -87,10 +116,10 @@ def _convert(
     return made
 
 
-def _job(script: Path, staged: Staged, made: Path) -> dict[str, object]:
+def _job(script: Path, staged: Staged, made: Path, flags: Sequence[str]) -> dict[str, object]:
     return {
         "script": str(script),
-        "arguments": ["--outtype", "f32", "--outfile", made.name, str(staged.path)],
+        "arguments": [*flags, "--outfile", made.name, str(staged.path)],
         "edgeai": str(Path(edgeai.__file__).parent),
         "parent": os.getpid(),
         "readable": [str(path) for path in (script.parent, staged.path.parent, *staged.targets)],

@@ -14,7 +14,7 @@ from quantize.families.phi import Phi2, Phi3
 from quantize.families.plamo import Plamo
 from quantize.families.plamo2 import Plamo2
 from quantize.families.plamo3 import Plamo3
-from quantize.families.qwen import Qwen2, Qwen3
+from quantize.families.qwen import Qwen2, Qwen3, Qwen3VL, Qwen25VL
 
 __all__ = ["FAMILIES", "family_of"]
 
@@ -29,6 +29,8 @@ FAMILIES: tuple[Family, ...] = (
     Plamo3(),
     Qwen2(),
     Qwen3(),
+    Qwen25VL(),
+    Qwen3VL(),
 )
 
 _SUCCESSORS = {"plamo2": Plamo2.architectures[0], "plamo3": Plamo3.architectures[0]}

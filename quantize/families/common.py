@@ -16,6 +16,11 @@ from quantize.families.rope import rope_metadata, rope_parameters
 
 Config = dict[str, Any]
 
+_PICTURE_PARTS = (
+    *("visual", "vision_tower", "vision_model", "vision_embed_tokens"),
+    *("multi_modal_projector", "multimodal_projector", "mm_projector", "connector", "image_newline"),
+)
+
 
 @dataclass(slots=True)
 class View:
@@ -38,6 +43,33 @@ class View:
 def view(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> View:
     """The same folder with other tensors."""
     return View(checkpoint.path, checkpoint.config, tensors, checkpoint)
+
+
+def text_part(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint without what else its model has (pictures), its tensors named as in a model of text alone.
+
+    Folders saved by transformers 4 have `language_model.model.layers…` or `model.text_model.layers…`, those by
+    transformers 5 `model.language_model.layers…`.
+
+    Raises:
+        CheckpointError: two tensors have one name then.
+    """
+    if not any(isinstance(checkpoint.config.get(key), Mapping) for key in ("text_config", "vision_config")):
+        return checkpoint
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in checkpoint.tensors.items():
+        if is_of_pictures(name):
+            continue
+        new = name.replace("language_model.", "").replace("text_model.", "")
+        if new in tensors:
+            raise CheckpointError(f"{checkpoint.path} has the tensor {new[:100]} twice: fetch the checkpoint again")
+        tensors[new] = tensor
+    return view(checkpoint, tensors)
+
+
+def is_of_pictures(name: str) -> bool:
+    """Whether a tensor of a checkpoint belongs to the part that sees, by its name."""
+    return name.removeprefix("model.").partition(".")[0] in _PICTURE_PARTS
 
 
 def architecture(config: Mapping[str, Any]) -> str:
@@ -63,6 +95,8 @@ def complete(checkpoint: Checkpoint, defaults: Mapping[str, Any]) -> Config:
     """
     text = checkpoint.config.get("text_config")
     config = {**defaults, **checkpoint.config, **(text if isinstance(text, Mapping) else {})}
+    if isinstance(text, Mapping) and checkpoint.config.get("tie_word_embeddings"):  # which the whole model says
+        config["tie_word_embeddings"] = True
     if config.get("num_key_value_heads") is None:
         config["num_key_value_heads"] = config.get("num_attention_heads")
     return config
@@ -201,10 +235,10 @@ def biases(parts: Mapping[str, Part], names: Collection[str]) -> dict[str, Part]
 def arranged_decoder(
     checkpoint: Checkpoint, config: Config, parts: Mapping[str, Part], may_lack: Collection[str] = ()
 ) -> list[Tensor]:
-    """The tensors under their GGUF names. The output may be missing where it is tied to the embeddings.
+    """The tensors of the text part by their GGUF names. The output may be missing where it is tied to the embeddings.
 
     Raises:
         CheckpointError: one is missing that `may_lack` does not name, is left over, or has a wrong shape.
     """
     tied = ("lm_head.weight",) if config.get("tie_word_embeddings") else ()
-    return arranged(checkpoint, parts, may_lack=(*tied, *may_lack))
+    return arranged(text_part(checkpoint), parts, may_lack=(*tied, *may_lack))

@@ -117,7 +117,7 @@ class Gemma3:
         parts = _parts(config, layer)
         name = "model.embed_tokens.weight"
         parts[name] = _first_rows(parts[name], _n_token(checkpoint))
-        return arranged_decoder(view(checkpoint, _text_tensors(checkpoint)), config, parts)
+        return arranged_decoder(checkpoint, config, parts)
 
 
 def _layer(config: Config) -> dict[str, Part]:
@@ -158,19 +158,6 @@ def _require_pattern(config: Config, every: int) -> None:
             f"config.json: layer_types has another order than llama.cpp computes, expected every {every}th layer to be "
             "full_attention and all others sliding_attention: choose another checkpoint"
         )
-
-
-def _text_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of the text part under the names that they have in a model of text alone.
-
-    Folders saved by transformers 4 have `language_model.model.layers…`, those by transformers 5
-    `model.language_model.layers…`.
-    """
-    return {
-        name.replace("language_model.", ""): tensor
-        for name, tensor in checkpoint.tensors.items()
-        if "vision_tower." not in name and "multi_modal_projector." not in name
-    }
 
 
 def _n_token(checkpoint: Checkpoint) -> int | None:

@@ -55,7 +55,7 @@ class _CardLoader(yaml.SafeLoader):  # type: ignore[misc]
         return node
 
 
-def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor]) -> list[Meta]:
+def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor], kind: str = "model") -> list[Meta]:
     """The keys that come before those of the architecture, in the official converter's order.
 
     A card that cannot be read, and sampling that makes no sense, are left out with a warning: the model runs without.
@@ -64,6 +64,7 @@ def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor
         checkpoint: the folder.
         arch: llama.cpp's name of the architecture.
         tensors: of the GGUF, for its size.
+        kind: what the file holds, "model" or "mmproj".
     Raises:
         CheckpointError: generation_config.json is no JSON.
     """
@@ -75,7 +76,7 @@ def general_metadata(checkpoint: Checkpoint, arch: str, tensors: Sequence[Tensor
         authorship = _authorship(checkpoint, arch, n_params, {})
     return [
         Meta("general.architecture", arch, GGUFValueType.STRING),
-        Meta("general.type", "model", GGUFValueType.STRING),
+        Meta("general.type", kind, GGUFValueType.STRING),
         *_sampling(checkpoint),
         *authorship,
     ]

@@ -1,4 +1,4 @@
-"""Llama and what is built like it: Llama 1 to 3.2, Mistral, SmolLM and SmolLM2, TinyLlama."""
+"""Llama and what is built like it: Llama 1 to 3.2, Mistral, SmolLM and SmolLM2, TinyLlama; SmolVLM's text part."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from edgeai.errors import CheckpointError
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import (
     Config,
@@ -26,9 +27,12 @@ from quantize.families.rope import llama3_factors, rope_parameters
 _NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 _KINDS = ("default", "linear", "dynamic", "yarn", "llama3")
 _LLAMA: Mapping[str, Any] = {"max_position_embeddings": 2048, "rms_norm_eps": 1e-6}
+_SMOLVLM = ("Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration")
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "LlamaForCausalLM": _LLAMA,
     "LLaMAForCausalLM": _LLAMA,  # the first converted Llama 1
+    "VLlama3ForCausalLM": {**_LLAMA, "num_attention_heads": 32},  # SmolVLM's
+    **{name: {**_LLAMA, "rms_norm_eps": 1e-5} for name in _SMOLVLM},  # where their text_config names no class
     "MistralForCausalLM": {"max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "num_key_value_heads": 8},
 }
 
@@ -58,7 +62,14 @@ class Llama:
 
 
 def _config(checkpoint: Checkpoint) -> Config:
-    config = complete(checkpoint, _DEFAULTS.get(architecture(checkpoint.config), _LLAMA))
+    name = architecture(checkpoint.config)
+    config = complete(checkpoint, _DEFAULTS.get(name, _LLAMA))
+    text = checkpoint.config.get("text_config")
+    if name in _SMOLVLM and not (isinstance(text, Mapping) and text.get("model_type", "llama") == "llama"):
+        raise CheckpointError(
+            f"config.json: text_config is {str(text)[:40]!r}, expected a text model of Llama's kind: "
+            "choose another checkpoint"
+        )
     return config | {"head_dim": head_dim(config)}
 
 

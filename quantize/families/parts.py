@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,12 +89,14 @@ def plus(offset: float) -> Change:
     return add
 
 
-def arranged(checkpoint: Checkpoint, parts: Mapping[str, Part], *, may_lack: tuple[str, ...] = ()) -> list[Tensor]:
+def arranged(
+    checkpoint: Checkpoint, parts: Mapping[str, Part | Sequence[Part]], *, may_lack: tuple[str, ...] = ()
+) -> list[Tensor]:
     """The checkpoint's tensors under their GGUF names, in the checkpoint's order.
 
     Args:
         checkpoint: the folder.
-        parts: what is expected, by name in the checkpoint.
+        parts: what is expected, by name in the checkpoint; several where a tensor is cut.
         may_lack: names that need not be there.
     Raises:
         CheckpointError: a tensor is missing, left over, or has a wrong shape.
@@ -111,7 +113,11 @@ def arranged(checkpoint: Checkpoint, parts: Mapping[str, Part], *, may_lack: tup
             raise CheckpointError(
                 f"{checkpoint.path} {what} {names[0][:100]}{others}: fetch the checkpoint again, all of its shards"
             )
-    return [_arranged(tensor, parts[name]) for name, tensor in tensors.items()]
+    return [_arranged(tensor, part) for name, tensor in tensors.items() for part in _each(parts[name])]
+
+
+def _each(part: Part | Sequence[Part]) -> Sequence[Part]:
+    return (part,) if isinstance(part, Part) else part
 
 
 def _arranged(tensor: Tensor, part: Part) -> Tensor:

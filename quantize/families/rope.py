@@ -111,10 +111,25 @@ def rope_metadata(arch: str, rope: Mapping[str, Any], local: Mapping[str, Any], 
             name = next((name for name in names if rope.get(name) is not None), None)
             if name is not None:
                 keys.append(f32(f"{arch}.rope.scaling.{key}", number(rope, name)))
+    if "mrope_section" in rope:
+        keys.append(_sections(arch, rope))
     keys.append(f32(f"{arch}.rope.freq_base", number(rope, "rope_theta")))
     if local.get("rope_theta") is not None:
         keys.append(f32(f"{arch}.rope.freq_base_swa", number(local, "rope_theta")))
     return keys
+
+
+def _sections(arch: str, rope: Mapping[str, Any]) -> Meta:
+    """How many pairs of a head turn by time, by row and by column, in a model that sees.
+
+    Raises:
+        CheckpointError: they are no numbers.
+    """
+    found = rope["mrope_section"]
+    if not isinstance(found, list) or len(found) != 3:
+        found = [found]
+    sections = [*(whole({"mrope_section": item}, "mrope_section") for item in found), 0]  # the last is for nothing
+    return Meta(f"{arch}.rope.dimension_sections", sections, GGUFValueType.ARRAY, GGUFValueType.INT32)
 
 
 def llama3_factors(rope: Mapping[str, Any], n_rot: int) -> F32:

@@ -44,7 +44,7 @@ from tests.quantize.oracles import (
     sha256,
     text,
 )
-from tests.quantize.tiny_checkpoints import CASES, KINDS, case_checkpoint
+from tests.quantize.tiny_checkpoints import CASES, KINDS, VISION_KINDS, case_checkpoint
 from tests.quantize.tiny_weights import F32
 from tests.quantize.tokenizer_parts import FIXTURES, PRE_TOKENIZER_NAME
 
@@ -59,7 +59,9 @@ AGREEMENT = ("F16", "Q8_0")  # whose logits are compared with transformers'
 N_ROWS = 3
 N_REAL = 500  # tokens of the corpus, mostly English
 # transformers has no class for PLaMo, and refuses the older spelling of Phi-3's rope; its weights are those of phi3.5
-WITHOUT_LOGITS = ("plamo", "phi3-su")
+WITHOUT_LOGITS = ("plamo", "phi3-su", *VISION_KINDS)
+PROJECTORS = ("F16", "Q8_0")
+VISION_FTYPES = ("F16", "BF16", "Q8_0", "Q4_K_M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _tiny(case: str, temporary: Path) -> Job:
     texts = {} if arguments["kind"].startswith(WITHOUT_LOGITS) else {case: text(N_SHORT)}
     if texts and "longrope" in str(kind.config()):
         texts[f"{case}-long"] = text(N_LONG)
-    ftypes = FEW_FTYPES if arguments["kind"] == "plamo" else FTYPES
+    ftypes = FEW_FTYPES if arguments["kind"] == "plamo" else FTYPES if kind.preprocessor is None else VISION_FTYPES
     folder = case_checkpoint(temporary, case)
     return Job(case, folder, arguments.get("dtype", "bf16"), split, ftypes, texts, arguments)
 
@@ -141,16 +143,18 @@ def _make(converter: Path, temporary: Path, job: Job) -> None:
         ftype: _quantized(original, temporary / f"{ftype}.gguf", ftype, result) for ftype in job.ftypes
     }
     result["converter"] = _own_dtype(converter, job, temporary / "own.gguf", entries)
+    if (job.folder / "preprocessor_config.json").exists():
+        result["projectors"] = {qtype: _projector(converter, job, temporary, qtype) for qtype in PROJECTORS}
     _add_logits(result, job, original)
     lines = json.dumps(result, ensure_ascii=False, separators=(",", ":")).replace('},"', '},\n"')
     ORACLE.mkdir(exist_ok=True)
     (ORACLE / f"{job.case}.json").write_text(lines + "\n", encoding="utf-8")
 
 
-def _convert(converter: Path, job: Job, target: Path, outtype: str) -> None:
+def _convert(converter: Path, job: Job, target: Path, outtype: str, *more: str) -> None:
     """Run the official converter in this process, with the name of the split put into its mouth."""
     base: Any = importlib.import_module("conversion.base")
-    arguments = [str(converter), str(job.folder), "--outtype", outtype, "--outfile", str(target)]
+    arguments = [str(converter), str(job.folder), "--outtype", outtype, "--outfile", str(target), *more]
     with ExitStack() as stack:
         stack.enter_context(patch.object(sys, "argv", arguments))
         stack.enter_context(warnings.catch_warnings())
@@ -197,6 +201,16 @@ def _own_dtype(converter: Path, job: Job, target: Path, tensors: Mapping[str, An
             differing[tensor.name] = [name, digest]
     target.unlink()
     return {"outtype": job.dtype, "differing": differing}
+
+
+def _projector(converter: Path, job: Job, temporary: Path, qtype: str) -> dict[str, Any]:
+    """The official converter's projector: a digest of the whole file, its metadata, and each tensor's type, shape and
+    digest."""
+    target = temporary / f"mmproj-{qtype}.gguf"
+    _convert(converter, job, target, qtype.lower(), "--mmproj")
+    reader = _read(target)
+    tensors = {tensor.name: [tensor.tensor_type.name, _shape(tensor), sha256(tensor.data)] for tensor in reader.tensors}
+    return {"sha256": sha256(target.read_bytes()), "metadata": dict(_metadata(reader)), "tensors": tensors}
 
 
 def _add_logits(result: dict[str, Any], job: Job, original: Path) -> None:

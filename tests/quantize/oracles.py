@@ -10,6 +10,8 @@
   of the file's tensors one by one;
 - `converter`: what the official converter itself gave for the checkpoint's own dtype, where it differs from
   `llama_model_quantize` on the f32 file;
+- `projectors`: of a model that sees, "F16" and "Q8_0" → what the official converter's `--mmproj` gave: `sha256` of the
+  whole file, `metadata` as above, and `tensors`, in its order: name → [type's name, shape, digest of the bytes];
 - `tokens`, `top1`, `margins`: a text, the most probable next token at each place by transformers, and how far it is
   ahead of the second, relative to the largest logit. `llama_cpp_error` and `llama_cpp_same`: how far llama.cpp's logits
   of the official files are from transformers', by the same measure, and at how many places the most probable token is

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.quantize import tiny_families as families
 from tests.quantize import tiny_plamo as plamo
+from tests.quantize import tiny_vision as vision
 from tests.quantize.tiny_families import Config, Tensors
 from tests.quantize.tiny_tokenizers import write_tokenizer
 from tests.quantize.tiny_weights import Dtype, write_shards
@@ -57,6 +58,7 @@ class Kind:
         tokenizer: a style of `tiny_tokenizers`.
         sampling: keys of generation_config.json beside the special tokens.
         readme: whether there is a model card.
+        preprocessor: how pictures are prepared, a key of `tiny_vision.PREPROCESSORS`, where the model sees.
     """
 
     config: Callable[[], Config]
@@ -64,6 +66,7 @@ class Kind:
     tokenizer: str
     sampling: Mapping[str, Any] | None = None
     readme: bool = False
+    preprocessor: str | None = None
 
 
 def _llama(rope: str, tokenizer: str, **changes: Any) -> Kind:
@@ -110,6 +113,37 @@ _GEMMA3 = {
 }
 _PLAMO3_YARN = {"initial_context_length": 128, "max_position_embeddings": 512, "rope_scaling_factor": 4.0}
 
+_CHATML_IDS = {"bos_token_id": 480, "eos_token_id": 482}
+VISION_KINDS: Mapping[str, Kind] = {
+    "gemma3-vision": Kind(
+        lambda: vision.gemma3_config(**_GEMMA3, vocab_size=576),
+        vision.gemma3_tensors,
+        "gemma",
+        preprocessor="gemma3",
+    ),
+    "idefics3": Kind(
+        lambda: vision.idefics3_config("idefics3", **_SMOLLM2),
+        vision.idefics3_tensors,
+        "smollm",
+        preprocessor="idefics3",
+    ),
+    "smolvlm2": Kind(
+        lambda: vision.idefics3_config("smolvlm", **_SMOLLM2),
+        vision.idefics3_tensors,
+        "smollm",
+        readme=True,
+        preprocessor="idefics3",
+    ),
+    "qwen2.5-vl": Kind(
+        lambda: vision.qwen25_config(**_CHATML_IDS), vision.qwen25_tensors, "qwen2", preprocessor="qwen2.5"
+    ),
+    "qwen3-vl": Kind(
+        lambda: vision.qwen3_config(**_CHATML_IDS, head_dim=32, tie_word_embeddings=True),
+        vision.qwen3_tensors,
+        "qwen2",
+        preprocessor="qwen3",
+    ),
+}
 KINDS: Mapping[str, Kind] = {
     "llama": _llama("none", "llama3", hidden_size=256, intermediate_size=320, **_LLAMA3),
     "llama-linear": _llama("linear", "llama-spm", **_SPM),
@@ -138,6 +172,7 @@ KINDS: Mapping[str, Kind] = {
     "plamo2": Kind(plamo.plamo2_config, plamo.plamo2_tensors, "plamo-jsonl"),
     "plamo3": Kind(plamo.plamo3_config, plamo.plamo3_tensors, "plamo-jsonl-chat"),
     "plamo3-yarn": Kind(lambda: plamo.plamo3_config(**_PLAMO3_YARN), plamo.plamo3_tensors, "plamo-jsonl"),
+    **VISION_KINDS,
 }
 
 #: What `oracle/NAME.json` was made of: the arguments of `tiny_checkpoint`. The folder is called `FOLDER_PREFIX + NAME`,
@@ -153,6 +188,8 @@ CASES: Mapping[str, Mapping[str, Any]] = {name: {"kind": name} for name in KINDS
     "plamo3-f16": {"kind": "plamo3", "dtype": "f16"},
     "phi3.5-f16": {"kind": "phi3.5", "dtype": "f16"},
     "qwen3-f16-2-shards": {"kind": "qwen3", "dtype": "f16", "shards": 2, "tied": False},
+    "gemma3-vision-f16": {"kind": "gemma3-vision", "dtype": "f16"},
+    "qwen2.5-vl-f32-3-shards": {"kind": "qwen2.5-vl", "dtype": "f32", "shards": 3},
 }
 FOLDER_PREFIX = "Tiny-"
 
@@ -193,6 +230,8 @@ def tiny_checkpoint(
         folder / "generation_config.json", {"_from_model_config": True, **ids, **(what.sampling or {}), **version}
     )
     write_tokenizer(folder, what.tokenizer)
+    if what.preprocessor is not None:
+        write_json(folder / "preprocessor_config.json", dict(vision.PREPROCESSORS[what.preprocessor]))
     if what.readme:
         (folder / "README.md").write_text(README, encoding="utf-8")
     return folder

@@ -18,7 +18,10 @@ from tests.quantize.vocab.edges import EDGES, ORACLE
 from tests.quantize.vocab.folders import tokenizer_folder
 from tests.quantize.vocab.llama_tokenizer import loaded, tokenize, write_vocabulary
 
-ARCHS = {"mistral": "llama", "smollm2": "llama", "tinyllama": "llama", "qwen2.5": "qwen2", "phi4-mini": "phi3"}
+ARCHS = {
+    **dict.fromkeys(("mistral", "smollm2", "tinyllama", "idefics3", "smolvlm2"), "llama"),
+    **{"qwen2.5": "qwen2", "qwen2.5-vl": "qwen2vl", "qwen3-vl": "qwen3vl", "phi4-mini": "phi3"},
+}
 EDGE_KEYS: dict[str, Any] = json.loads(ORACLE.read_text(encoding="utf-8"))
 SCORES, ADD_BOS = "tokenizer.ggml.scores", "tokenizer.ggml.add_bos_token"
 
