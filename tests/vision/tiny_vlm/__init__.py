@@ -1,0 +1,1 @@
+"""A tiny vision-language model that the project trained itself, its pictures and its questions."""
