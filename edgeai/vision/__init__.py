@@ -1,0 +1,1 @@
+"""Pictures: read under limits, as a model takes them in."""
