@@ -29,6 +29,8 @@ _IN_WORK_BYTES = 2**26  # of float32 in all threads together: with more of them,
 _LARGE_BYTES = 2**26  # of a tensor that is read as a whole, and waits until the one before it is gone
 _PIECES_A_THREAD = 2  # that wait, encoded, for one before them
 
+_OF_PROJECTOR = ("v.", "mm.")  # begin the names of its tensors, whose types are not chosen one by one
+
 _Work = Callable[[], Bytes]
 
 
@@ -96,10 +98,16 @@ def _done(pending: deque[tuple[Planned, Future[Bytes]]], n_left: int, check: boo
         except NotFiniteError as exc:
             advice = "fetch the checkpoint again, or let it through with --allow-nan"
             if not check:
-                advice = f"{item.qtype} has nothing for that, choose another type for it with --tensor-type"
+                advice = f"{item.qtype} has nothing for that, {_without_it(item)}"
             raise CheckpointError(f"{item.tensor.name}: {exc}: {advice}") from exc
         except OutOfRangeError as exc:
-            raise CheckpointError(f"{item.tensor.name}: {exc}: choose another type for it with --tensor-type") from exc
+            raise CheckpointError(f"{item.tensor.name}: {exc}: {_without_it(item)}") from exc
+
+
+def _without_it(item: Planned) -> str:
+    if item.tensor.name.startswith(_OF_PROJECTOR):
+        return "write the text model alone with --projector none"
+    return "choose another type for it with --tensor-type"
 
 
 def _fitting(tensor: Tensor, values: F32 | None) -> F32 | None:

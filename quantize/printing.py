@@ -82,7 +82,7 @@ def print_artifact(artifact: Artifact, reports: Sequence[Report], *, as_json: bo
         f"{one_line(str(artifact.path))}: {size_text(artifact.size_bytes)}, {artifact.ftype}, "
         f"{artifact.bits_per_weight:.2f} bits per weight, {artifact.seconds:.1f} s"
     )
-    _print_projector(artifact)
+    _print_projector(artifact, is_measured=bool(reports))
     if reports:
         print_reports(reports)
     _print_run(artifact.path)
@@ -104,7 +104,7 @@ def print_choice(choice: Choice, *, as_json: bool) -> None:
         out.print("speed and memory are estimates for all.")
     out.print(f"{best.file_type} is kept, {choice.why}")
     click.echo(f"{one_line(str(choice.artifact.path))}: {size_text(choice.artifact.size_bytes)}")
-    _print_projector(choice.artifact)
+    _print_projector(choice.artifact, is_measured=True)
     _print_run(choice.artifact.path)
 
 
@@ -116,12 +116,12 @@ def _projector_facts(artifact: Artifact) -> dict[str, Any]:
     return {"projector": {"path": str(made.path), "type": made.ftype, "size_bytes": made.size_bytes}}
 
 
-def _print_projector(artifact: Artifact) -> None:
+def _print_projector(artifact: Artifact, *, is_measured: bool) -> None:
     made = artifact.projector
     if made is None:
         return
-    size = size_text(made.size_bytes)
-    click.echo(f"{one_line(str(made.path))}: {size}, {made.ftype}, its projector; pictures are not measured")
+    unmeasured = "; pictures are not measured" if is_measured else ""
+    click.echo(f"{one_line(str(made.path))}: {size_text(made.size_bytes)}, {made.ftype}, its projector{unmeasured}")
     if projector_beside(artifact.path) is None:
         note(
             f"{made.path.parent} has several mmproj*.gguf, and none is taken by itself: give each model its own folder"

@@ -102,7 +102,7 @@ def encoder_metadata(checkpoint: Checkpoint, config: Config, n_embd: int) -> lis
     return [
         Meta("clip.has_vision_encoder", True, GGUFValueType.BOOL),
         u32("clip.vision.projection_dim", n_embd),
-        u32("clip.vision.image_size", patch_of(config) * side(config)),
+        u32("clip.vision.image_size", n_pixels(config)),
         u32("clip.vision.patch_size", patch_of(config)),
         u32("clip.vision.embedding_length", width),
         u32("clip.vision.feed_forward_length", n_ff_of(config)),
@@ -125,16 +125,21 @@ def preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:
     return found
 
 
+def n_pixels(config: Config) -> int:
+    """Pixels along a side of the picture."""
+    return whole(config, "image_size", at_most=MOST_PIXELS)
+
+
 def side(config: Config) -> int:
-    """Patches along a side of the picture.
+    """Patches along a side of the picture; what is left over at its edges is not looked at.
 
     Raises:
-        CheckpointError: they do not fill the picture.
+        CheckpointError: there is none.
     """
-    n_pixels, patch = whole(config, "image_size", at_most=MOST_PIXELS), patch_of(config)
-    if n_pixels % patch:
-        refuse("image_size", n_pixels, f"a multiple of patch_size = {patch}")
-    return n_pixels // patch
+    found = n_pixels(config) // patch_of(config)
+    if not found:
+        refuse("patch_size", patch_of(config), f"at most image_size = {n_pixels(config)}")
+    return found
 
 
 def width_of(config: Config) -> int:

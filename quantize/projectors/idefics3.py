@@ -14,6 +14,7 @@ from quantize.projectors.common import (
     MOST_PIXELS,
     Parts,
     encoder_metadata,
+    n_pixels,
     preprocessor,
     refuse,
     side,
@@ -43,9 +44,10 @@ class Idefics3Vision:
     def metadata(self, checkpoint: Checkpoint, n_embd: int) -> list[Meta]:
         """See `Vision`. A picture is cut into tiles of `image_size`, out of one of the size that stands last here."""
         config = vision_config(checkpoint, _SIGLIP)
-        n_pixels = side(config) * whole(config, "patch_size")
         size = preprocessor(checkpoint).get("size")
-        longest = whole(size if isinstance(size, Mapping) else {}, "longest_edge", n_pixels, at_most=MOST_PIXELS)
+        longest = whole(
+            size if isinstance(size, Mapping) else {}, "longest_edge", n_pixels(config), at_most=MOST_PIXELS
+        )
         return [
             *encoder_metadata(checkpoint, config, n_embd),
             Meta("clip.projector_type", "idefics3", GGUFValueType.STRING),

@@ -168,10 +168,10 @@ def _config(checkpoint: Checkpoint, defaults: Mapping[str, Any]) -> Config:
         CheckpointError: its patches are of other kinds than libmtmd's.
     """
     config = vision_config(checkpoint, defaults)
-    config |= {"num_attention_heads": config["num_heads"], "num_hidden_layers": config["depth"]}
+    config |= {"num_attention_heads": whole(config, "num_heads"), "num_hidden_layers": whole(config, "depth")}
     require(config, "temporal_patch_size", (_FRAMES,))
     require(config, "spatial_merge_size", (_MERGED,))
-    if width_of(config) % (4 * whole(config, "num_attention_heads")):  # a place turns two pairs: row and column
+    if width_of(config) % (4 * config["num_attention_heads"]):  # a place turns two pairs: row and column
         refuse("num_heads", config["num_heads"], f"heads of a multiple of 4 in hidden_size = {width_of(config)}")
     return config
 

@@ -106,7 +106,7 @@ def idefics3_config(model_type: str, **text: Any) -> Config:
         "image_token_id": 483,
         "model_type": model_type,
         "scale_factor": 2,
-        "text_config": {**inner, "architectures": ["VLlama3ForCausalLM"]},
+        "text_config": {**inner, "architectures": ["VLlama3ForCausalLM"], "tie_word_embeddings": False},
         "tie_word_embeddings": False,
         "vision_config": {
             "hidden_size": 64,
@@ -125,7 +125,7 @@ def idefics3_config(model_type: str, **text: Any) -> Config:
 
 def idefics3_tensors(config: Config) -> Tensors:
     """Of SmolVLM and Idefics 3."""
-    text = decoder_tensors(config["text_config"] | {"tie_word_embeddings": False})
+    text = decoder_tensors(config["text_config"])
     n_in = config["vision_config"]["hidden_size"] * config["scale_factor"] ** 2
     return {
         **{name.replace("model.", "model.text_model.", 1): each for name, each in text.items()},
