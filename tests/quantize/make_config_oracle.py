@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.quantize.families.real_configs import REAL_CONFIGS
+from tests.quantize.families.real_vision_configs import REAL_PREPROCESSORS, REAL_VISION_CONFIGS
 from tests.quantize.oracles import ORACLE, recorded
 from tests.quantize.tiny_weights import norm, write_shards
 
@@ -34,25 +35,38 @@ def main() -> None:
             (Path(folder) / "config.json").write_text(json.dumps(config))
             write_shards(Path(folder), {"model.norm.weight": norm(8)}, "f32", 0, 1)
             result[name] = _official(Path(folder))
+    for name, config in REAL_VISION_CONFIGS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "config.json").write_text(json.dumps(config))
+            (Path(folder) / "preprocessor_config.json").write_text(json.dumps(REAL_PREPROCESSORS[name]))
+            write_shards(Path(folder), {"model.norm.weight": norm(8)}, "f32", 0, 1)
+            result[name] = _official(Path(folder)) | {"projector": _official(Path(folder), "MMPROJ")["metadata"]}
     lines = json.dumps(result, separators=(",", ":")).replace('},"', '},\n"')
     (ORACLE / "configs.json").write_text(lines + "\n", encoding="utf-8")
 
 
-def _official(folder: Path) -> dict[str, Any]:
+def _official(folder: Path, kind: str = "TEXT") -> dict[str, Any]:
     conversion: Any = importlib.import_module("conversion")
     gguf: Any = importlib.import_module("gguf")
     hparams = conversion.ModelBase.load_hparams(folder, False)
-    name = conversion.get_model_architecture(hparams, conversion.ModelType.TEXT)
-    with_class = conversion.get_model_class(name)
+    name = conversion.get_model_architecture(hparams, conversion.ModelType[kind])
+    with_class = conversion.get_model_class(name, mmproj=kind == "MMPROJ")
     converter = with_class(folder, gguf.LlamaFileType.ALL_F32, folder / "out.gguf", hparams=hparams)
     tensors = {key: [float(value) for value in values] for key, values in converter.generate_extra_tensors()}
     converter.set_gguf_parameters()
     keys = {
-        key: recorded(entry.type.name, _as_stored(entry.type.name, entry.value))
+        key: recorded(entry.type.name, _as_stored(entry.type.name, entry.value), _item_type(entry))
         for key, entry in converter.gguf_writer.kv_data[0].items()
         if key not in ("general.architecture", "general.file_type")
     }
     return {"metadata": keys, "tensors": tensors}
+
+
+def _item_type(entry: Any) -> str | None:
+    """Of an array's elements, as the writer would tell it from the first."""
+    gguf: Any = importlib.import_module("gguf")
+    of_array = entry.type == gguf.GGUFValueType.ARRAY
+    return str(gguf.GGUFValueType.get_type(entry.value[0]).name) if of_array else None
 
 
 def _as_stored(type_name: str, value: Any) -> Any:

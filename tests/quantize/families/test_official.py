@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,8 +16,10 @@ from quantize.base import Meta, Tensor
 from quantize.checkpoint import Checkpoint
 from quantize.families import family_of
 from quantize.families.general import general_metadata
+from quantize.projectors import open_projector, vision_of
 from tests.quantize import tiny_families
 from tests.quantize.families.real_configs import REAL_CONFIGS
+from tests.quantize.families.real_vision_configs import REAL_PREPROCESSORS, REAL_VISION_CONFIGS
 from tests.quantize.oracles import oracle, recorded, sha256
 from tests.quantize.plamo_memory import MemoryCheckpoint
 from tests.quantize.tiny_checkpoints import CASES, case_checkpoint
@@ -61,11 +67,31 @@ def test_a_checkpoint_becomes_what_the_official_converter_makes_of_it(case: str,
         assert digest == expected["tensors"][tensor.name]["sha256"]["F32"], tensor.name
 
 
-@pytest.mark.parametrize("name", REAL_CONFIGS)
+@pytest.mark.parametrize("name", {**REAL_CONFIGS, **REAL_VISION_CONFIGS})
 def test_a_real_models_config_becomes_the_official_keys(name: str) -> None:
-    checkpoint = MemoryCheckpoint(REAL_CONFIGS[name], {})
+    checkpoint = MemoryCheckpoint({**REAL_CONFIGS, **REAL_VISION_CONFIGS}[name], {})
     expected = oracle("configs")[name]["metadata"]
     assert described(family_of(checkpoint.config).metadata(checkpoint)) == expected
+
+
+@pytest.mark.parametrize("name", REAL_VISION_CONFIGS)
+def test_a_real_models_part_that_sees_becomes_the_official_keys(name: str, tmp_path: Path) -> None:
+    preprocessor = tmp_path / "preprocessor_config.json"
+    preprocessor.write_text(json.dumps(REAL_PREPROCESSORS[name]), encoding="utf-8")
+    config, expected = REAL_VISION_CONFIGS[name], oracle("configs")[name]["projector"]
+    vision, checkpoint = vision_of(config), MemoryCheckpoint(config, {}, files={preprocessor.name: preprocessor})
+    assert vision is not None
+    n_embd = expected["clip.vision.projection_dim"][1]
+    assert described(vision.metadata(checkpoint, n_embd)) == expected
+    stored = {
+        old: Tensor(old, part.shape, "BF16", _never)
+        for old, parts in vision.parts(checkpoint, n_embd).items()
+        for part in (parts if isinstance(parts, Sequence) else [parts])
+    }
+    projector = open_projector(replace(checkpoint, tensors=stored), vision, n_embd, "Q8_0")
+    types = Counter(item.qtype for item in projector.planned)
+    assert types["Q8_0"] > 4 * expected["clip.vision.block_count"][1]
+    assert (types["F16"] > 1) == (expected["clip.vision.feed_forward_length"][1] % 32 > 0)  # whose rows fall back
 
 
 @pytest.mark.parametrize("name", [name for name in REAL_CONFIGS if oracle("configs")[name]["tensors"]])
