@@ -31,7 +31,7 @@ _SMOLVLM: Config = {
 _QWEN: Config = {"bos_token_id": 151643, "eos_token_id": 151645, "hidden_act": "silu", "initializer_range": 0.02}
 
 REAL_VISION_CONFIGS: Mapping[str, Config] = {
-    "gemma_3_4b": GEMMA_3_4B,
+    "gemma_3_4b": dict(GEMMA_3_4B),
     "smolvlm_256m": {
         **_SMOLVLM,
         "scale_factor": 4,
