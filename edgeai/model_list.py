@@ -10,7 +10,7 @@ from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelError
 from edgeai.fit import ModelShape, estimate
 from edgeai.gguf_header import GGUFHeader, read_header
-from edgeai.gguf_projector import read_projector
+from edgeai.gguf_projector import input_width, read_projector
 from edgeai.installed import InstalledModel
 from edgeai.machine import available_memory_bytes
 from edgeai.model_record import SPEECH_COMMANDS
@@ -112,10 +112,10 @@ def _projected(installed: InstalledModel | None, header: GGUFHeader | None) -> t
     if installed is None or installed.mmproj_path is None:
         return ()
     try:
-        read_projector(installed.mmproj_path, int(header["embedding_length"]) if header else 0)
+        found = read_projector(installed.mmproj_path, input_width(header) if header else 0)
     except (ModelError, KeyError, TypeError, ValueError):
         return ("image",)  # those of sound are known, all of them
-    return ("audio",)
+    return tuple(name for name, takes in (("image", found.sees), ("audio", found.hears)) if takes)
 
 
 def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | None, free_bytes: int) -> ModelFacts:

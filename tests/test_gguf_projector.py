@@ -26,7 +26,7 @@ Damage = Callable[[Parts, Parts], object]
 def test_those_that_converters_write_are_taken(kind: Kind, tmp_path: Path) -> None:
     path = tiny_projector(tmp_path / "mmproj.gguf", kind)
     found = read_projector(path, N_EMBD)
-    assert (found.path, found.kind) == (path, kind)
+    assert (found.path, found.kind, found.hears, found.sees) == (path, kind, True, False)
     assert 0 < path.stat().st_size - found.weights_bytes < 8000
     assert found.buffer_bytes > 4 * 1500 * 64
 
@@ -73,10 +73,12 @@ DAMAGES: dict[str, Damage] = {
     "projection_dim = 64, expected the text model's 128": _key("clip.audio.projection_dim", 64),
 }
 OTHERS: dict[str, Damage] = {
-    "a projector of pictures": _key("clip.has_vision_encoder", True),
-    "a projector of kind 'gemma3'": _key("clip.projector_type", "gemma3"),
-    "a projector of kind None": lambda _tensors, keys: keys.pop("clip.projector_type"),
-    "a projector of kind": lambda _tensors, keys: keys.pop("clip.has_audio_encoder"),
+    "of kind 'ultravox' that hears and sees": _key("clip.has_vision_encoder", True),
+    "of kind 'gemma3' that hears": _key("clip.projector_type", "gemma3"),
+    "of kind 'qwen2.5o' that hears": _key("clip.projector_type", "qwen2.5o"),
+    "of kind None that hears": lambda _tensors, keys: keys.pop("clip.projector_type"),
+    "of kind 'ultravox' that does nothing": lambda _tensors, keys: keys.pop("clip.has_audio_encoder"),
+    "of kind 'ultravox' that hears, expected": _key("clip.has_gen_audio_encoder", True),
 }
 
 
@@ -161,7 +163,7 @@ def test_what_passes_the_checks_and_fails_in_native_code_is_one_line(
 ) -> None:
     model = tiny_model(tmp_path / "a.gguf")
     broken = tiny_projector(tmp_path / "broken.gguf", change=DAMAGES["no tensor a.blk.1.ffn_up.weight"])  # type: ignore[arg-type]
-    monkeypatch.setattr("edgeai.gguf_projector._Checks._check_tensors", lambda *_: None)
+    monkeypatch.setattr("edgeai.gguf_projector.checks.Checks.all_tensors", lambda *_: None)
     for isolation in ("none", "process"):
         with pytest.raises(ModelFormatError, match="unable to find tensor") as caught:
             Session(model, n_threads=1, mmproj_path=broken, isolation=isolation)

@@ -45,7 +45,16 @@ def tiny_projector(
         n_out: the width of the text model.
         change: damages the tensors and keys before they are written.
     """
-    tensors = dict(_tensors(kind, np.random.default_rng(seed), n_out))
+    tensors = dict(audio_tensors(kind, np.random.default_rng(seed), n_out))
+    keys = audio_keys(kind, n_out)
+    if change is not None:
+        change(tensors, keys)
+    write_projector(path, tensors, keys)
+    return path
+
+
+def audio_keys(kind: Kind, n_out: int) -> dict[str, Any]:
+    """What a converter writes of an encoder of sound."""
     keys: dict[str, Any] = {
         "clip.has_audio_encoder": True,
         "clip.projector_type": kind,
@@ -59,18 +68,20 @@ def tiny_projector(
     }
     if kind != "qwen2a":
         keys["clip.audio.projector.stack_factor"] = STACK
-    if change is not None:
-        change(tensors, keys)
-    _write(path, tensors, keys)
-    return path
+    return keys
 
 
-def _write(path: Path, tensors: dict[str, NDArray[Any]], keys: dict[str, Any]) -> None:
+def write_projector(path: Path, tensors: dict[str, NDArray[Any]], keys: dict[str, Any]) -> None:
+    """Write a projector's file: keys of the types that converters give them."""
     writer = GGUFWriter(path, "clip")
-    writer.add_name("tiny-ears")
+    writer.add_name("tiny-projector")
     for key, value in keys.items():
         if isinstance(value, bool):
             writer.add_bool(key, value)
+        elif isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, np.int32):
+            writer.add_int32(key, int(value))
         elif isinstance(value, float):
             writer.add_float32(key, value)
         elif isinstance(value, str):
@@ -85,48 +96,50 @@ def _write(path: Path, tensors: dict[str, NDArray[Any]], keys: dict[str, Any]) -
     writer.close()
 
 
-def _tensors(kind: Kind, rng: np.random.Generator, n_out: int) -> Tensors:
+def audio_tensors(kind: Kind, rng: np.random.Generator, n_out: int) -> Tensors:
     """Every tensor by its GGUF name, in numpy's order of axes (GGUF's reversed)."""
     yield "a.conv1d.1.weight", rng.normal(0, (3 * N_MEL) ** -0.5, (N_EMBD, N_MEL, 3)).astype(np.float16)
-    yield "a.conv1d.1.bias", _vector(rng, N_EMBD)[:, None]
+    yield "a.conv1d.1.bias", vector(rng, N_EMBD)[:, None]
     yield "a.conv1d.2.weight", rng.normal(0, (3 * N_EMBD) ** -0.5, (N_EMBD, N_EMBD, 3)).astype(np.float16)
-    yield "a.conv1d.2.bias", _vector(rng, N_EMBD)[:, None]
+    yield "a.conv1d.2.bias", vector(rng, N_EMBD)[:, None]
     yield "a.position_embd.weight", rng.normal(0, 0.3, (N_POSITION, N_EMBD)).astype(np.float32)
     for layer in range(N_LAYER):
         for name, values in _layer(rng):
             yield f"a.blk.{layer}.{name}", values
-    yield "a.post_ln.weight", 1 + _vector(rng, N_EMBD)
-    yield "a.post_ln.bias", _vector(rng, N_EMBD)
+    yield "a.post_ln.weight", 1 + vector(rng, N_EMBD)
+    yield "a.post_ln.bias", vector(rng, N_EMBD)
     if kind == "ultravox":
-        yield "mm.a.norm_pre.weight", 1 + _vector(rng, N_EMBD * STACK)
-        yield "mm.a.mlp.1.weight", _matrix(rng, 2 * N_HIDDEN, N_EMBD * STACK)
-        yield "mm.a.norm_mid.weight", 1 + _vector(rng, N_HIDDEN)
-        yield "mm.a.mlp.2.weight", _matrix(rng, n_out, N_HIDDEN)
+        yield "mm.a.norm_pre.weight", 1 + vector(rng, N_EMBD * STACK)
+        yield "mm.a.mlp.1.weight", matrix(rng, 2 * N_HIDDEN, N_EMBD * STACK)
+        yield "mm.a.norm_mid.weight", 1 + vector(rng, N_HIDDEN)
+        yield "mm.a.mlp.2.weight", matrix(rng, n_out, N_HIDDEN)
     elif kind == "voxtral":
-        yield "mm.a.mlp.1.weight", _matrix(rng, N_HIDDEN, N_EMBD * STACK)
-        yield "mm.a.mlp.2.weight", _matrix(rng, n_out, N_HIDDEN)
+        yield "mm.a.mlp.1.weight", matrix(rng, N_HIDDEN, N_EMBD * STACK)
+        yield "mm.a.mlp.2.weight", matrix(rng, n_out, N_HIDDEN)
     else:
-        yield "mm.a.fc.weight", _matrix(rng, n_out, N_EMBD)
-        yield "mm.a.fc.bias", _vector(rng, n_out)
+        yield "mm.a.fc.weight", matrix(rng, n_out, N_EMBD)
+        yield "mm.a.fc.bias", vector(rng, n_out)
 
 
 def _layer(rng: np.random.Generator) -> Tensors:
     for name in ("ln1", "ln2"):
-        yield f"{name}.weight", 1 + _vector(rng, N_EMBD)
-        yield f"{name}.bias", _vector(rng, N_EMBD)
+        yield f"{name}.weight", 1 + vector(rng, N_EMBD)
+        yield f"{name}.bias", vector(rng, N_EMBD)
     for name in ("q", "k", "v", "out"):
-        yield f"attn_{name}.weight", _matrix(rng, N_EMBD, N_EMBD)
+        yield f"attn_{name}.weight", matrix(rng, N_EMBD, N_EMBD)
         if name != "k":
-            yield f"attn_{name}.bias", _vector(rng, N_EMBD)
-    yield "ffn_up.weight", _matrix(rng, N_FF, N_EMBD)
-    yield "ffn_up.bias", _vector(rng, N_FF)
-    yield "ffn_down.weight", _matrix(rng, N_EMBD, N_FF)
-    yield "ffn_down.bias", _vector(rng, N_EMBD)
+            yield f"attn_{name}.bias", vector(rng, N_EMBD)
+    yield "ffn_up.weight", matrix(rng, N_FF, N_EMBD)
+    yield "ffn_up.bias", vector(rng, N_FF)
+    yield "ffn_down.weight", matrix(rng, N_EMBD, N_FF)
+    yield "ffn_down.bias", vector(rng, N_EMBD)
 
 
-def _matrix(rng: np.random.Generator, n_out: int, n_in: int) -> NDArray[np.float32]:
+def matrix(rng: np.random.Generator, n_out: int, n_in: int) -> NDArray[np.float32]:
+    """Weights that keep the size of what goes through them. [n_out, n_in]"""
     return rng.normal(0, n_in**-0.5, (n_out, n_in)).astype(np.float32)
 
 
-def _vector(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+def vector(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+    """A bias. [n]"""
     return rng.normal(0, 0.1, n).astype(np.float32)

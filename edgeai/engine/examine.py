@@ -58,7 +58,7 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
 
     header = read_header(found.path)
     shape, n_file_bytes = ModelShape.from_header(header), header.n_file_bytes
-    projector = _projector(found, options, shape.n_embd)
+    projector = _projector(found, options, header)
     if projector is not None:
         shape = replace(shape, weights_bytes=shape.weights_bytes + projector.weights_bytes + projector.buffer_bytes)
         n_file_bytes += projector.path.stat().st_size
@@ -68,7 +68,7 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
     return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes)
 
 
-def _projector(found: ResolvedModel, options: LoadOptions, n_embd: int) -> Projector | None:
+def _projector(found: ResolvedModel, options: LoadOptions, header: GGUFHeader) -> Projector | None:
     """The projector that was asked for; where none was, the one beside the model, if it can be used."""
     from edgeai.installed import projector_beside
 
@@ -78,16 +78,26 @@ def _projector(found: ResolvedModel, options: LoadOptions, n_embd: int) -> Proje
     path = Path(options.mmproj_path) if options.mmproj_path is not None else beside
     if path is None:
         return None
-    from edgeai.gguf_projector import read_projector  # most models have none
-
     try:
-        return read_projector(path, n_embd)
+        return _usable(path, header)
     except ModelError as exc:
         if options.mmproj_path is not None:
             raise
         level = logging.INFO if isinstance(exc, UnsupportedModalityError) else logging.WARNING
         _log.log(level, "the model is opened without its projector: %s", exc)
         return None
+
+
+def _usable(path: Path, header: GGUFHeader) -> Projector:
+    from edgeai.gguf_projector import KINDS_OF_SOUND, input_width, read_projector  # most models have none
+
+    projector = read_projector(path, input_width(header), header.architecture)
+    if not projector.hears:
+        raise UnsupportedModalityError(
+            f"{path}: a projector of pictures, expected one of sound ({', '.join(KINDS_OF_SOUND)}); open the model "
+            'without it (mmproj_path="")'
+        )
+    return projector
 
 
 def policy(examined: Examined, states_dir: str | None) -> Policy:
