@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from edgeai.engine.link import Link
 from edgeai.engine.process import ChildProcess
 from edgeai.engine.watchdog import Pace
 from edgeai.errors import AudioError, EngineCrashedError, ModelError
+from edgeai.regular_file import opened
 from edgeai.safe_text import one_line
 from edgeai.sandbox import Policy
 from edgeai.speech.decode_wire import Ended, Job, Opened, Refused, Reply, Samples
@@ -102,22 +103,12 @@ def _receive(link: Link[Reply], path: Path) -> Reply:
 
 
 def _check(path: Path) -> None:
-    """Nothing but a regular file is opened: opening a pipe waits, and opening a device may do things."""
+    """Nothing but a regular file is opened; the process does it, which is given its path alone."""
     try:
-        found = path.stat()
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise AudioError(
-            f"{_shown(path)}: cannot be opened ({one_line(reason)}): expected a sound file; check the path"
-        ) from exc
-    if stat.S_ISDIR(found.st_mode):
-        raise AudioError(f"{_shown(path)}: it is a folder: expected a sound file; name a file in it")
-    if not stat.S_ISREG(found.st_mode):
-        raise AudioError(f"{_shown(path)}: it is a pipe, socket or device: expected a sound file")
-    if found.st_size == 0:
-        raise AudioError(f"{_shown(path)}: it is empty (0 bytes): expected a sound file; fetch or save it again")
-    if not os.access(path, os.R_OK):
-        raise AudioError(f"{_shown(path)}: no permission to read it: change its permissions (chmod u+r)")
+        with opened(path, "a sound file", sys.maxsize, AudioError):
+            pass
+    except AudioError as exc:
+        raise AudioError(f"{_shown(path)}: {exc}") from exc.__cause__
 
 
 def _failed(path: Path, how: str) -> AudioError:

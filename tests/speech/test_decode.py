@@ -101,7 +101,7 @@ def test_an_hour_is_decoded_in_little_memory(tmp_path: Path) -> None:
 
 def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     files = {
-        "missing": (folder / "missing.wav", "No such file"),
+        "missing": (folder / "missing.wav", "no such file"),
         "a folder": (folder, "folder"),
         "empty": (folder / "empty.wav", "empty"),
         "no samples": (wav(folder / "none.wav", np.zeros(0), 16_000), "nothing in it"),

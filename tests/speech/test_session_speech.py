@@ -43,7 +43,7 @@ def test_without_weights_the_command_is_named(session: Session) -> None:
 def test_what_is_no_sound_is_told_before_weights_are_looked_for(session: Session, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="empty audio"):
         session.transcribe(np.zeros(0, np.float32))
-    with pytest.raises(AudioError, match="No such file"):
+    with pytest.raises(AudioError, match="no such file"):
         session.transcribe(tmp_path / "missing.wav")
     (tmp_path / "text.wav").write_text("no sound at all")
     with pytest.raises(AudioError, match="no sound or video file"):
