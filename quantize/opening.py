@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeai.errors import UnsupportedArchitectureError
+from edgeai.errors import QuantizeError, UnsupportedArchitectureError
 from quantize import terminal
 from quantize.checkpoint import Checkpoint
 from quantize.pipeline import Model, open_model, projector_of
-from quantize.projectors import Projector, converted_projector, has_pictures, vision_of
+from quantize.projectors import Projector, check_loads, converted_projector, has_pictures, vision_of
 from quantize.writer import work_dir
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def _projector(job: Job, model: Model, stack: ExitStack) -> Projector | None:
     if qtype is not None and job.converter is not None and job.source.is_dir():
         config = Checkpoint.open(job.source).config
         if has_pictures(config) and vision_of(config) is None:
-            return converted_projector(_converted(job, stack, qtype), qtype)
+            projector = converted_projector(_converted(job, stack, qtype), qtype)
+            try:
+                check_loads(projector, model.metadata)
+            except QuantizeError as exc:  # other programs may know its kind
+                terminal.note(str(exc))
+            return projector
     return projector_of(job.source, model, qtype)
 
 

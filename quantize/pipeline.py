@@ -28,7 +28,7 @@ from quantize.gguf_source import read_gguf
 from quantize.imatrix import Imatrix, read_imatrix
 from quantize.naming import projector_path
 from quantize.plan import Planned, TypeChoices, plan
-from quantize.projectors import Projector, has_pictures, open_projector, vision_of
+from quantize.projectors import Projector, check_loads, has_pictures, open_projector, text_value, vision_of
 from quantize.vocab import vocabulary
 from quantize.writer import check_room, check_target, staged
 
@@ -196,12 +196,9 @@ def projector_of(source: str | os.PathLike[str], model: Model, qtype: str | None
             path,
         )
         return None
-    return open_projector(checkpoint, vision, n_embd_of(model), qtype)
-
-
-def n_embd_of(model: Model) -> int:
-    """Width of a text model."""
-    return next(int(meta.value) for meta in model.metadata if meta.key.endswith(".embedding_length"))
+    projector = open_projector(checkpoint, vision, int(text_value(model.metadata, ".embedding_length")), qtype)
+    check_loads(projector, model.metadata)
+    return projector
 
 
 @contextmanager

@@ -106,7 +106,11 @@ def is_embedding(name: str) -> bool:
 
 def write_sparse_header(path: Path, metadata: Sequence[Meta], tensors: Sequence[Tensor]) -> None:
     """A GGUF of the source's types whose weights are a hole in the file."""
-    infos = [(tensor.name, tensor.shape, stored_type(tensor)) for tensor in tensors]
+    write_sparse(path, metadata, [(tensor.name, tensor.shape, stored_type(tensor)) for tensor in tensors])
+
+
+def write_sparse(path: Path, metadata: Sequence[Meta], infos: Sequence[tuple[str, Sequence[int], str]]) -> None:
+    """The same of tensors' names, shapes and types."""
     head = encode_header(metadata, infos)
     with path.open("wb") as file:
         file.write(head)

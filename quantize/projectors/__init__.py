@@ -10,12 +10,14 @@ Source: conversion/ and tools/mtmd/clip.cpp of ggml-org/llama.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeai.errors import CheckpointError
+from edgeai.errors import CheckpointError, ModelError, QuantizeError
+from edgeai.gguf_projector import read_projector
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.general import general_metadata
 from quantize.families.parts import arranged, u32
@@ -23,13 +25,23 @@ from quantize.ftypes import FTYPES
 from quantize.ggml import tensor_type
 from quantize.gguf_format import tensor_bytes
 from quantize.gguf_source import read_gguf
-from quantize.plan import Planned
+from quantize.plan import Planned, write_sparse
 from quantize.projectors.common import Vision, pictures_part
 from quantize.projectors.gemma3 import Gemma3Vision
 from quantize.projectors.idefics3 import Idefics3Vision
 from quantize.projectors.qwen import Qwen3Vision, Qwen25Vision
 
-__all__ = ["QTYPES", "VISIONS", "Projector", "converted_projector", "has_pictures", "open_projector", "vision_of"]
+__all__ = [
+    "QTYPES",
+    "VISIONS",
+    "Projector",
+    "check_loads",
+    "converted_projector",
+    "has_pictures",
+    "open_projector",
+    "text_value",
+    "vision_of",
+]
 
 QTYPES = ("F16", "Q8_0")
 VISIONS: tuple[Vision, ...] = (Gemma3Vision(), Idefics3Vision(), Qwen25Vision(), Qwen3Vision())
@@ -89,6 +101,43 @@ def open_projector(checkpoint: Checkpoint, vision: Vision, n_embd: int, qtype: s
     ]
     kept = vision.kept_types(qtype)
     return Projector(keys, [_planned(tensor, kept, qtype) for tensor in tensors], qtype)
+
+
+def check_loads(projector: Projector, text: Sequence[Meta]) -> None:
+    """Refuse a projector that would end the process that loads it.
+
+    Args:
+        projector: its head alone is looked at.
+        text: the metadata of the text model.
+    Raises:
+        QuantizeError: edgeai would not open it.
+    """
+    with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
+        header = Path(folder) / "mmproj.gguf"
+        try:
+            infos = [(item.tensor.name, item.tensor.shape, item.qtype) for item in projector.planned]
+            write_sparse(header, projector.metadata, infos)
+            read_projector(header, _input_width(text), str(text_value(text, "general.architecture")))
+        except ModelError as exc:
+            reason = str(exc).replace(f"{header}: ", "").partition(";")[0]
+            raise QuantizeError(
+                f"the projector would not load in edgeai: {reason}; correct the checkpoint, or write the text model "
+                "alone with --projector none"
+            ) from exc
+        except OSError as exc:
+            raise QuantizeError(f"{header}: cannot be written: {exc.strerror}; set TMPDIR to another folder") from exc
+
+
+def text_value(text: Sequence[Meta], key: str) -> Any:
+    """A value of the text model's metadata; None where it has none. Keys of the architecture begin with a dot."""
+    arch = next(str(meta.value) for meta in text if meta.key == "general.architecture")
+    name = f"{arch}{key}" if key.startswith(".") else key
+    return next((meta.value for meta in text if meta.key == name), None)
+
+
+def _input_width(text: Sequence[Meta]) -> int:
+    """Width of what the text model takes in: some take in several rows of their own width."""
+    return int(text_value(text, ".embedding_length")) * (1 + int(text_value(text, ".n_deepstack_layers") or 0))
 
 
 def converted_projector(path: Path, qtype: str) -> Projector:

@@ -30,6 +30,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from tests.quantize.make_picture_oracle import picture_embeddings
 from tests.quantize.official import llama_logits, quantize_file
 from tests.quantize.oracles import (
     LOGITS,
@@ -39,12 +40,13 @@ from tests.quantize.oracles import (
     file_digests,
     has_importance,
     importance,
+    picture,
     recorded,
     rounded,
     sha256,
     text,
 )
-from tests.quantize.tiny_checkpoints import CASES, KINDS, VISION_KINDS, case_checkpoint
+from tests.quantize.tiny_checkpoints import CASES, KINDS, case_checkpoint
 from tests.quantize.tiny_weights import F32
 from tests.quantize.tokenizer_parts import FIXTURES, PRE_TOKENIZER_NAME
 
@@ -59,7 +61,7 @@ AGREEMENT = ("F16", "Q8_0")  # whose logits are compared with transformers'
 N_ROWS = 3
 N_REAL = 500  # tokens of the corpus, mostly English
 # transformers has no class for PLaMo, and refuses the older spelling of Phi-3's rope; its weights are those of phi3.5
-WITHOUT_LOGITS = ("plamo", "phi3-su", *VISION_KINDS)
+WITHOUT_LOGITS = ("plamo", "phi3-su")
 PROJECTORS = ("F16", "Q8_0")
 VISION_FTYPES = ("F16", "BF16", "Q8_0", "Q4_K_M")
 
@@ -145,6 +147,7 @@ def _make(converter: Path, temporary: Path, job: Job) -> None:
     result["converter"] = _own_dtype(converter, job, temporary / "own.gguf", entries)
     if (job.folder / "preprocessor_config.json").exists():
         result["projectors"] = {qtype: _projector(converter, job, temporary, qtype) for qtype in PROJECTORS}
+        _add_rows({f"{job.case}-picture": rounded(picture_embeddings(job.folder, picture(job.case)))})
     _add_logits(result, job, original)
     lines = json.dumps(result, ensure_ascii=False, separators=(",", ":")).replace('},"', '},\n"')
     ORACLE.mkdir(exist_ok=True)
@@ -233,7 +236,11 @@ def _add_logits(result: dict[str, Any], job: Job, original: Path) -> None:
             margins = ((best[:, -1] - best[:, -2]) / size).round(4)
             same = {ftype: int((values.argmax(axis=1) == top1).sum()) for ftype, values in found.items()}
             result |= {"tokens": tokens, "top1": top1.tolist(), "margins": margins.tolist(), "llama_cpp_same": same}
-    logits = (dict(np.load(LOGITS)) if LOGITS.exists() else {}) | rows
+    _add_rows(rows)
+
+
+def _add_rows(rows: Mapping[str, F32]) -> None:
+    logits = (dict(np.load(LOGITS)) if LOGITS.exists() else {}) | dict(rows)
     np.savez_compressed(LOGITS, **dict(sorted(logits.items())))
 
 
@@ -243,9 +250,9 @@ def _transformers_logits(folder: Path, tokens: list[int]) -> F32:
     transformers: Any = importlib.import_module("transformers")
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        causal = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False
-        )
+        sees = (folder / "preprocessor_config.json").exists()
+        kind = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+        causal = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False)
         values: F32 = causal(torch.tensor([tokens])).logits[0].float().numpy()
     return values
 

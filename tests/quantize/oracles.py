@@ -51,7 +51,8 @@ def oracle(case: str) -> dict[str, Any]:
 def logits(case: str) -> F32:
     """transformers' logits at the last places of the case's `tokens`, rounded to 12 bits. [n_rows, n_vocab]
 
-    A case with long-context factors has a second text, `CASE-long`.
+    A case with long-context factors has a second text, `CASE-long`; of a model that sees, `CASE-picture` is what its
+    text model gets in the place of `picture(case)`. [n_tokens, width]
     """
     with np.load(LOGITS) as file:
         values: F32 = file[case]
@@ -61,6 +62,17 @@ def logits(case: str) -> F32:
 def text(n: int) -> list[int]:
     """A sequence of `n` ordinary tokens that every tiny vocabulary has."""
     return [20 + (index * 37 + index * index % 11) % 440 for index in range(n)]
+
+
+def picture(case: str) -> NDArray[np.uint8]:
+    """A picture that libmtmd does not resize; of Idefics 3, which it shows whole and in tiles, one colour. [n, n, 3]"""
+    sizes = {"gemma3": 48, "idefics3": 64, "smolvlm2": 64, "qwen2.5": 112, "qwen3": 128}
+    n = sizes[case.partition("-")[0]]
+    places = np.arange(n)
+    values = places[:, None, None] * 7 + places[None, :, None] * 13 + np.arange(3) * 90
+    if n == sizes["idefics3"]:
+        values = np.broadcast_to([200, 60, 120], values.shape)
+    return (values % 256).astype(np.uint8)
 
 
 def importance(tensor: str, n: int) -> F32:

@@ -15,11 +15,10 @@ from quantize.families.general import general_metadata
 from quantize.vocab import vocabulary
 from tests.quantize.official import llama_logits
 from tests.quantize.oracles import N_LONG, N_SHORT, logits, text
-from tests.quantize.tiny_checkpoints import CASES, VISION_KINDS, case_checkpoint
+from tests.quantize.tiny_checkpoints import CASES, case_checkpoint
 
-# transformers has no class for PLaMo, and no longer reads Phi-3's early files; models that see are no causal ones there
-WITHOUT = ("plamo", "phi3-su", *VISION_KINDS)
-OF_TRANSFORMERS = [case for case, what in CASES.items() if not what["kind"].startswith(WITHOUT)]
+# transformers has no class for PLaMo, and no longer reads Phi-3's early files
+OF_TRANSFORMERS = [case for case, what in CASES.items() if not what["kind"].startswith(("plamo", "phi3-su"))]
 LONG = [case for case in OF_TRANSFORMERS if CASES[case]["kind"] in ("phi3.5", "phi4-mini")]
 
 
