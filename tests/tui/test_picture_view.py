@@ -267,6 +267,8 @@ async def test_kitty_draws_behind_placeholders(monkeypatch: pytest.MonkeyPatch) 
             assert segment.style is not None
             assert segment.style.color is not None
             assert segment.style.color.triplet == tuple(number.to_bytes(3, "big"))
+        cut = view.render_line(4).crop(3, 7)  # as where something lies over it, or it is scrolled aside
+        assert (cut.text, cut.cell_length) == (placeholders(7, 4)[3 * 3 :], 4)
         sent.clear()
         await view.remove()
         await pilot.pause()
