@@ -76,7 +76,7 @@ def _options(flags: dict[str, Any], recipe: Recipe | None) -> Options:
         output_type=flags["output_tensor_type"] or (recipe.output_type if recipe else None),
         token_embd_type=flags["token_embedding_type"] or (recipe.token_embd_type if recipe else None),
         imatrix=flags["imatrix"],
-        projector=_projector(flags["projector"]),
+        projector=_projector(flags["projector"] or (recipe.projector if recipe else None)),
         n_threads=flags["threads"],
         allow_requantize=flags["allow_requantize"],
         allow_nan=flags["allow_nan"],

@@ -37,6 +37,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "output_tensor_type": (str,),
     "token_embedding_type": (str,),
     "tensor_types": (list,),
+    "projector": (str,),
 }
 _NEEDED = ("source", "architecture", "ftype")
 _WORDS = {str: "text", bool: "true or false", list: "a list"}
@@ -44,6 +45,7 @@ _SOURCE = re.compile(r"(?=.{3,96}\Z)(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*/[A-Za-z0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9][\w.+()-]{0,99}", re.ASCII)
 _ARCHITECTURE = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
+_PROJECTOR = re.compile(r"f16|q8_0|none")
 _MAX_PATTERNS = 32
 _REF_BYTES = 64  # a commit and a line end
 
@@ -63,6 +65,7 @@ class Recipe:
         output_type: the type of output.weight; None follows the mix.
         token_embd_type: the type of token_embd.weight; None follows the mix.
         tensor_types: regular expressions of tensor names, and their types.
+        projector: of a model that sees, "f16", "q8_0" or "none"; None leaves it to the flags.
     """
 
     path: Path
@@ -75,6 +78,7 @@ class Recipe:
     output_type: str | None
     token_embd_type: str | None
     tensor_types: tuple[tuple[str, str], ...]
+    projector: str | None = None
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
@@ -166,6 +170,7 @@ def _recipe(file: Path, values: Mapping[str, Any]) -> Recipe:
         output_type=output_type,
         token_embd_type=token_embd_type,
         tensor_types=_tensor_types(values.get("tensor_types", [])),
+        projector=_matching(values, "projector", _PROJECTOR, "f16, q8_0 or none") if "projector" in values else None,
     )
 
 

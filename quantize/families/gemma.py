@@ -56,6 +56,8 @@ _GEMMA3: Mapping[str, Any] = {
     "tie_word_embeddings": True,
 }
 
+_LAYERS_OF_27B = 62
+
 
 class Gemma2:
     """llama.cpp's `gemma2`."""
@@ -99,6 +101,7 @@ class Gemma3:
     def metadata(self, checkpoint: Checkpoint) -> list[Meta]:
         """See `quantize.base.Family`."""
         config = _gemma3(checkpoint)
+        _require_scale(config)
         keys = decoder_metadata(self.arch, config, ("default", "linear"), theta=1_000_000.0)
         if config.get("final_logit_softcapping"):
             keys.append(f32("gemma3.final_logit_softcapping", number(config, "final_logit_softcapping")))
@@ -136,6 +139,23 @@ def _gemma3(checkpoint: Checkpoint) -> Config:
     local.setdefault("rope_theta", config.get("rope_local_base_freq", 10_000.0))
     config["rope_scaling"] = {"full_attention": full, "sliding_attention": local}
     return config
+
+
+def _require_scale(config: Config) -> None:
+    """llama.cpp divides what attention compares by the root of a head's width, but in the 27B model, which it knows by
+    its layers, by that of the model's share of a head.
+
+    Raises:
+        CheckpointError: config.json has another number, which llama.cpp would not look at.
+    """
+    is_27b = n_layer(config) == _LAYERS_OF_27B
+    expected = whole(config, "hidden_size") / whole(config, "num_attention_heads") if is_27b else head_dim(config)
+    found = number(config, "query_pre_attn_scalar", 256)
+    if found != expected:
+        raise CheckpointError(
+            f"config.json: query_pre_attn_scalar = {found:g}, expected {expected:g}, the only one that llama.cpp "
+            "computes for this model: choose another checkpoint"
+        )
 
 
 def _require_pattern(config: Config, every: int) -> None:

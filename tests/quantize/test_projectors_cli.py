@@ -109,6 +109,16 @@ def test_no_projector_is_left_without_its_model(folder: Path, monkeypatch: pytes
     assert not list(folder.glob(".*"))
 
 
+def test_a_recipe_says_which_projector_and_a_flag_comes_before_it(folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    text = 'source = "a/Small-Eyes"\narchitecture = "VLlama3ForCausalLM"\nftype = "Q8_0"\nprojector = "q8_0"\n'
+    recipe.write_text(text, encoding="utf-8")
+    assert main(["--recipe", str(recipe), str(folder)]) == 0
+    assert artifacts(folder) == ["Small-Eyes-Q8_0.gguf", "mmproj-Small-Eyes-Q8_0.gguf"]
+    assert main(["--recipe", str(recipe), "--projector", "none", "--ftype", "q4_0", str(folder)]) == 0
+    assert len(artifacts(folder)) == 3
+
+
 def test_a_gguf_file_has_no_part_that_sees(tmp_path: Path, capsys: Capture) -> None:
     assert main(["--projector", "f16", str(tmp_path / "a.gguf")]) == 2
     assert "Hugging Face folder" in capsys.readouterr().err

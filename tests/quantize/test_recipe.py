@@ -56,6 +56,7 @@ def test_a_recipe_says_what_its_file_says(tmp_path: Path) -> None:
         output_tensor_type = "q6_k"
         token_embedding_type = "Q8_0"
         tensor_types = ["ffn_down=q5_k", 'blk\\.(0|1)\\.attn_v=F16', "a=b=BF16"]
+        projector = "q8_0"
         """,
     )
     (folder / "words.txt").write_text("words")
@@ -72,12 +73,14 @@ def test_a_recipe_says_what_its_file_says(tmp_path: Path) -> None:
         output_type="Q6_K",
         token_embd_type="Q8_0",
         tensor_types=(("ffn_down", "Q5_K"), (r"blk\.(0|1)\.attn_v", "F16"), ("a=b", "BF16")),
+        projector="q8_0",
     )
 
 
 def test_what_a_recipe_leaves_out_is_usual(recipe: Recipe) -> None:
     assert (recipe.name, recipe.revision, recipe.calibrate) == ("Some-Model-1B", None, False)
     assert (recipe.output_type, recipe.token_embd_type, recipe.tensor_types) == (None, None, ())
+    assert recipe.projector is None
 
 
 @pytest.mark.parametrize(
@@ -112,6 +115,7 @@ def test_what_a_recipe_leaves_out_is_usual(recipe: Recipe) -> None:
         (PLAIN + 'name = "../../x"', "name = '../../x', expected a plain name"),
         (PLAIN + 'name = "-x"', "name = '-x', expected a plain name"),
         (PLAIN + 'name = "x\\n"', "expected a plain name"),
+        (PLAIN + 'projector = "f32"', "projector = 'f32', expected f16, q8_0 or none"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str | bytes, expected: str, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_whatever_the_rotary_embedding_says_the_error_is_ours(name: str, key: st
         ("gemma2", {"attn_logit_softcapping": None}, "attn_logit_softcapping = None"),
         (GEMMA3, {"layer_types": ["full_attention"] * 6}, "layer_types"),
         (GEMMA3, {"sliding_window_pattern": 2}, "layer_types"),
+        (GEMMA3, {"query_pre_attn_scalar": 256}, "query_pre_attn_scalar = 256, expected 32"),
         (GEMMA3, {"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}, "rope_type = yarn"),
     ],
 )
