@@ -7,13 +7,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Protocol
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from textual.message import Message as Event
 
 from edgeai import AudioDeviceError, AudioError, EdgeAIError
 from edgeai.paths import recordings_dir
+from tui.voice_ends import Ends, RealEnds
 from tui.voice_events import (
     VoiceEnded,
     VoiceInterrupted,
@@ -27,75 +28,14 @@ from tui.voice_events import (
 if TYPE_CHECKING:
     from edgeai.catalog_entry import CatalogEntry
     from edgeai.speech.base import AudioSink, AudioSource, Recognizer, Voice
-    from edgeai.speech.converse import Echo
     from edgeai.speech.ear import Ear
     from edgeai.speech.mouth import Mouth
     from edgeai.speech.types import Waveform
 
+__all__ = ["Ends", "RealEnds", "VoiceMode"]
+
 _LEVEL_S = 0.1
 _CLOSE_TIMEOUT_S = 3.0
-
-
-class Ends(Protocol):
-    """Opens what is spoken with; tests put others in its place.
-
-    Attributes:
-        echo: "mute" where the microphone hears the speaker; see `edgeai.speech.converse.Conversation`.
-    """
-
-    echo: Echo
-
-    def missing_weights(self) -> CatalogEntry | None: ...
-    def recognizer(self) -> Recognizer: ...
-    def voices(self) -> dict[str, Voice]: ...
-    def microphone(self) -> AudioSource: ...
-    def speaker(self) -> AudioSink: ...
-    def ear(self) -> Ear: ...
-    def release(self) -> None: ...
-
-
-class RealEnds:
-    """The engines of `edgeai.speech` and PortAudio's devices, each opened when it is first used."""
-
-    def __init__(self, input_name: str | None = None, output_name: str | None = None, echo: Echo = "mute") -> None:
-        from edgeai.speech.engines import SpeechEngines
-
-        self.echo: Echo = echo
-        self._names = (input_name, output_name)
-        self._engines = SpeechEngines()
-
-    def missing_weights(self) -> CatalogEntry | None:
-        from edgeai.speech.engines import chosen_recognizer
-        from tui.speech_weights import wanted
-
-        with suppress(EdgeAIError):  # what listens will say it
-            return wanted(chosen_recognizer())
-        return None
-
-    def recognizer(self) -> Recognizer:
-        return self._engines.recognizer()
-
-    def voices(self) -> dict[str, Voice]:
-        return self._engines.voices()
-
-    def microphone(self) -> AudioSource:
-        from edgeai.speech.devices import Microphone
-
-        return Microphone(self._names[0])
-
-    def speaker(self) -> AudioSink:
-        from edgeai.speech.devices import Speaker
-
-        return Speaker(self._names[1])
-
-    def ear(self) -> Ear:
-        from edgeai.speech.ear import Ear
-        from edgeai.speech.vad import VoiceActivity
-
-        return Ear(VoiceActivity())
-
-    def release(self) -> None:
-        self._engines.release()
 
 
 class VoiceMode:
@@ -241,9 +181,9 @@ class VoiceMode:
         error: EdgeAIError | None = None
         is_hands_free = self.is_hands_free
         try:
-            recognizer, ear = ends.recognizer(), ends.ear()
-            with closing(ends.microphone()) as source:
+            with closing(ends.microphone()) as source:  # first: where it is missing, nobody waits for weights to load
                 self._source = source
+                recognizer, ear = ends.recognizer(), ends.ear()
                 if self.is_on:
                     self._hear(source, recognizer, ear, ends, is_hands_free=is_hands_free)
         except EdgeAIError as exc:

@@ -39,6 +39,7 @@ class Listening:
         self.recognizer = LengthRecognizer()
         self.source = QuickSource(SHORT)
         monkeypatch.setattr("edgeai.speech.engines.load_recognizer", lambda _name: self.recognizer)
+        monkeypatch.setattr("edgeai.speech.devices.find_device", lambda _kind, _name: None)
         monkeypatch.setattr("edgeai.speech.devices.Microphone", lambda _name: self.source)
         monkeypatch.setattr("edgeai.speech.listener.VoiceActivity", lambda: lambda frames: np.abs(frames[::512]))
 
@@ -98,6 +99,22 @@ def test_a_microphone_that_is_unplugged_is_one_line_after_what_was_said(
     assert capsys.readouterr() == ("short\n", "error: the microphone is gone\n")
 
 
-def test_without_weights_the_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_microphone_is_told_before_anything_is_loaded(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_kind: str, name: str | None) -> None:
+        raise AudioDeviceError(f"no microphone is called {name!r}")
+
+    monkeypatch.setattr("edgeai.speech.devices.find_device", missing)
+    monkeypatch.setattr("edgeai.speech.engines.load_recognizer", lambda _name: pytest.fail("it was loaded"))
+    assert main(["listen", "--input", "mine"]) == 1
+    assert capsys.readouterr() == ("", "error: no microphone is called 'mine'\n")
+
+
+def test_without_weights_the_command_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgeai.speech.devices.find_device", lambda _kind, _name: None)
+    monkeypatch.setattr("edgeai.speech.devices.Microphone", lambda _name: QuickSource(SHORT))
     assert main(["listen"]) == 1
     assert "`edgeai models pull whisper-base`" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from tests.tui.chat_app import Models, running_chat
 from tui.screens import voice as voice_screen
 from tui.screens.confirm import ConfirmScreen
 from tui.voice import RealEnds
+from tui.voice_events import VoicePartial
 
 SPEECH = np.full(16_000, 0.9, np.float32)
 
 
 class ToneVoice:
-    """Says everything in so many seconds."""
+    """Says everything in so many seconds, or all but the first sentence in `later_s`."""
 
     name = "tone"
     language = "en"
@@ -32,6 +34,7 @@ class ToneVoice:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.later_s: float | None = None
         self.said: list[str] = []
 
     def load(self) -> None:
@@ -39,7 +42,8 @@ class ToneVoice:
 
     def synthesize(self, sentence: str) -> Any:
         self.said.append(sentence)
-        return np.full(int(self.seconds * self.sample_rate_hz), 0.3, np.float32)
+        seconds = self.seconds if self.later_s is None or len(self.said) == 1 else self.later_s
+        return np.full(int(seconds * self.sample_rate_hz), 0.3, np.float32)
 
     def close(self) -> None:
         pass
@@ -114,10 +118,11 @@ async def test_a_conversation_by_voice() -> None:
 
 async def test_escape_stops_it_and_what_was_not_spoken_is_marked() -> None:
     ends = FakeEnds(seconds=0.8)
+    ends.voice.later_s = 90.0
     async with running_chat(Models("It is warm. And dry. And windy."), open_ends=lambda: ends) as chat:
         await chat.press("f6")
         ends.source.say(SPEECH)
-        await chat.until(lambda: len(ends.voice.said) > 2)  # the first has sounded
+        await chat.until(lambda: ends.sink.n_played > 0.8 * ends.voice.sample_rate_hz)  # the first has sounded
         await chat.answered()
         assert "Esc" in chat.screen.status.activity
         await chat.press("escape")
@@ -127,9 +132,33 @@ async def test_escape_stops_it_and_what_was_not_spoken_is_marked() -> None:
         assert chat.texts[-1] == "It is warm. And dry. And windy."
 
 
+async def test_the_status_line_tells_that_an_answer_is_written_and_read_out() -> None:
+    ends, models = FakeEnds(seconds=30.0), Models("It is warm. And dry. And windy.")
+    models.backend.pause_after = 6
+    async with running_chat(models, open_ends=lambda: ends) as chat:
+        await chat.press("f6")
+        ends.source.say(SPEECH)
+        told = re.compile("writing.* · speaking · Esc stops")
+        await chat.until(lambda: told.fullmatch(chat.screen.status.activity))
+        models.backend.gate.set()
+        await chat.answered()
+        await chat.press("escape")
+
+
+async def test_what_was_said_last_is_seen_on_a_small_screen() -> None:
+    ends = FakeEnds()
+    async with running_chat(open_ends=lambda: ends) as chat:
+        await chat.press("f5")
+        await chat.until(lambda: "listening" in chat.screen.status.activity)
+        for words in ("言葉が続いて" * 20, "words go on " * 20):
+            chat.screen.post_message(VoicePartial(words + "the end"))
+            await chat.until(lambda: "the end" in chat.screen.status.render().plain)
+
+
 @pytest.mark.parametrize("key", ["f5", "f6"])
 async def test_without_a_microphone_the_typed_chat_goes_on(key: str) -> None:
     ends = FakeEnds(error=AudioDeviceError("there is no microphone here"))
+    ends.recognizer = lambda: pytest.fail("weights were loaded before")  # type: ignore[method-assign]
     async with running_chat(Models("Yes."), open_ends=lambda: ends) as chat:
         await chat.press(key)
         await chat.until(lambda: "there is no microphone here" in chat.notices)
@@ -203,9 +232,16 @@ async def test_what_cannot_be_transcribed_is_kept_and_a_conversation_goes_on(key
             await chat.until(lambda: chat.texts[:1] == ["short"])
 
 
+class WithoutMicrophone(RealEnds):
+    """Real engines; what is said comes from a test."""
+
+    def microphone(self) -> Any:
+        return PacedSource()
+
+
 @pytest.mark.parametrize("key", ["f5", "f6"])
 async def test_without_weights_the_command_is_named(key: str) -> None:
-    async with running_chat(Models("Yes.")) as chat:
+    async with running_chat(Models("Yes."), open_ends=WithoutMicrophone) as chat:
         await chat.press(key)
         await chat.until(lambda: isinstance(chat.app.screen, ConfirmScreen))
         await chat.press("n")
@@ -215,7 +251,7 @@ async def test_without_weights_the_command_is_named(key: str) -> None:
 
 
 async def test_without_the_extra_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ends(RealEnds):
+    class Ends(WithoutMicrophone):
         def missing_weights(self) -> None:
             return None
 

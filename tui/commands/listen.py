@@ -13,13 +13,13 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
 
 from edgeai.paths import recordings_dir
 from tui import speech_weights
 from tui.audio_options import input_option
 from tui.output import message
 from tui.progress_line import ProgressLine
+from tui.voice_words import end_of
 
 if TYPE_CHECKING:
     from edgeai.speech.base import AudioSource
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each utterance.")
 def command(language: str, model: str | None, input_name: str | None, as_json: bool) -> int:
     """Print what is said into the microphone, a line for each utterance, until Ctrl-C."""
-    from edgeai.speech.devices import Microphone
+    from edgeai.speech.devices import Microphone, find_device
     from edgeai.speech.engines import chosen_recognizer, load_recognizer
     from edgeai.speech.listener import Listener
 
+    find_device("input", input_name)  # where it is missing, nobody waits for weights
     speech_weights.ensure(chosen_recognizer(model))
-    recognizer = load_recognizer(model)
     with closing(Microphone(input_name)) as microphone, ProgressLine() as line, _ended_by_ctrl_c(microphone) as pressed:
+        recognizer = load_recognizer(model)  # what is said meanwhile is heard too
         line.start()
         started = time.monotonic()
         listener = Listener(
@@ -50,7 +51,7 @@ def command(language: str, model: str | None, input_name: str | None, as_json: b
         )
         for heard in listener:
             if heard.kind == "partial":
-                line.show(_end_of(heard.text))
+                line.show(end_of(heard.text, shutil.get_terminal_size().columns - 1))
                 continue
             line.clear()
             if heard.kind == "problem":
@@ -76,14 +77,6 @@ def _ended_by_ctrl_c(microphone: AudioSource) -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _end_of(words: str) -> str:
-    """As much of the end as one line of the terminal holds."""
-    width = shutil.get_terminal_size().columns
-    while cell_len(words) >= width:
-        words = words[1:]
-    return words
 
 
 def _print(words: str, end_s: float, *, as_json: bool) -> None:

@@ -145,17 +145,17 @@ class TurnScreen(DocumentCommands):
         """Bring the status line up to date."""
         status = self.status
         live = self.live
-        with_documents = self.documents_activity()
+        with_documents, with_voice = self.documents_activity(), self.voice_activity()
         status.is_busy = live is not None or bool(self.load_note or with_documents)
         if live is not None and not (live.stage == "waiting" and self.load_note):
-            status.activity = live.activity
+            status.activity = f"{live.activity} · {with_voice}" if with_voice else live.activity
             if live.stage != "waiting":
                 status.context_used = live.context_used
         elif self.load_note:
             status.activity = self.load_note
         elif with_documents:
             status.activity = with_documents
-        elif with_voice := self.voice_activity():
+        elif with_voice:
             status.activity, status.is_busy = with_voice, True
         else:
             status.activity = self.documents_ready() or "ready" if status.model_name else "choose one with Ctrl+O"

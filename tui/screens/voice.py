@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual import on, work
 
 from edgeai import PullError
@@ -23,10 +24,13 @@ from tui.voice_events import (
     VoiceSaid,
     VoiceSpoken,
 )
+from tui.voice_words import end_of
 from tui.widgets.block import Block
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _MAX_WORDS = 60
+_BESIDE_WORDS = 16
+"""Cells of the status line that its edges, `listening` and the level take."""
 
 
 @dataclass(slots=True)
@@ -113,7 +117,8 @@ class VoiceCommands(ListCommands):
             return "opening the microphone"
         key = "F6" if self.voice.is_hands_free else "F5"
         bar = _BARS[min(len(_BARS) - 1, int(self._level * len(_BARS)))]
-        return f"listening {bar} {self._words[-_MAX_WORDS:] or f'{key} ends'}"
+        room = self.size.width - cell_len(self.status.model_name) - _BESIDE_WORDS
+        return f"listening {bar} {end_of(self._words, min(_MAX_WORDS, room)) or f'{key} ends'}"
 
     # --- answers ---
 
