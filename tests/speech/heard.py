@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edgeai.speech.base import Recognized
+from edgeai.speech.base import Recognized, Recognizer
 from edgeai.speech.types import SAMPLE_RATE_HZ, Segment
 from edgeai.speech.waveform import resample
 from tests.conftest import REAL_MODELS
@@ -105,3 +105,14 @@ class FakeRecognizer:
     def _heard(self, waveform: Waveform, language: str) -> Recognized:
         text = f"peak {round(100 * float(np.abs(waveform).max()))}"
         return Recognized(language, (Segment(text, 0.0, len(waveform) / SAMPLE_RATE_HZ, language),))
+
+
+def instead_of_whisper(monkeypatch: pytest.MonkeyPatch) -> FakeRecognizer:
+    """What commands load as their recognizer until the test's end."""
+    fake = FakeRecognizer()
+
+    def load(name: str | None = None) -> Recognizer:
+        return fake
+
+    monkeypatch.setattr("edgeai.speech.engines.load_recognizer", load)
+    return fake

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeai.speech.base import Recognizer
 from edgeai.speech.decode import sound_of
 from edgeai.speech.transcribe import transcribe
 from edgeai.speech.types import SAMPLE_RATE_HZ
-from tests.speech.heard import FakeRecognizer, english, silence
+from tests.speech.heard import FakeRecognizer, english, instead_of_whisper, silence
 from tests.speech.sound_files import encoded, tone, wav
 from tui.cli import main
 
@@ -28,13 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def recognizer(monkeypatch: pytest.MonkeyPatch) -> FakeRecognizer:
-    fake = FakeRecognizer()
-
-    def load(name: str | None = None) -> Recognizer:
-        return fake
-
-    monkeypatch.setattr("edgeai.speech.engines.load_recognizer", load)
-    return fake
+    return instead_of_whisper(monkeypatch)
 
 
 def float_wav(path: Path, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Path:

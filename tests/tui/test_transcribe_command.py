@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgeai.paths import cache_dir, models_dir
-from edgeai.speech.base import Recognized, Recognizer
+from edgeai.speech.base import Recognized
 from edgeai.speech.wav import write_wav
-from tests.speech.heard import ENGLISH, FakeRecognizer, english, silence, whisper_folder
+from tests.speech.heard import ENGLISH, FakeRecognizer, english, instead_of_whisper, silence, whisper_folder
 from tui.cli import main
 
 Capture = pytest.CaptureFixture[str]
@@ -31,14 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def recognizer(monkeypatch: pytest.MonkeyPatch) -> FakeRecognizer:
-    """Loaded instead of Whisper."""
-    fake = FakeRecognizer()
-
-    def load(name: str | None = None) -> Recognizer:
-        return fake
-
-    monkeypatch.setattr("edgeai.speech.engines.load_recognizer", load)
-    return fake
+    return instead_of_whisper(monkeypatch)
 
 
 def test_a_file_is_printed(folder: Path, recognizer: FakeRecognizer, capsys: Capture) -> None:

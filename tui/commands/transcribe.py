@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from tui.docs_words import counted
 from tui.output import message
 from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from tui.transcribing import Wishes
 
 
 @click.command()
@@ -56,11 +61,10 @@ def command(
     Folders stand for the sounds and videos in them. Files may be hours long; Ctrl-C keeps what was heard, and the same
     command goes on from there. No language model is loaded.
     """
-    from edgeai.speech.engines import chosen_recognizer, load_recognizer
-    from edgeai.speech.vad import VoiceActivity
+    from edgeai.speech.engines import chosen_recognizer
     from tui.sound_files import find_sounds
     from tui.speech_weights import ensure
-    from tui.transcribing import Transcribing, Wishes
+    from tui.transcribing import Wishes
 
     if folder is None and force:
         raise click.UsageError("--force replaces files, and none is written without -o DIR")
@@ -72,26 +76,32 @@ def command(
     if not files:
         return 1
     ensure(chosen_recognizer(model))
-    with ProgressLine() as line:
-        line.show("loading")
-        recognizer = load_recognizer(model)
-        try:
-            code = language.lower()
-            if code != "auto":
-                recognizer.recognize([], code)  # an unknown language is said once, not of each file
-            job = Transcribing(
-                files, Wishes(code, format_, with_words, folder, force), recognizer, VoiceActivity(), line
-            )
-            n_failed = job.run() + len(failed)
-        except KeyboardInterrupt:
-            line.clear()
-            message("stopped", "what was heard is kept: the same command goes on from there", "yellow")
-            return 130
-        finally:
-            recognizer.close()
+    n_failed = _transcribe(files, Wishes(language.lower(), format_, with_words, folder, force), model)
+    if n_failed is None:
+        message("stopped", "what was heard is kept: the same command goes on from there", "yellow")
+        return 130
+    n_failed += len(failed)
     if n_failed and len(files) + len(failed) > 1:
         message("note", f"{counted(n_failed, 'file')} of {len(files) + len(failed)} could not be transcribed", "yellow")
     return int(n_failed > 0)
+
+
+def _transcribe(files: Sequence[Path], wishes: Wishes, model: str | None) -> int | None:
+    """How many files failed; None where Ctrl-C ended it."""
+    from edgeai.speech.engines import load_recognizer
+    from edgeai.speech.vad import VoiceActivity
+    from tui.transcribing import Transcribing
+
+    with ProgressLine() as line:
+        recognizer = load_recognizer(model)
+        try:
+            if wishes.language != "auto":
+                recognizer.recognize([], wishes.language)  # an unknown language is said once, not of each file
+            return Transcribing(files, wishes, recognizer, VoiceActivity(), line).run()
+        except KeyboardInterrupt:
+            return None
+        finally:
+            recognizer.close()
 
 
 def _check_writable(folder: Path) -> None:
