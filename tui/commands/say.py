@@ -83,7 +83,8 @@ def _shown(sentences: Iterator[Speech], line: ProgressLine, *, as_json: bool) ->
     for speech in sentences:
         if as_json:
             facts: dict[str, Any] = {"text": speech.text, "spoken": speech.spoken, "language": speech.language}
-            click.echo(json.dumps({**facts, "start_s": start_s, "duration_s": speech.duration_s}, ensure_ascii=False))
+            times = {"start_s": round(start_s, 3), "duration_s": round(speech.duration_s, 3)}
+            click.echo(json.dumps({**facts, **times}, ensure_ascii=False))
         else:
             line.show(one_line(speech.text)[:70])
         start_s += speech.duration_s
