@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from edgeai.answer import Answer, Job, ProgressCallback
 from edgeai.backends.base import Backend, ModelInfo
 from edgeai.context_window import ContextWindow, Prompt, template_of
-from edgeai.documents.types import Document
+from edgeai.documents.types import Document, OcrMode
 from edgeai.engine.load import Loaded, load
 from edgeai.errors import (
     ContextOverflowError,
@@ -138,7 +138,9 @@ class Session:
     def documents(self, documents: Iterable[Source]) -> None:
         self._sources = self._sources_of(documents)
 
-    def load_document(self, path: str | os.PathLike[str], *, password: str | None = None) -> Document:
+    def load_document(
+        self, path: str | os.PathLike[str], *, password: str | None = None, ocr: OcrMode = "auto"
+    ) -> Document:
         """Read a file, in a sandboxed process of its own: PDF, Word, web page, text … Give it to `chat` then.
 
         With keep_states=True its text is kept on the disk as well.
@@ -149,9 +151,12 @@ class Session:
         Raises:
             DocumentError: it cannot be read.
         """
+            ocr: pages of a PDF whose text is recognised: those without any where the extra `ocr` is installed ("auto"),
+                all ("always"), or none ("never").
         from edgeai.documents.read import read_document
 
-        return read_document(path, password=password, keep=self._keeps)
+            OptionError: `ocr` is "always", and the extra is not installed.
+        return read_document(path, password=password, keep=self._keeps, ocr=ocr)
 
     def chat(
         self,

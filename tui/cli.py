@@ -26,6 +26,7 @@ COMMANDS = {
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
     "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
+    "ocr": ("tui.commands.ocr", "Read what is written in pictures and scanned PDFs."),
     "transcribe": ("tui.commands.transcribe", "Write down what is said in sound and video files."),
     "listen": ("tui.commands.listen", "Write down what is said into the microphone, live."),
     "say": ("tui.commands.say", "Speak a text in English and Japanese, or write it as a WAV file."),

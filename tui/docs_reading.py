@@ -21,7 +21,7 @@ from tui.progress_line import ProgressLine
 if TYPE_CHECKING:
     from edgeai.documents.library_roots import Found
     from edgeai.documents.library_types import UpdateReport
-    from edgeai.documents.types import Document
+    from edgeai.documents.types import Document, OcrMode
 
 
 class FileReader:
@@ -32,10 +32,11 @@ class FileReader:
         told: the files that a line has told of.
     """
 
-    def __init__(self, line: ProgressLine, ctrl_c: CtrlC, password: str | None) -> None:
+    def __init__(self, line: ProgressLine, ctrl_c: CtrlC, password: str | None, ocr: OcrMode) -> None:
         self.n_read = 0
         self.told: set[Path] = set()
-        self._line, self._ctrl_c, self._password = line, ctrl_c, password
+        self._line, self._ctrl_c = line, ctrl_c
+        self._password, self._ocr = password, ocr
         self._pace = Pace()
         self._n_done, self._n_total = 0, 0
         self._ahead: ReadAhead | None = None
@@ -73,7 +74,7 @@ class FileReader:
         return document
 
     def _read(self, path: Path, on_progress: Callable[[int, int], None]) -> Document:
-        return read_document(path, password=self._password, on_progress=on_progress)
+        return read_document(path, password=self._password, ocr=self._ocr, on_progress=on_progress)
 
     def tell(self, prefix: str, path: Path, text: str, color: str) -> None:
         """A line about a file."""

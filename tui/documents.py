@@ -17,7 +17,7 @@ from tui.output import message
 from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from edgeai.documents.types import Document
+    from edgeai.documents.types import Document, OcrMode
     from edgeai.session import Session
 
 _CHARS_A_TOKEN = 3  # English has four or five, numbers and code fewer
@@ -25,7 +25,9 @@ _MOST_CHARS_A_TOKEN = 6
 _ROOM = 512  # tokens, for the question and the answer
 
 
-def read_documents(paths: Sequence[Path], password: str | None, line: ProgressLine) -> tuple[list[Document], int]:
+def read_documents(
+    paths: Sequence[Path], password: str | None, line: ProgressLine, ocr: OcrMode = "auto"
+) -> tuple[list[Document], int]:
     """The documents that paths stand for, and how many could not be read: a line on stderr tells of each."""
     documents: list[Document] = []
     n_failed = 0
@@ -34,7 +36,7 @@ def read_documents(paths: Sequence[Path], password: str | None, line: ProgressLi
             if isinstance(found, DocumentError):
                 raise found
             line.start()
-            document = read_document(found, password=password, keep=True, on_progress=_shown(line, found))
+            document = read_document(found, password=password, keep=True, ocr=ocr, on_progress=_shown(line, found))
         except DocumentError as exc:
             n_failed += 1
             line.clear()

@@ -25,7 +25,7 @@ from tui.output import message, print_json
 from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from edgeai.documents.types import Document
+    from edgeai.documents.types import Document, OcrMode
     from edgeai.notes.job import Job, Plan
     from edgeai.notes.steps import Ask, StepProgress
     from edgeai.notes.summarize import OnPart
@@ -49,9 +49,11 @@ class Output:
     as_json: bool
 
 
-def readable(paths: Sequence[Path], password: str | None, line: ProgressLine) -> tuple[list[Document], int]:
+def readable(
+    paths: Sequence[Path], password: str | None, line: ProgressLine, ocr: OcrMode
+) -> tuple[list[Document], int]:
     """The documents of some paths that have text, and how many have none or cannot be read; a line tells of each."""
-    documents, n_failed = read_documents(paths, password, line)
+    documents, n_failed = read_documents(paths, password, line, ocr)
     line.clear()
     with_text = [document for document in documents if any(block.text.strip() for block in document.blocks)]
     for document in documents:

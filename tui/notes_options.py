@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from edgeai.documents.types import OcrMode
 from edgeai.notes.condense import Wishes
 from edgeai.notes.fixed_words import fixed_words
 from edgeai.notes.prompts import wishes as wishes_text
-from tui.session_options import load_options, password_option, sampling_options, take_sampling
+from tui.session_options import load_options, ocr_option, password_option, sampling_options, take_sampling
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -42,7 +43,7 @@ def notes_options(function: _Function) -> _Function:
     """Adds what both commands take; `take_notes` makes one thing of it."""
     for option in reversed(_OPTIONS):
         function = option(function)
-    return load_options(sampling_options(password_option(function)))
+    return load_options(sampling_options(password_option(ocr_option(function))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Asked:
         sampling: how tokens are chosen, without their number.
         max_tokens: of an answer.
         password: of encrypted documents.
+        ocr: which pages of them are recognised.
         out: the file that is written; None for stdout.
         dry_run: only the plan is told.
         as_json: JSON is printed.
@@ -67,6 +69,7 @@ class Asked:
     sampling: dict[str, Any]
     max_tokens: int | None
     password: str | None
+    ocr: OcrMode
     out: Path | None
     dry_run: bool
     as_json: bool
@@ -91,7 +94,7 @@ def take_notes(options: dict[str, Any], n_words: Mapping[str, int]) -> Asked:
         checked_text("--prompt", options.pop("prompt")),
         sampling,
         sampling.pop("max_tokens", None),
-        **{name: options.pop(name) for name in ("password", "out", "dry_run", "as_json")},
+        **{name: options.pop(name) for name in ("password", "ocr", "out", "dry_run", "as_json")},
     )
 
 

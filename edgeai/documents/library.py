@@ -28,7 +28,7 @@ from edgeai.documents.library_rows import (
 from edgeai.documents.library_types import Hit, LibraryStats, Progress, StoredDocument, UpdateReport
 from edgeai.documents.passages import index_text
 from edgeai.documents.search import fuse
-from edgeai.documents.types import Document
+from edgeai.documents.types import Document, OcrMode
 from edgeai.documents.word_index import WordIndex
 from edgeai.errors import DocumentError
 
@@ -104,12 +104,14 @@ class Library:
         away: Sequence[Path] | None = (),
         roots: Sequence[Path] = (),
         on_plan: Callable[[Sequence[Path]], None] | None = None,
+        ocr: OcrMode = "auto",
     ) -> UpdateReport:
         """Read what is new or changed among these files and all that the library holds; take out what is gone.
 
         A file of the same size and time of change is taken for unchanged, one of the same SHA-256 too. What cannot be
-        read is reported, and what was held of it stays. What an older edgeai has read otherwise is read again. Where an
-        exception ends the reading, what was read is kept.
+        read is reported, and what was held of it stays. What an older edgeai has read otherwise is read again, and what
+        has scanned pages that were not read, where `ocr` reads them. Where an exception ends the reading, what was read
+        is kept.
 
         Args:
             paths: files that may be new.
@@ -119,8 +121,9 @@ class Library:
                 `paths` is looked at.
             roots: given to `remember`, unless another process is writing.
             on_plan: told, before the first is read, the files that `read` will get, in their order.
+            ocr: with which `read` reads; see `read_document`.
         """
-        return library_update.update(self, paths, read, on_progress, away, roots, on_plan)
+        return library_update.update(self, paths, read, on_progress, away, roots, on_plan, ocr)
 
     def find_again(self, on_found: Callable[[int], None] | None = None) -> library_roots.Found:
         """The files that the remembered folders and globs stand for now, for `update`."""
@@ -156,9 +159,9 @@ class Library:
         """Of each document's path, in bytes, its file's SHA-256, size and time of change (ns) when it was read."""
         return stored_files(self._db)
 
-    def outdated(self) -> set[bytes]:
-        """The paths, in bytes, of documents whose text or places an older edgeai has read otherwise."""
-        return outdated_files(self._db)
+    def outdated(self, ocr: OcrMode) -> set[bytes]:
+        """The paths, in bytes, of documents whose text or places are read otherwise now, with this `ocr`."""
+        return outdated_files(self._db, ocr)
 
     def stats(self) -> LibraryStats:
         """How large the library is."""

@@ -14,7 +14,7 @@ from typing import Any
 from edgeai.errors import DocumentError
 
 APPLICATION_ID = 0x65646C62  # "edlb": tells a library from another program's SQLite file
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 BUSY_S = 5.0
 
 # A number is never given twice (AUTOINCREMENT): an index that lags behind cannot take a new passage for an old one.
@@ -58,6 +58,7 @@ _LATER = {
     2: "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY, is_left_out INTEGER NOT NULL)",
     3: "CREATE TABLE IF NOT EXISTS embedder_sources (name TEXT PRIMARY KEY, source TEXT NOT NULL)",
     5: "ALTER TABLE documents ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",  # see READER_VERSION
+    6: "ALTER TABLE documents ADD COLUMN ocr TEXT",  # see library_rows.outdated_files; NULL: by an older edgeai
 }
 
 

@@ -14,10 +14,12 @@ from edgeai.documents.library_db import LibraryDatabase, damaged
 from edgeai.documents.library_types import StoredDocument
 from edgeai.documents.passages import Passage, index_text, passages
 from edgeai.documents.read import READER_VERSION
-from edgeai.documents.types import Document
+from edgeai.documents.types import Document, OcrMode
 from edgeai.errors import DocumentError
 
 _N_VALUES = 500
+_UNREAD = "unread"
+"""It has scanned pages whose text was not recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,12 @@ def _insert(db: Connection, item: Prepared, generation: int) -> tuple[int, list[
     first = db.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'passages'").fetchone()[0]
     number = db.execute(
         "INSERT INTO documents (path, sha256, size, mtime_ns, kind, title, n_pages, added, first_passage, n_passages, "
-        "n_chars, generation, reader) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "n_chars, generation, reader, ocr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(path_key(document.path), document.sha256, item.size, item.mtime_ns, document.kind),
             *(_storable(document.title), document.n_pages, datetime.now(timezone.utc).isoformat(timespec="seconds")),
             *(first, len(item.passages), item.n_chars, generation, READER_VERSION),
+            _UNREAD if document.pages_without_text and document.ocr == "never" else document.ocr,
         ),
     ).lastrowid
     numbers = list(range(first, first + len(item.passages)))
@@ -141,9 +144,14 @@ def stored_files(db: LibraryDatabase) -> dict[bytes, tuple[str, int, int]]:
     return {path: (sha256, size, mtime_ns) for path, sha256, size, mtime_ns in rows}
 
 
-def outdated_files(db: LibraryDatabase) -> set[bytes]:
-    """The paths of documents that an older reader has read."""
-    return {path for (path,) in db.read("SELECT path FROM documents WHERE reader < ?", READER_VERSION)}
+def outdated_files(db: LibraryDatabase, ocr: OcrMode) -> set[bytes]:
+    """The paths of documents that an older reader has read, or of which this way to read scanned pages gets more."""
+    more = {
+        "never": "0",
+        "auto": f"kind = 'pdf' AND (ocr IS NULL OR ocr = '{_UNREAD}')",
+        "always": "kind = 'pdf' AND ocr IS NOT 'always'",
+    }[ocr]
+    return {path for (path,) in db.read(f"SELECT path FROM documents WHERE reader < ? OR {more}", READER_VERSION)}
 
 
 def stored_documents(db: LibraryDatabase) -> list[StoredDocument]:

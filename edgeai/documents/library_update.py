@@ -13,7 +13,8 @@ from edgeai import files
 from edgeai.documents.index_keeper import BATCH_CHARS
 from edgeai.documents.library_rows import Prepared, path_key, path_prefix, prepared
 from edgeai.documents.library_types import Progress, UpdateReport
-from edgeai.documents.types import Document
+from edgeai.documents.scans import possible
+from edgeai.documents.types import Document, OcrMode
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
 
@@ -59,9 +60,10 @@ def update(
     away: Sequence[Path] | None,
     roots: Sequence[Path],
     on_plan: Callable[[Sequence[Path]], None] | None,
+    ocr: OcrMode,
 ) -> UpdateReport:
     """What `Library.update` does."""
-    plan = _plan(library, paths, away)
+    plan = _plan(library, paths, away, possible(ocr))
 
     def prepare() -> Iterator[Prepared]:
         library.remember(roots)  # only once the library is ours to be written, but before a kill can come
@@ -108,9 +110,9 @@ def batches(items: Iterable[Prepared]) -> Iterator[list[Prepared]]:
         raise failure
 
 
-def _plan(library: Library, paths: Iterable[Path], away: Sequence[Path] | None) -> _Plan:
+def _plan(library: Library, paths: Iterable[Path], away: Sequence[Path] | None, ocr: OcrMode) -> _Plan:
     """Paths stay bytes here as long as nothing is to be done: this is all that an update without changes costs."""
-    plan, known = _Plan(outdated=frozenset(library.outdated())), library.files()
+    plan, known = _Plan(outdated=frozenset(library.outdated(ocr))), library.files()
     keys: dict[bytes, None] = {}
     for path in paths:
         try:

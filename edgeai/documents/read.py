@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from edgeai.documents.reading.finding import find_documents
 from edgeai.documents.reading.kinds import KINDS, expected_kind, is_readable
-from edgeai.documents.types import Document
-from edgeai.errors import DocumentError
+from edgeai.documents.types import Document, OcrMode
+from edgeai.errors import DocumentError, OptionError, PictureError
 from edgeai.safe_text import one_line
 
 if TYPE_CHECKING:
     from edgeai.documents.reading.process import Content
+    from edgeai.documents.scans import OnPage, Scans
 
-__all__ = ["KINDS", "READER_VERSION", "file_state", "find_documents", "is_readable", "read_document"]
+__all__ = ["KINDS", "READER_VERSION", "file_state", "find_documents", "is_readable", "read_document", "read_pages"]
 
 READER_VERSION = 1
 """Raise it where the same file gets another text or other places than before: libraries then read theirs again."""
 
 _PIECE_BYTES = 2**20
+
+Progress = Callable[[int, int], None]
 
 
 def read_document(
@@ -32,7 +35,8 @@ def read_document(
     *,
     password: str | None = None,
     keep: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    ocr: OcrMode = "auto",
+    on_progress: Progress | None = None,
 ) -> Document:
     """Read a file in a sandboxed process.
 
@@ -41,31 +45,73 @@ def read_document(
         password: of an encrypted PDF.
         keep: what is read beside the evaluated states, so that the same file need not be read again; not where a
             password was needed.
+        ocr: pages of a PDF whose text is recognised: those without any where the extra `ocr` is installed ("auto"),
+            all, or none. It takes seconds a page; with `keep` what was recognised is kept page by page.
         on_progress: gets what is done and what there is, in pages, slides, sheets, or bytes.
     Returns:
         The document; what it says is hostile text, without control characters.
     Raises:
         DocumentError: it cannot be read. One line that names the file, what was expected and what to do.
+        OptionError: `ocr` is "always", and the extra is not installed.
     """
+    from edgeai.documents.scans import Scans
+
+    keep = keep and password is None
+    scans = Scans(ocr, keep=keep)
+    with _named(path):
+        return _read(Path(path), password, on_progress, scans, keep=keep)
+
+
+def read_pages(
+    path: str | os.PathLike[str],
+    on_page: OnPage,
+    *,
+    password: str | None = None,
+    on_progress: Progress | None = None,
+) -> None:
+    """Recognise the text of a PDF's pages, one after the other, and keep nothing of it.
+
+    Args:
+        path: the file.
+        on_page: told of each page that is not empty.
+        password: of an encrypted file.
+        on_progress: as for `read_document`.
+    Raises:
+        DocumentError: it cannot be read.
+        OptionError: the extra `ocr` is not installed.
+        PictureError: the recognition of a page failed.
+    """
+    from edgeai.documents.scans import Pages
+
+    pages = Pages(on_page)
+    with _named(path), _opened(Path(path)) as (file, before):
+        _content(file, Path(path), before.st_size, password, on_progress, pages)
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the block as DocumentErrors that name the file."""
     try:
-        return _read(Path(path), password, on_progress, keep=keep and password is None)
+        yield
     except DocumentError as exc:
         words = f"{one_line(os.fspath(path))}: {exc}"
         raise DocumentError(words, needs_password=exc.needs_password) from exc.__cause__
+    except (OptionError, PictureError):
+        raise
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
         raise DocumentError(f"{one_line(os.fspath(path))}: {_os_words(exc)}") from exc
 
 
-def _read(path: Path, password: str | None, on_progress: Callable[[int, int], None] | None, *, keep: bool) -> Document:
+def _read(path: Path, password: str | None, on_progress: Progress | None, scans: Scans, *, keep: bool) -> Document:
     with _opened(path) as (file, before):
         if keep:
-            content, sha256 = _kept_content(file, path, before.st_size, on_progress)
+            content, sha256 = _kept_content(file, path, before.st_size, on_progress, scans)
         else:
-            content, sha256 = _content(file, path, before.st_size, password, on_progress)
+            content, sha256 = _content(file, path, before.st_size, password, on_progress, scans)
         if file_state(os.fstat(file.fileno())) != file_state(before):
             raise _changed()
     if not content.blocks:
-        raise _without_text(content)
+        raise _without_text(content, scans)
     return Document(
         path=path,
         kind=content.kind,
@@ -75,11 +121,12 @@ def _read(path: Path, password: str | None, on_progress: Callable[[int, int], No
         n_pages=content.n_pages,
         pages_without_text=content.pages_without_text,
         n_bytes=before.st_size,
+        ocr=scans.ocr,
     )
 
 
 def _kept_content(
-    file: BinaryIO, path: Path, n_bytes: int, on_progress: Callable[[int, int], None] | None
+    file: BinaryIO, path: Path, n_bytes: int, on_progress: Progress | None, scans: Scans
 ) -> tuple[Content, str]:
     """What the file holds, from the last time where nothing has changed; and its SHA-256."""
     from edgeai.documents.kept_text import keep_text, kept_text, text_key
@@ -87,24 +134,28 @@ def _kept_content(
     digest = hashlib.sha256()
     while piece := file.read(_PIECE_BYTES):
         digest.update(piece)
-    key = text_key(digest.hexdigest(), expected_kind(path) or "", _suffix(path), str(READER_VERSION))
+    facts = (digest.hexdigest(), expected_kind(path) or "", _suffix(path), str(READER_VERSION))
+    key = text_key(*facts, *scans.facts)
     if (content := kept_text(key)) is not None:
         return content, digest.hexdigest()
     file.seek(0)
-    content, sha256 = _content(file, path, n_bytes, None, on_progress)
+    content, sha256 = _content(file, path, n_bytes, None, on_progress, scans)
+    key = text_key(*facts, *scans.facts)  # as it was read: recognition may have proved impossible
     if content.blocks and sha256 == digest.hexdigest():
         keep_text(key, content)
     return content, sha256
 
 
 def _content(
-    file: BinaryIO, path: Path, n_bytes: int, password: str | None, on_progress: Callable[[int, int], None] | None
+    file: BinaryIO, path: Path, n_bytes: int, password: str | None, on_progress: Progress | None, scans: Scans
 ) -> tuple[Content, str]:
     """What the file holds, and its SHA-256: the process gets the very bytes that are hashed here."""
     from edgeai.documents.reading.process import reading
 
     digest, n_read = hashlib.sha256(), 0
-    with reading(n_bytes, expected=expected_kind(path), suffix=_suffix(path), password=password) as process:
+    kind, suffix = expected_kind(path), _suffix(path)
+    ocr, on_scan = scans.ocr, scans if scans.ocr != "never" else None
+    with reading(n_bytes, expected=kind, suffix=suffix, password=password, ocr=ocr, on_scan=on_scan) as process:
         while piece := file.read(_PIECE_BYTES):
             n_read += len(piece)
             if n_read > n_bytes:
@@ -151,12 +202,10 @@ def file_state(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
-def _without_text(content: Content) -> DocumentError:
+def _without_text(content: Content, scans: Scans) -> DocumentError:
     if content.pages_without_text:
-        return DocumentError(
-            f"it has no text, its pages ({content.n_pages:,}) are pictures: expected text; these cannot be read yet, "
-            "run a text recognition (OCR) over it first"
-        )
+        pages = f"it has no text, its pages ({content.n_pages:,}) are pictures"
+        return DocumentError(f"{pages}: {scans.advice}")
     return DocumentError("it has no text: expected some; if it should have, it is damaged: fetch or save it again")
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 from edgeai.safe_text import one_line
 
 BlockKind = Literal["text", "heading", "table", "code"]
+OcrMode = Literal["auto", "always", "never"]
+"""Which pages of a PDF have their text recognised: those without text, where that can be done; all; none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Document:
         sha256: of the file's bytes as they were read.
         blocks: its text, in order.
         n_pages: pages, slides or sheets; None where there are none.
-        pages_without_text: pages that hold pictures alone (scans).
+        pages_without_text: pages that hold pictures alone (scans), and whose text was not recognised.
         n_bytes: the file's.
+        ocr: how it was read: "never" also where "auto" could not be done.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Document:
     n_pages: int | None = None
     pages_without_text: tuple[int, ...] = ()
     n_bytes: int = 0
+    ocr: OcrMode = "never"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Where lines of text stand in a picture of any size: looked for in the whole, then in parts where letters are small.
 
-The network finds letters of 9 pixels and more, and takes time and memory by the pixel.
+The network finds letters of 9 pixels and more, fewer of them the more emptiness it sees, and takes time and memory by
+the pixel.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _PART_SIDE = 2200  # pixels: parts are made smaller by so little that letters of
 _WHOLE_SIDE = 3200  # up to here the whole is looked at first
 _SMALL = 20.0  # pixels of a line's height in the smaller picture, under which lines may have been overlooked
 _SEAM = 6.0  # pixels from a cut within which boxes on both sides are parts of one line
+_INK = 16  # of 255, by which writing differs from what it stands on
+_MARGIN = 32  # pixels that are left around what is written
 _LOOSE = 0.1  # of a part's side: so much a cut may be moved to where nothing is written
 
 
@@ -37,12 +40,29 @@ def text_boxes(pixels: Pixels, find: Find) -> Boxes:
     Returns:
         [n, 4, 2], x and y, clockwise from the upper left.
     """
+    used, left, top = _used(pixels)
+    return _in_used(used, find) + np.array([left, top], np.float32)
+
+
+def _in_used(pixels: Pixels, find: Find) -> Boxes:
     side = max(pixels.shape[:2])
     if side <= _WHOLE_SIDE:
-        boxes = find(pixels)
+        boxes = find(pixels) if side else np.zeros((0, 4, 2), np.float32)
         if side <= SIDE or (len(boxes) and np.percentile(_heights(boxes), 10) * SIDE / side >= _SMALL):
             return boxes
     return _in_parts(pixels, find)
+
+
+def _used(pixels: Pixels) -> tuple[Pixels, int, int]:
+    """The picture without empty margins, and where it begins; of size 0 where all of it is empty."""
+    spans = []
+    for axis in (1, 0):
+        busy = np.flatnonzero((pixels.max(axis=axis) - pixels.min(axis=axis)).max(axis=1) > _INK)
+        if not len(busy):
+            return pixels[:0, :0], 0, 0
+        spans.append((max(int(busy[0]) - _MARGIN, 0), int(busy[-1]) + _MARGIN))
+    (top, bottom), (left, right) = spans
+    return pixels[top:bottom, left:right], left, top
 
 
 def _heights(boxes: Boxes) -> Any:
@@ -56,9 +76,11 @@ def _in_parts(pixels: Pixels, find: Find) -> Boxes:
     """Cut into parts, and lines that were cut through made whole again."""
     grey = pixels.mean(axis=2, dtype=np.float32)
     rows, columns = (_cuts(np.abs(np.diff(grey, axis=1 - axis)).mean(axis=1 - axis)) for axis in (0, 1))
-    found: list[Boxes] = []
+    found = [np.zeros((0, 4, 2), np.float32)]
     for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
-        found.append(find(pixels[top:bottom, left:right]) + np.array([left, top], np.float32))
+        used, more_left, more_top = _used(pixels[top:bottom, left:right])
+        if len(used):
+            found.append(find(used) + np.array([left + more_left, top + more_top], np.float32))
     boxes = list(np.concatenate(found))
     for axis, cuts in ((0, columns), (1, rows)):
         for cut in cuts[1:-1]:

@@ -181,7 +181,7 @@ def test_no_progress_is_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_progress_without_end_is_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "total_s", lambda _n_bytes, _n_pages: 1.0)
+    monkeypatch.setattr(limits, "total_s", lambda _n_bytes, _n_pages, **_: 1.0)
     instead(monkeypatch, "import time\nwhile True: out.progress(1, 2); time.sleep(0.02)")
     assert "it took more than 1 s to read 5 bytes" in problem(path)
 

@@ -24,6 +24,7 @@ from tui.session_options import (
     document_option,
     given,
     load_options,
+    ocr_option,
     overflow_option,
     password_option,
     sampling_options,
@@ -32,7 +33,7 @@ from tui.session_options import (
 )
 
 if TYPE_CHECKING:
-    from edgeai.documents.types import Document
+    from edgeai.documents.types import Document, OcrMode
     from edgeai.session import Session
 
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @document_option
 @library_option
 @password_option
+@ocr_option
 @click.option(
     "--audio",
     "audio_paths",
@@ -78,6 +80,7 @@ def command(
     password: str | None,
     audio_paths: tuple[Path, ...],
     json_schema: Path | None,
+    ocr: OcrMode,
     as_json: bool,
     with_stats: bool,
     **options: Any,
@@ -101,7 +104,7 @@ def command(
     asking = {"response_format": schema, "overflow": overflow, **sampling}
     loading = {"system": system, **options}
     with ProgressLine() as line, opened_libraries(library_names) as libraries, _engine(doc_paths, options):
-        documents, n_failed = _documents(doc_paths, password, line)
+        documents, n_failed = _documents(doc_paths, password, line, ocr)
         if doc_paths and not documents:
             return 1
         with _opened(model, given({**loading, "on_load_progress": line.loading}), documents) as session:
@@ -141,12 +144,14 @@ def _engine(doc_paths: tuple[Path, ...], options: dict[str, Any]) -> AbstractCon
     return engine_ahead() if doc_paths and options["isolation"] != "none" else nullcontext()
 
 
-def _documents(paths: tuple[Path, ...], password: str | None, line: ProgressLine) -> tuple[Sequence[Document], int]:
+def _documents(
+    paths: tuple[Path, ...], password: str | None, line: ProgressLine, ocr: OcrMode
+) -> tuple[Sequence[Document], int]:
     if not paths:
         return (), 0
     from tui.documents import read_documents
 
-    return read_documents(paths, password, line)
+    return read_documents(paths, password, line, ocr)
 
 
 def _opened(model: str | None, loading: dict[str, Any], documents: Sequence[Document]) -> Session:

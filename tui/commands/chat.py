@@ -28,6 +28,7 @@ from tui.session_options import (
     document_option,
     given,
     load_options,
+    ocr_option,
     overflow_option,
     password_option,
     sampling_options,
@@ -37,7 +38,7 @@ from tui.settings import ConversationSettings
 
 if TYPE_CHECKING:
     from edgeai.documents.library import Library
-    from edgeai.documents.types import Document
+    from edgeai.documents.types import Document, OcrMode
     from edgeai.session import Session
     from edgeai.speech.converse import Echo
     from tui.plain_documents import LineDocuments
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @document_option
 @library_option
 @password_option
+@ocr_option
 @input_option
 @output_option
 @echo_option
@@ -65,6 +67,7 @@ def command(
     doc_paths: tuple[Path, ...],
     library_names: tuple[str, ...],
     password: str | None,
+    ocr: OcrMode,
     input_name: str | None,
     output_name: str | None,
     echo: Echo,
@@ -78,7 +81,7 @@ def command(
     if no_history and (go_on or conversation):
         raise click.UsageError("--no-history has no conversation to go on with.")
     asked = given({"system": system, **take_sampling(options)})
-    documents = _documents(doc_paths, password)
+    documents = _documents(doc_paths, password, ocr)
     if doc_paths and not documents:
         return 1
     with (
@@ -111,14 +114,14 @@ class _Beginning:
     model: str | None
 
 
-def _documents(doc_paths: Sequence[Path], password: str | None) -> list[Document]:
+def _documents(doc_paths: Sequence[Path], password: str | None, ocr: OcrMode) -> list[Document]:
     """What is read before the chat begins."""
     if not doc_paths:
         return []
     from tui.documents import read_documents
 
     with ProgressLine() as line:
-        return read_documents(doc_paths, password, line)[0]
+        return read_documents(doc_paths, password, line, ocr)[0]
 
 
 def _merged(stored: Iterable[DocumentRef], more: Iterable[DocumentRef]) -> tuple[DocumentRef, ...]:

@@ -24,7 +24,7 @@ from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message, table
 from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
-from tui.session_options import password_option
+from tui.session_options import ocr_option, password_option
 from tui.units import bytes_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgeai.documents.library import Library
     from edgeai.documents.library_roots import Found
     from edgeai.documents.library_types import StoredDocument
+    from edgeai.documents.types import OcrMode
 
 _ENDLESS = 10_000  # cells
 
@@ -54,8 +55,9 @@ def command() -> None:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=DOCUMENT_PATH)
 @one_library_option
 @password_option
+@ocr_option
 @json_option
-def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool) -> int:
+def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, as_json: bool) -> int:
     """Read files, folders and globs into the library.
 
     \b
@@ -80,14 +82,15 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, as_json: bool)
                 click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
         with when_free(folder, lambda: opened(folder), line) as library:
-            return _bring_in(library, outcome, found, line, password, as_json=as_json, added=paths)
+            return _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json, added=paths)
 
 
 @command.command()
 @one_library_option
 @password_option
+@ocr_option
 @json_option
-def update(name: str, password: str | None, as_json: bool) -> int:
+def update(name: str, password: str | None, ocr: OcrMode, as_json: bool) -> int:
     """Read what is new or was changed, and take out what was deleted.
 
     \b
@@ -99,7 +102,7 @@ def update(name: str, password: str | None, as_json: bool) -> int:
     folder, outcome = existing_library_dir(name), Outcome(name)
     with ProgressLine() as line, when_free(folder, lambda: opened(folder), line) as library:
         found = library.find_again(_looking(line))
-        return _bring_in(library, outcome, found, line, password, as_json=as_json)
+        return _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json)
 
 
 @command.command("list")
@@ -194,7 +197,7 @@ def _bring_in(
     outcome: Outcome,
     found: Found,
     line: ProgressLine,
-    password: str | None,
+    reading: tuple[str | None, OcrMode],
     *,
     as_json: bool,
     added: Sequence[Path] = (),
@@ -202,16 +205,16 @@ def _bring_in(
     """Read what is new or changed, and say what became of it; the exit code.
 
     Only what was found is looked at where there are `added` paths, else all that the library holds.
+    `reading`: the password, and which pages are recognised.
     """
     outcome.take(found)
     _tell_all(found.failed, line)
-    with CtrlC() as ctrl_c, closing(FileReader(line, ctrl_c, password)) as reader:
+    with CtrlC() as ctrl_c, closing(FileReader(line, ctrl_c, *reading)) as reader:
         try:
             away = None if added else found.away
             update = partial(library.update, read=reader, on_plan=reader.plan, on_progress=reader.progress)
-            report = when_free(
-                library.folder, lambda: update(found.paths, away=away, roots=added), line=line, ctrl_c=ctrl_c
-            )
+            update = partial(update, away=away, roots=added, ocr=reading[1])
+            report = when_free(library.folder, lambda: update(found.paths), line=line, ctrl_c=ctrl_c)
         except KeyboardInterrupt:
             line.clear()
             kept = f"{counted(reader.n_read, 'file')} read and kept"

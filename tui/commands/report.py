@@ -65,7 +65,7 @@ def command(
         raise click.UsageError("Missing option '--from' or '--library'.")
     with ProgressLine() as line, opened_libraries(library_names) as libraries:
         outline = _outline(wanted_outline, line)
-        documents, n_failed = readable(paths, asked.password, line)
+        documents, n_failed = readable(paths, asked.password, line, asked.ocr)
         if not documents and not libraries:
             return 1
         held = (stored.path for library in libraries for stored in library.documents())

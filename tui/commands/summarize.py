@@ -38,7 +38,7 @@ def command(
     """
     asked = take_notes(options, WORDS)
     with ProgressLine() as line:
-        documents, n_failed = readable(paths, asked.password, line)
+        documents, n_failed = readable(paths, asked.password, line, asked.ocr)
         if not documents:
             return 1
         output = output_for(asked, (document.path for document in documents))

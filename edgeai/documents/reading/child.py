@@ -52,7 +52,7 @@ def _answer(job: Job, pipe: Pipe[Request]) -> None:
     try:
         data = _receive(job.n_bytes, pipe)
         threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-        read_bytes(data, Hints(job.expected, job.suffix, job.password), Output(pipe.send))
+        read_bytes(data, Hints(job.expected, job.suffix, job.password, job.ocr), Output(pipe.send))
     except DocumentError as exc:
         pipe.send(Refused(str(exc), exc.needs_password))
     except MemoryError:

@@ -17,6 +17,7 @@ _MEMORY_PER_BYTE = 6  # the file itself, its text as str, what a parser makes of
 _START_S = 120.0
 _BYTES_PER_S = 50_000.0  # the slowest of tried files takes a twentieth of it on two cores
 _PAGE_S = 0.5
+_SCAN_S = 10.0  # to draw a page, on a small board
 
 
 def policy(n_bytes: int) -> Policy:
@@ -24,6 +25,6 @@ def policy(n_bytes: int) -> Policy:
     return Policy(memory_bytes=_MEMORY_BYTES + _MEMORY_PER_BYTE * n_bytes)
 
 
-def total_s(n_bytes: int, n_pages: int | None) -> float:
-    """Seconds that reading may take in all."""
-    return _START_S + n_bytes / _BYTES_PER_S + _PAGE_S * (n_pages or 0)
+def total_s(n_bytes: int, n_pages: int | None, *, is_scanned: bool = False) -> float:
+    """Seconds that reading may take in all; more where pages are drawn."""
+    return _START_S + n_bytes / _BYTES_PER_S + (_SCAN_S if is_scanned else _PAGE_S) * (n_pages or 0)

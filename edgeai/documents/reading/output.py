@@ -9,7 +9,7 @@ import msgspec
 
 from edgeai.documents.reading import tables
 from edgeai.documents.reading.limits import MAX_BLOCKS, MAX_PAGES, MAX_TEXT_BYTES
-from edgeai.documents.reading.wire import MAX_LEVEL, Began, Finished, Part, Parts, Working
+from edgeai.documents.reading.wire import MAX_LEVEL, Began, Finished, Part, Parts, Scan, Working
 from edgeai.documents.types import BlockKind
 from edgeai.errors import DocumentError
 from edgeai.safe_text import plain
@@ -70,6 +70,12 @@ class Output:
     def written_table(self, text: str, line: int | None) -> None:
         """A table that is Markdown already."""
         self._pieces(text, "table", line)
+
+    def scan(self, width: int, height: int, pixels: bytes) -> None:
+        """The present page as a picture; see `wire.Scan`. Its text will stand here."""
+        assert self.page is not None
+        self._flush()
+        self._send(Scan(self.page, width, height, pixels))
 
     def progress(self, n_done: int, n_total: int) -> None:
         """A sign of life; call it often."""

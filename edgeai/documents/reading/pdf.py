@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import re
 import unicodedata
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgeai.documents.reading.output import Output
+from edgeai.documents.reading.pdf_scan import scan
 from edgeai.documents.reading.sniff import Hints
+from edgeai.documents.types import OcrMode
 from edgeai.errors import DocumentError
 
 _MAX_OUTLINE = 20_000
@@ -34,7 +37,7 @@ def read(data: bytes, out: Output, hints: Hints) -> None:
     outline = _outline(document)
     for index in range(out.n_pages):
         out.page = index + 1
-        _page(document, index, outline.get(index, []), out)
+        _page(document, index, outline.get(index, []), out, hints.ocr)
         out.progress(index + 1, out.n_pages)
 
 
@@ -72,7 +75,7 @@ def _outline(document: Any) -> Outline:
     return found
 
 
-def _page(document: Any, index: int, headings: list[tuple[int, str]], out: Output) -> None:
+def _page(document: Any, index: int, headings: list[tuple[int, str]], out: Output, ocr: OcrMode) -> None:
     import pypdfium2
 
     try:
@@ -81,10 +84,13 @@ def _page(document: Any, index: int, headings: list[tuple[int, str]], out: Outpu
         out.pages_without_text.append(index + 1)
         return
     text_page = page.get_textpage()
-    lines = _lines(text_page)
+    lines = [] if ocr == "always" else _lines(text_page)
+    _blocks(lines, headings, out)
     if not lines and next(page.get_objects(max_depth=1), None) is not None:
         out.pages_without_text.append(index + 1)
-    _blocks(lines, headings, out)
+        if ocr != "never":
+            with contextlib.suppress(ValueError, ZeroDivisionError, pypdfium2.PdfiumError):  # a page of no size
+                scan(page, out)
     text_page.close()
     page.close()
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from edgeai.documents.reading import limits
-from edgeai.documents.reading.wire import Began, Bytes, Finished, Job, Part, Parts, Refused, Reply, Working
-from edgeai.documents.types import Block
+from edgeai.documents.reading.wire import Began, Bytes, Finished, Job, Part, Parts, Refused, Reply, Scan, Working
+from edgeai.documents.types import Block, OcrMode
 from edgeai.engine.link import Link
 from edgeai.engine.process import ChildProcess
 from edgeai.engine.watchdog import Pace
-from edgeai.errors import DocumentError, EngineCrashedError, ModelError
+from edgeai.errors import DocumentError, EngineCrashedError, ModelError, PictureError
+from edgeai.media import Medium
 from edgeai.safe_text import one_line, plain
 
 _START = (
@@ -26,6 +27,8 @@ _MAX_KIND = 20
 _DOING = "at work"
 
 Progress = Callable[[int, int], None]
+OnScan = Callable[[int, Medium], Iterable[Block]]
+"""Recognises what stands on a page, whose number it gets too; blocks without a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,10 @@ class Content:
 class Reading:
     """One file that is being read in its process; `reading` makes one."""
 
-    def __init__(self, link: Link[Reply], process: ChildProcess[Reply], n_bytes: int) -> None:
+    def __init__(self, link: Link[Reply], n_bytes: int, on_scan: OnScan | None) -> None:
         self._link = link
-        self._process = process
         self._n_bytes = n_bytes
+        self._on_scan = on_scan
         self._started = time.monotonic()
 
     def feed(self, data: bytes) -> None:
@@ -69,6 +72,10 @@ class Reading:
             reply = self._receive(began.n_pages)
             if isinstance(reply, Parts):
                 self._take(gathered, reply.parts)
+            elif isinstance(reply, Scan) and self._on_scan is not None:
+                self._recognize(reply, gathered)
+                if on_progress is not None:
+                    on_progress(reply.page, began.n_pages or reply.page)
             elif isinstance(reply, Working) and reply.n_done <= reply.n_total:
                 if on_progress is not None:
                     on_progress(reply.n_done, reply.n_total)
@@ -82,6 +89,24 @@ class Reading:
         if problem:
             raise self._distrusted(problem)
 
+    def _recognize(self, scan: Scan, gathered: _Gathered) -> None:
+        """Put what stands on a page where it is; the process draws the next one meanwhile."""
+        assert self._on_scan is not None
+        try:
+            picture = Medium.picture(scan.pixels, scan.width, scan.height)
+        except PictureError as exc:
+            raise self._distrusted(str(exc)) from exc
+        if scan.page <= gathered.last_scanned:
+            raise self._distrusted("a page twice")
+        gathered.last_scanned = scan.page
+        began = time.monotonic()
+        blocks = self._on_scan(scan.page, picture)
+        self._started += time.monotonic() - began
+        parts = [Part(block.text, block.kind, 0, scan.page, None) for block in blocks]
+        self._take(gathered, parts)
+        if parts:
+            gathered.recognized.add(scan.page)
+
     def _content(self, began: Began, gathered: _Gathered, finished: Finished) -> Content:
         scans = finished.pages_without_text
         if any(page > (began.n_pages or 0) for page in scans) or any(
@@ -93,11 +118,11 @@ class Reading:
             title=one_line(finished.title).strip()[:_MAX_TITLE],
             blocks=tuple(gathered.blocks),
             n_pages=began.n_pages,
-            pages_without_text=tuple(scans),
+            pages_without_text=tuple(page for page in scans if page not in gathered.recognized),
         )
 
     def _receive(self, n_pages: int | None) -> Reply:
-        most_s = limits.total_s(self._n_bytes, n_pages)
+        most_s = limits.total_s(self._n_bytes, n_pages, is_scanned=self._on_scan is not None)
         if time.monotonic() - self._started > most_s:
             raise DocumentError(
                 f"it took more than {most_s:,.0f} s to read {self._n_bytes:,} bytes: expected a file that is read in "
@@ -116,10 +141,17 @@ class Reading:
 
 
 class _Gathered:
-    """The blocks that came, within their limits, and the headings they stand under."""
+    """The blocks that came, within their limits, and the headings they stand under.
+
+    Attributes:
+        last_scanned: the last page that came as a picture.
+        recognized: pages whose text was recognised.
+    """
 
     def __init__(self, n_pages: int | None) -> None:
         self.blocks: list[Block] = []
+        self.last_scanned = 0
+        self.recognized: set[int] = set()
         self._n_pages = n_pages or 0
         self._n_text_bytes = 0
         self._open: list[tuple[int, str]] = []  # level and text of headings, the outermost first
@@ -152,7 +184,15 @@ class _Gathered:
 
 
 @contextlib.contextmanager
-def reading(n_bytes: int, *, expected: str | None, suffix: str, password: str | None) -> Iterator[Reading]:
+def reading(
+    n_bytes: int,
+    *,
+    expected: str | None,
+    suffix: str,
+    password: str | None,
+    ocr: OcrMode = "never",
+    on_scan: OnScan | None = None,
+) -> Iterator[Reading]:
     """Start a process that reads one file; it ends with the block.
 
     Args:
@@ -160,6 +200,8 @@ def reading(n_bytes: int, *, expected: str | None, suffix: str, password: str | 
         expected: the kind that its name promises.
         suffix: of its name, in small letters.
         password: of an encrypted file.
+        ocr: which pages are recognised.
+        on_scan: recognises one.
     Raises:
         DocumentError: from within the block too; without the file's name.
     """
@@ -174,11 +216,11 @@ def reading(n_bytes: int, *, expected: str | None, suffix: str, password: str | 
         stack.callback(process.close)
         link = Link(process, Pace(0, limits.STALL_S))
         stack.callback(link.close)
-        job = Job(n_bytes, expected, suffix, password, limits.policy(n_bytes))
+        job = Job(n_bytes, expected, suffix, password, limits.policy(n_bytes), ocr)
         try:
             with link.watched():
                 link.send(job, _DOING)
-                yield Reading(link, process, n_bytes)
+                yield Reading(link, n_bytes, on_scan)
         except EngineCrashedError as exc:
             raise DocumentError(_words(exc)) from exc
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edgeai.documents.reading.encoding import is_binary
+from edgeai.documents.types import OcrMode
 from edgeai.errors import DocumentError
 
 _PDF_WITHIN = 1024  # readers take a header that stands so late
@@ -39,11 +40,12 @@ _MAIL_HEADER = re.compile(rb"(?:From|To|Subject|Date|Received|Return-Path|MIME-V
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What is known of a file beside its content; see `wire.Job`."""
+    """What is known of a file beside its content, and what is wanted of it; see `wire.Job`."""
 
     expected: str | None = None
     suffix: str = ""
     password: str | None = None
+    ocr: OcrMode = "never"
 
 
 def kind_of(data: bytes, hints: Hints) -> str:

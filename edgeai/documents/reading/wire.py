@@ -6,8 +6,9 @@ from typing import Annotated, Union
 
 import msgspec
 
-from edgeai.documents.types import BlockKind
+from edgeai.documents.types import BlockKind, OcrMode
 from edgeai.engine.wire import Count
+from edgeai.media import MAX_PICTURE_SIDE
 from edgeai.sandbox import Policy
 
 MAX_LEVEL = 9
@@ -23,6 +24,7 @@ class Job(msgspec.Struct, frozen=True, tag=True):
         suffix: of the file's name, in small letters.
         password: of an encrypted file.
         policy: the sandbox.
+        ocr: which pages are sent as pictures: those without text ("auto"), all or none.
     """
 
     n_bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
@@ -30,6 +32,7 @@ class Job(msgspec.Struct, frozen=True, tag=True):
     suffix: str
     password: str | None
     policy: Policy
+    ocr: OcrMode = "never"
 
 
 class Bytes(msgspec.Struct, frozen=True, tag=True):
@@ -71,6 +74,20 @@ class Parts(msgspec.Struct, frozen=True, tag=True):
     parts: list[Part]
 
 
+class Scan(msgspec.Struct, frozen=True, tag=True):
+    """A page whose text we recognise; it stands behind the blocks that were sent.
+
+    Attributes:
+        page: from 1.
+        pixels: uint8, RGB, row by row from the top left.
+    """
+
+    page: Place
+    width: Annotated[int, msgspec.Meta(ge=1, le=MAX_PICTURE_SIDE)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=MAX_PICTURE_SIDE)]
+    pixels: bytes
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True):
     """All blocks were sent."""
 
@@ -85,4 +102,4 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     needs_password: bool = False
 
 
-Reply = Union[Began, Working, Parts, Finished, Refused]  # noqa: UP007
+Reply = Union[Began, Working, Parts, Scan, Finished, Refused]  # noqa: UP007
