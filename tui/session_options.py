@@ -66,6 +66,13 @@ def load_options(function: _Function) -> _Function:
     """Adds the options that open a model."""
     return _with(_LOAD, function)
 
+ocr_option = click.option(
+    "--ocr",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Recognise the text of a PDF's pages: of those without any, of all, of none.",
+)
 
 def sampling_options(function: _Function) -> _Function:
     """Adds the options that choose tokens."""
