@@ -89,9 +89,9 @@ class Qwen3VL:
         config = self._config(checkpoint)
         vision = checkpoint.config.get("vision_config")
         reaching = vision.get("deepstack_visual_indexes", [8, 16, 24]) if isinstance(vision, Mapping) else []
-        if not isinstance(reaching, list) or len(reaching) > n_layer(config):
+        if not isinstance(reaching, list) or len(reaching) >= n_layer(config):  # llama.cpp ends at the last one
             raise CheckpointError(
-                f"config.json: deepstack_visual_indexes = {str(reaching)[:40]}, expected a list of at most "
+                f"config.json: deepstack_visual_indexes = {str(reaching)[:40]}, expected a list of fewer than "
                 f"{n_layer(config)} layers, which the text model has: correct the file or fetch the checkpoint again"
             )
         keys = decoder_metadata(self.arch, config, _SEEING_KINDS, theta=500_000.0)

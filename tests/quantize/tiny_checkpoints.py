@@ -138,7 +138,7 @@ VISION_KINDS: Mapping[str, Kind] = {
         lambda: vision.qwen25_config(**_CHATML_IDS), vision.qwen25_tensors, "qwen2", preprocessor="qwen2.5"
     ),
     "qwen3-vl": Kind(
-        lambda: vision.qwen3_config(**_CHATML_IDS, head_dim=32, tie_word_embeddings=True),
+        lambda: vision.qwen3_config(**_CHATML_IDS, head_dim=32, num_hidden_layers=3, tie_word_embeddings=True),
         vision.qwen3_tensors,
         "qwen2",
         preprocessor="qwen3",
