@@ -148,14 +148,14 @@ class Session:
         Args:
             path: the file.
             password: of an encrypted PDF.
-        Raises:
-            DocumentError: it cannot be read.
-        """
             ocr: pages of a PDF whose text is recognised: those without any where the extra `ocr` is installed ("auto"),
                 all ("always"), or none ("never").
+        Raises:
+            DocumentError: it cannot be read.
+            OptionError: `ocr` is "always", and the extra is not installed.
+        """
         from edgeai.documents.read import read_document
 
-            OptionError: `ocr` is "always", and the extra is not installed.
         return read_document(path, password=password, keep=self._keeps, ocr=ocr)
 
     def chat(
