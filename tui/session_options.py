@@ -59,13 +59,6 @@ document_option = click.option(
     metavar="PATH",
     help="A document, a folder of them, or a glob; may be repeated.",
 )
-password_option = click.option("--password", metavar="TEXT", help="The password of an encrypted PDF.")
-
-
-def load_options(function: _Function) -> _Function:
-    """Adds the options that open a model."""
-    return _with(_LOAD, function)
-
 ocr_option = click.option(
     "--ocr",
     type=click.Choice(["auto", "always", "never"]),
@@ -73,6 +66,13 @@ ocr_option = click.option(
     show_default=True,
     help="Recognise the text of a PDF's pages: of those without any, of all, of none.",
 )
+password_option = click.option("--password", metavar="TEXT", help="The password of an encrypted PDF.")
+
+
+def load_options(function: _Function) -> _Function:
+    """Adds the options that open a model."""
+    return _with(_LOAD, function)
+
 
 def sampling_options(function: _Function) -> _Function:
     """Adds the options that choose tokens."""
