@@ -98,7 +98,7 @@ def _check_layers(keys: Keys) -> int:
     keys.count("nextn_predict_layers", 0, n_layer - 1, required=False)
     keys.count("leading_dense_block_count", 0, MAX_LAYERS, required=False)
     keys.count("full_attention_interval", 1, MAX_LAYERS, required=False)
-    keys.count("n_deepstack_layers", 0, n_layer, required=False)
+    keys.count("n_deepstack_layers", 0, n_layer - 1, required=False)  # of the last one, only the wanted rows are left
     keys.per_layer("feed_forward_length", n_layer)
     for name in _WIDTHS.split():
         keys.count(name, 0, MAX_WIDTH, required=False)

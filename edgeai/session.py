@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from edgeai.speech.base import AudioSink, AudioSource
     from edgeai.speech.spoken import Spoken
     from edgeai.speech.types import Transcript
+    from edgeai.vision.grounding import Detection, GroundingStyle
+    from edgeai.vision.picture import PictureLike
+    from edgeai.vision.picture_text import PictureText
 
 
 class Session:
@@ -163,6 +166,7 @@ class Session:
         content: str | None = None,
         *,
         messages: Iterable[MessageLike] | None = None,
+        images: Sequence[PictureLike] = (),
         audio: Sequence[str | os.PathLike[str] | ArrayLike] = (),
         overflow: Overflow | None = None,
         response_format: Any = None,
@@ -178,10 +182,13 @@ class Session:
             content: the user's next message; the conversation goes on with it and with the answer. Without it (and
                 without `messages`) the conversation is answered as it stands.
             messages: a whole conversation instead; the session's own is left alone.
+            images: what the user shows, before `content`: picture files, their bytes, or Pillow's images. A model that
+                sees (`info.sees`) gets the pictures; another gets what is written in them, and the answer says so.
             audio: what the user says or plays, before `content`: sound files, or samples at 16 kHz. A model that hears
                 (`info.hears`) gets the sounds; for another they are transcribed, and their words stand in the message.
             overflow: for this call instead of the session's.
-            response_format: a JSON Schema (dict or JSON text) or a pydantic model that the answer must follow.
+            response_format: a JSON Schema (dict or JSON text), a pydantic model or a compiled regular expression that
+                the answer must follow.
             tools: functions the model may ask for; their schemas come from their signatures and docstrings.
             run_tools: run the calls and let the model go on with the results, at most MAX_TOOL_ROUNDS times;
                 otherwise they are returned in `response.tool_calls`.
@@ -200,6 +207,8 @@ class Session:
             ChatTemplateError: the model has no usable chat template.
             OptionError: an unknown option, or a value that makes no sense.
             AudioError: a sound cannot be read, or nothing is said in it that a model without ears could read.
+            PictureError: a picture cannot be read.
+            UnsupportedModalityError: nothing is written in a picture that a model without eyes could read.
             SchemaError: response_format or a tool cannot be described to the model.
         """
         if content is not None and messages is not None:
@@ -215,8 +224,10 @@ class Session:
         )
         wanted = None if documents is None else _checked_documents(documents)
         asked = None if content is None else Message("user", content)
-        if not isinstance(audio, (list, tuple)) or audio:
-            asked = self._asked_aloud(audio, content, messages)
+        if any(not isinstance(given, (list, tuple)) or given for given in (images, audio)):
+            if messages is not None:
+                raise OptionError("chat() takes images or audio, or messages=: a Message may have media of its own")
+            asked, job.preface = self._asked_with(images, audio, content or "")
 
         def prepare() -> None:
             own = self._messages if messages is None else [to_message(message) for message in messages]
@@ -272,6 +283,40 @@ class Session:
             job.prompt = Prompt(tokens)
 
         return self._start(job, prepare)
+
+    # --- pictures ---
+
+    def read_text(self, image: PictureLike) -> PictureText:
+        """What is written in a picture, in reading order, with the places of its lines. The model has no part in it.
+
+        Args:
+            image: a picture file, its bytes, or one of Pillow's images.
+        Raises:
+            PictureError: it cannot be read.
+            OptionError: the extra `ocr` is not installed.
+        """
+        from edgeai.vision.ocr import read_text
+        from edgeai.vision.picture import load_picture
+
+        return read_text(load_picture(image).medium)
+
+    def detect(
+        self, image: PictureLike, labels: Sequence[str], *, style: str | GroundingStyle = "auto"
+    ) -> list[Detection]:
+        """Where things are in a picture, through a model that sees. The conversation is left alone.
+
+        Args:
+            image: a picture file, its bytes, or one of Pillow's images.
+            labels: what to look for: "red circle", "bolt".
+            style: how the model writes boxes (edgeai/vision/grounding.toml), where it is not known for that.
+        Raises:
+            PictureError: it cannot be read.
+            UnsupportedModalityError: the model sees no pictures.
+            OptionError: labels that make no sense, or a model that is not known to say where things are.
+        """
+        from edgeai.vision.detect import detect
+
+        return detect(self, image, labels, style)
 
     # --- speech ---
 
@@ -353,14 +398,19 @@ class Session:
     def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
         return make_options(SamplingOptions, {**self._sampling, **sampling})
 
-    def _asked_aloud(
-        self, audio: Sequence[Any], content: str | None, messages: Iterable[MessageLike] | None
-    ) -> Message:
-        from edgeai.speech.asked_aloud import asked_aloud
+    def _asked_with(self, images: Sequence[PictureLike], audio: Sequence[Any], content: str) -> tuple[Message, str]:
+        """A message with pictures and sounds, and what its answer begins with."""
+        asked, preface = Message("user", content), ""
+        if not isinstance(audio, (list, tuple)) or audio:
+            from edgeai.speech.asked_aloud import asked_aloud
 
-        if messages is not None:
-            raise OptionError("chat() takes audio or messages=, not both: a Message may have media of its own")
-        return asked_aloud(audio, content or "", hears=self.info.hears, transcribe=self.transcribe)
+            asked = asked_aloud(audio, content, hears=self.info.hears, transcribe=self.transcribe)
+        if not isinstance(images, (list, tuple)) or images:
+            from edgeai.vision.ocr import read_text
+            from edgeai.vision.shown import shown
+
+            asked, preface = shown(images, asked, sees=self.info.sees, read_text=read_text)
+        return asked, preface
 
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:

@@ -1,9 +1,10 @@
-"""`response_format`: a JSON Schema or a pydantic model that an answer must follow."""
+"""`response_format`: a JSON Schema, a pydantic model or a regular expression that an answer must follow."""
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import Any, Protocol
 
 from edgeai.errors import GenerationError, SchemaError
@@ -33,35 +34,42 @@ class OutputFormat:
     """The form of an answer.
 
     Attributes:
-        schema: the JSON Schema.
-        grammar: the same as a grammar of llguidance.
+        grammar: of llguidance.
     """
 
     def __init__(self, response_format: Any) -> None:
         """Take a form.
 
         Args:
-            response_format: a JSON Schema as a dict or as JSON text, or a pydantic model class.
+            response_format: a JSON Schema as a dict or as JSON text, a pydantic model class, or a compiled regular
+                expression that the whole answer matches.
 
         Raises:
             SchemaError: it is no schema, or has parts that cannot be made a grammar of (`not`, `if`, `uniqueItems`,
                 references to other documents …). The message names the place.
         """
+        self._pattern = response_format if isinstance(response_format, re.Pattern) else None
         self._model = _as_model(response_format)
+        if self._pattern is not None:
+            self.grammar: str = _of_pattern(self._pattern)
+            return
         self.schema: Schema = parse_schema(_schema_of(self._model) if self._model else _as_schema(response_format))
         schema = prepare(self.schema)
         if problem := _problem(schema):
             place, problem = find_fault(schema, problem, _problem)
             where = f" at {place if len(place) < 120 else '…' + place[-120:]!r}" if place else ""
             raise SchemaError(f"response_format{where}: {problem}")
-        self.grammar: str = _grammar(schema)
+        self.grammar = _grammar(schema)
 
     def parse(self, text: str) -> Any:
-        """What an answer stands for: plain data or, with a pydantic model, its instance; None where it was cut short.
+        """What an answer stands for: plain data, a pydantic model's instance or a regular expression's match; None where
+        it was cut short.
 
         Raises:
             GenerationError: the answer has the form, but the pydantic model's own validators refuse it.
         """
+        if self._pattern is not None:
+            return self._pattern.fullmatch(text)
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
@@ -91,8 +99,8 @@ def _as_schema(response_format: Any) -> Any:
     if isinstance(response_format, (dict, str)):
         return response_format
     raise SchemaError(
-        f"response_format is a {type(response_format).__name__}: expected a JSON Schema (dict or JSON text) or a "
-        "pydantic model class"
+        f"response_format is a {type(response_format).__name__}: expected a JSON Schema (dict or JSON text), a "
+        "pydantic model class or a compiled regular expression"
     )
 
 
@@ -103,6 +111,20 @@ def _grammar(schema: Schema) -> str:
         grammar: str = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=GRAMMAR_OPTIONS)
     except ValueError as exc:
         raise SchemaError(f"the JSON Schema cannot be read: {exc}") from exc
+    return grammar
+
+
+def _of_pattern(pattern: re.Pattern[Any]) -> str:
+    import llguidance
+
+    try:
+        if not isinstance(pattern.pattern, str):
+            raise SchemaError("response_format: a pattern of bytes, expected one of text")
+        grammar: str = llguidance.LLMatcher.grammar_from_regex(pattern.pattern)
+        if error := llguidance.LLMatcher.validate_grammar(grammar):
+            raise SchemaError(f"response_format: {_in_words(error)}")
+    except ValueError as exc:
+        raise SchemaError(f"response_format: the pattern cannot be followed: {exc}") from exc
     return grammar
 
 

@@ -194,7 +194,7 @@ def test_a_sound_that_is_longer_than_a_batch_cannot_end_the_process(n_ubatch: in
     tokens, _ = answer(backend, [*BEFORE, *backend.media_tokens(sound), *AFTER], sound)
     assert len(tokens) == 12
     assert backend._media is not None
-    original = backend._media._mtmd
+    original = backend._media._projector._mtmd
 
     class NonCausal:
         """A projector whose tokens see each other, as those of pictures do."""
@@ -202,7 +202,7 @@ def test_a_sound_that_is_longer_than_a_batch_cannot_end_the_process(n_ubatch: in
         def __getattr__(self, name: str) -> Any:
             return (lambda *_: True) if name == "mtmd_decode_use_non_causal" else getattr(original, name)
 
-    backend._media._mtmd = NonCausal()
+    backend._media._projector._mtmd = NonCausal()
     with pytest.raises(UnsupportedModalityError, match="n_ubatch = n_batch = 50 or more"):
         backend.media_tokens(noise(2))
     backend.close()
@@ -210,7 +210,7 @@ def test_a_sound_that_is_longer_than_a_batch_cannot_end_the_process(n_ubatch: in
 
 def test_positions_that_are_no_tokens_are_refused(backend: LlamaBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend._media is not None
-    monkeypatch.setattr(backend._media._mtmd, "mtmd_input_chunk_get_n_pos", lambda _chunk: 99)
+    monkeypatch.setattr(backend._media._projector._mtmd, "mtmd_input_chunk_get_n_pos", lambda _chunk: 99)
     with pytest.raises(UnsupportedModalityError, match="take 99 positions"):
         backend.media_tokens(noise(1))
 

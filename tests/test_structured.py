@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import enum
 import json
+import re
 import subprocess
 import sys
 import time
@@ -194,6 +195,22 @@ def test_what_a_models_own_validator_refuses_is_an_error() -> None:
 def test_an_answer_that_was_cut_short_is_none(text: str) -> None:
     assert OutputFormat({}).parse(text) is None
     assert OutputFormat(Line).parse(text) is None
+
+
+@pytest.mark.parametrize("pattern", ["[0-9]{1,3}( [0-9]{1,3}){3}", "(ja|nein), [a-c]+\\.", "赤い(丸|四角)"])
+def test_a_regular_expression_is_followed(pattern: str) -> None:
+    output = OutputFormat(re.compile(pattern))
+    for seed in range(5):
+        text = write(output.grammar, seed)
+        match = output.parse(text)
+        assert isinstance(match, re.Match), text
+    assert output.parse("nonsense") is None
+
+
+@pytest.mark.parametrize("pattern", [re.compile(b"a"), re.compile("(?=a)b"), re.compile(r"(a)\1")])
+def test_a_regular_expression_that_cannot_be_followed_is_named(pattern: re.Pattern[str]) -> None:
+    with pytest.raises(SchemaError, match="response_format: "):
+        OutputFormat(pattern)
 
 
 def test_json_text_is_taken_as_well() -> None:

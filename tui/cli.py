@@ -26,6 +26,8 @@ COMMANDS = {
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
     "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
+    "detect": ("tui.commands.detect", "Find things in a picture, and mark them in a copy of it."),
+    "caption": ("tui.commands.caption", "Describe many pictures, in a sentence each."),
     "ocr": ("tui.commands.ocr", "Read what is written in pictures and scanned PDFs."),
     "transcribe": ("tui.commands.transcribe", "Write down what is said in sound and video files."),
     "listen": ("tui.commands.listen", "Write down what is said into the microphone, live."),

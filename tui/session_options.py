@@ -18,6 +18,13 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _LOAD = (
     click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder."),
+    click.option(
+        "--mmproj",
+        "mmproj_path",
+        type=click.Path(),
+        metavar="FILE",
+        help="The model's projector, through which it sees or hears; by default the mmproj*.gguf beside the model.",
+    ),
     click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens."),
     click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load."),
     click.option("--type-k", type=click.Choice(KV_TYPES), help="Type of the K cache; q8_0 takes half of f16's memory."),

@@ -24,6 +24,7 @@ from edgeai.backends.llama_context import make_context
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import AbortSwitch, bindings
+from edgeai.backends.llama_projector import LlamaProjector
 from edgeai.backends.llama_sampler import make_sampler
 from edgeai.backends.run_clock import RunClock
 from edgeai.backends.text_stream import TextStream
@@ -53,6 +54,7 @@ class LlamaBackend:
         n_ctx: int,
         max_threads: int,
         states_dir: Path | None = None,
+        max_picture_ratio: int = 0,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load a model. The files' headers have been checked before (edgeai.gguf_header, edgeai.gguf_projector).
@@ -63,6 +65,7 @@ class LlamaBackend:
             n_ctx: tokens of the context window.
             max_threads: threads; with n_threads="auto" fewer are used while fewer are faster.
             states_dir: where states are read and written; None for nowhere.
+            max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
             on_progress: told the share that is loaded, 0..1.
 
         Raises:
@@ -89,20 +92,23 @@ class LlamaBackend:
         self._info = self._model.info(self._llama.llama_n_ctx(self._context))
         self._media: LlamaMedia | None = None
         if options.mmproj_path:
-            self._media = self._make_media(Path(options.mmproj_path), options, max_threads)
+            self._media = self._make_media(Path(options.mmproj_path), options, max_threads, max_picture_ratio)
             self._info = replace(self._info, hears=self._media.hears, sees=self._media.sees)
 
-    def _make_media(self, path: Path, options: LoadOptions, max_threads: int) -> LlamaMedia:
-        try:
-            return LlamaMedia(
+    def _make_media(self, path: Path, options: LoadOptions, max_threads: int, max_ratio: int) -> LlamaMedia:
+        def open_projector() -> LlamaProjector:
+            return LlamaProjector(
                 path,
                 self._model.handle,
-                self._context,
                 n_threads=max_threads,
                 use_gpu=options.n_gpu_layers != 0,
                 n_ubatch=self._llama.llama_n_ubatch(self._context),
-                states_dir=self._states_dir,
+                max_ratio=max_ratio,
+                image_max_tokens=options.image_max_tokens,
             )
+
+        try:
+            return LlamaMedia(open_projector, self._context, self._states_dir)
         except ModelFormatError:
             self.close()
             raise

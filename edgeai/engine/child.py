@@ -71,6 +71,7 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
             n_ctx=load.n_ctx,
             max_threads=load.max_threads,
             states_dir=Path(load.states_dir) if load.states_dir else None,
+            max_picture_ratio=load.max_picture_ratio,
             on_progress=_Steps(report),
         )
         engine.backend = backend

@@ -33,6 +33,7 @@ class Examined:
         n_ctx: context window, tokens.
         max_threads: threads at most.
         n_file_bytes: of both files.
+        max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
     """
 
     header: GGUFHeader
@@ -41,6 +42,7 @@ class Examined:
     n_ctx: int
     max_threads: int
     n_file_bytes: int
+    max_picture_ratio: int = 0
 
 
 def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
@@ -62,10 +64,23 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
     if projector is not None:
         shape = replace(shape, weights_bytes=shape.weights_bytes + projector.weights_bytes + projector.buffer_bytes)
         n_file_bytes += projector.path.stat().st_size
+        options = _for_pictures(options, projector)
     n_ctx = choose_n_ctx(shape, options, available_memory_bytes())
     options = replace(options, mmproj_path=str(projector.path.absolute()) if projector is not None else "")
     max_threads = usable_cores() if options.n_threads == "auto" else options.n_threads
-    return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes)
+    max_ratio = projector.max_ratio if projector is not None else 0
+    return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes, max_ratio)
+
+
+def _for_pictures(options: LoadOptions, projector: Projector) -> LoadOptions:
+    """Batches that hold what has to be evaluated at once, and as many tokens of a picture as it may have."""
+    n_tokens = 0 if projector.is_causal else projector.n_picture_tokens
+    return replace(
+        options,
+        n_batch=max(options.n_batch, n_tokens),
+        n_ubatch=max(options.n_ubatch, n_tokens),
+        image_max_tokens=projector.image_max_tokens,
+    )
 
 
 def _projector(found: ResolvedModel, options: LoadOptions, header: GGUFHeader) -> Projector | None:
@@ -78,26 +93,17 @@ def _projector(found: ResolvedModel, options: LoadOptions, header: GGUFHeader) -
     path = Path(options.mmproj_path) if options.mmproj_path is not None else beside
     if path is None:
         return None
+    from edgeai.gguf_projector import MAX_PICTURE_TOKENS, input_width, read_projector  # most models have none
+
     try:
-        return _usable(path, header)
+        most = options.image_max_tokens or MAX_PICTURE_TOKENS
+        return read_projector(path, input_width(header), header.architecture, most)
     except ModelError as exc:
         if options.mmproj_path is not None:
             raise
         level = logging.INFO if isinstance(exc, UnsupportedModalityError) else logging.WARNING
         _log.log(level, "the model is opened without its projector: %s", exc)
         return None
-
-
-def _usable(path: Path, header: GGUFHeader) -> Projector:
-    from edgeai.gguf_projector import KINDS_OF_SOUND, input_width, read_projector  # most models have none
-
-    projector = read_projector(path, input_width(header), header.architecture)
-    if not projector.hears:
-        raise UnsupportedModalityError(
-            f"{path}: a projector of pictures, expected one of sound ({', '.join(KINDS_OF_SOUND)}); open the model "
-            'without it (mmproj_path="")'
-        )
-    return projector
 
 
 def policy(examined: Examined, states_dir: str | None) -> Policy:

@@ -124,6 +124,7 @@ def _load_here(
         n_ctx=examined.n_ctx,
         max_threads=examined.max_threads,
         states_dir=store.engine_dir if store else None,
+        max_picture_ratio=examined.max_picture_ratio,
         on_progress=on_progress,
     )
     return _storing(backend, store, found.name), examined.header
@@ -167,7 +168,15 @@ def _open(
     _import_meanwhile(options)
     backend = ProcessBackend(
         process,
-        Load(path, examined.options, examined.n_ctx, examined.max_threads, bounds, states_dir),
+        Load(
+            path,
+            examined.options,
+            examined.n_ctx,
+            examined.max_threads,
+            bounds,
+            states_dir,
+            examined.max_picture_ratio,
+        ),
         size_bytes=examined.n_file_bytes,
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,

@@ -28,7 +28,7 @@ _LENGTH_BYTES = 4
 _MAX_ERROR_CHARS = 2000
 _ERROR_KINDS = (
     *("ModelError", "ModelFormatError", "ModelTooLargeError", "UnsupportedModalityError"),
-    *("GenerationError", "SchemaError", "OptionError"),
+    *("GenerationError", "SchemaError", "OptionError", "PictureError"),
 )
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -43,6 +43,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     max_threads: int
     policy: Policy
     states_dir: str | None = None
+    max_picture_ratio: int = 0
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag=True):

@@ -49,19 +49,21 @@ if TYPE_CHECKING:
 @password_option
 @ocr_option
 @click.option(
+    "-i",
+    "--image",
+    "image_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A picture that the question is about; may be repeated. A model without eyes gets what is written in it.",
+)
+@click.option(
     "--audio",
     "audio_paths",
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
     help="Sound that belongs to the question; may be repeated. A model without ears gets the words that are said.",
-)
-@click.option(
-    "--mmproj",
-    "mmproj_path",
-    type=click.Path(),
-    metavar="FILE",
-    help="The model's projector, through which it hears; by default the mmproj*.gguf beside the model.",
 )
 @click.option(
     "--json-schema", type=click.Path(dir_okay=False, path_type=Path), help="A JSON Schema the answer must follow."
@@ -79,6 +81,7 @@ def command(
     library_names: tuple[str, ...],
     password: str | None,
     ocr: OcrMode,
+    image_paths: tuple[Path, ...],
     audio_paths: tuple[Path, ...],
     json_schema: Path | None,
     as_json: bool,
@@ -92,13 +95,14 @@ def command(
     \b
       cat error.log | edgeai ask "What failed?"
       edgeai ask --doc manual.pdf "How do I reset it?"
+      edgeai ask --image panel.jpg "Which lamp is on?"
       edgeai ask --audio message.ogg "What does she want?"
       edgeai ask --library default "Which of our manuals says how it is reset?"
 
     A document that fits the context window is evaluated once and kept (`edgeai cache`): the next question about it is
     answered at once. Of longer ones, and of libraries (`edgeai docs`), the passages that the question finds are read.
     """
-    prompt = _prompt(question, may_be_empty=bool(audio_paths))
+    prompt = _prompt(question, may_be_empty=bool(audio_paths or image_paths))
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
     asking = {"response_format": schema, "overflow": overflow, **sampling}
@@ -115,7 +119,9 @@ def command(
                 _prepare_to_hear(session)
             line.start()
             try:
-                response = session.chat(prompt, audio=audio_paths, on_progress=line.reading, **asking)
+                response = session.chat(
+                    prompt, images=image_paths, audio=audio_paths, on_progress=line.reading, **asking
+                )
             except SchemaError as exc:
                 raise click.ClickException(f"{json_schema}: {exc}: mend the file") from exc
             is_whole = _wait(response) if as_json else print_answer(response, line)
