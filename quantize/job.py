@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +19,11 @@ from quantize.checkpoint import Checkpoint
 from quantize.choices import check_matches
 from quantize.encoding import weights_of
 from quantize.imatrix import read_imatrix
-from quantize.naming import artifact_path, projector_path
-from quantize.opening import opened
+from quantize.naming import artifact_path
+from quantize.opening import opened, projector_beside, projector_target
 from quantize.picture import check_picture, draw
-from quantize.pipeline import Artifact, Model, Options, plan_model, quantize_model, written_projector
+from quantize.pipeline import Artifact, Model, Options, plan_model, quantize_model
 from quantize.plan import Planned
-from quantize.projectors import Projector
 from quantize.recipe import Recipe, check_architecture
 from quantize.reference import check_room_beside_reference, reference_file
 from quantize.report import Report, reports
@@ -160,7 +159,7 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
         float_path = _float_file(job, model, stack)
         if text is not None:
             options = _calibrated(job, float_path, target, text)
-    with _projector_beside(job, model, target) as other:
+    with projector_beside(job, model, target) as other:
         artifact = _written(model, target, options)
     artifact = replace(artifact, projector=other, seconds=time.perf_counter() - started)
     measured: list[Report] = []
@@ -184,7 +183,7 @@ def _choose(job: Job, model: Model) -> None:
         with ExitStack() as stack:  # `auto` makes its own float file, and the disk need not hold two
             options = _calibrated(job, _float_file(job, model, stack), target, text)
     with (
-        _projector_beside(job, model, job.target(model, "auto").absolute()) as other,
+        projector_beside(job, model, job.target(model, "auto").absolute()) as other,
         terminal.step_progress() as progress,
     ):
         choice = auto(
@@ -244,31 +243,8 @@ def _free_target(job: Job, model: Model, ftype: str) -> Path:
     if job.calibrate is not None:
         check_target(imatrix_path(target), job.source, force=job.options.force)
     if model.projector is not None:
-        _projector_target(job, model.projector, target)
+        projector_target(job, model.projector, target)
     return target
-
-
-def _projector_target(job: Job, projector: Projector, target: Path) -> Path:
-    """The projector's file beside the artifact's, where nothing stands that is to stay."""
-    path = projector_path(projector.metadata, target, projector.qtype, name=job.name)
-    try:
-        check_target(path, job.source, force=job.options.force)
-    except QuantizeError as exc:
-        raise QuantizeError(f"{exc}, or keep the projector that is there with --projector none") from exc
-    return path
-
-
-@contextmanager
-def _projector_beside(job: Job, model: Model, target: Path) -> Iterator[Artifact | None]:
-    """The projector of what the block makes; see `written_projector`."""
-    if model.projector is None:
-        yield None
-        return
-    path = _projector_target(job, model.projector, target)
-    with ExitStack() as stack:
-        with terminal.write_progress() as progress:
-            made = stack.enter_context(written_projector(model.projector, path, job.options, progress))
-        yield made
 
 
 def _written(model: Model, target: Path, options: Options) -> Artifact:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 from edgeai.errors import QuantizeError, UnsupportedArchitectureError
 from quantize import terminal
 from quantize.checkpoint import Checkpoint
-from quantize.pipeline import Model, open_model, projector_of
-from quantize.projectors import Projector, check_loads, converted_projector, has_pictures, vision_of
-from quantize.writer import work_dir
+from quantize.naming import projector_path
+from quantize.pipeline import Artifact, Model, open_model, written_projector
+from quantize.projectors import Projector, check_loads, converted_projector, has_pictures, projector_of, vision_of
+from quantize.writer import check_target, work_dir
 
 if TYPE_CHECKING:
     from quantize.job import Job
@@ -35,6 +37,33 @@ def opened(job: Job, stack: ExitStack) -> tuple[Job, Model]:
     return replace(job, source=source), replace(model, projector=_projector(job, model, stack))
 
 
+def projector_target(job: Job, projector: Projector, target: Path) -> Path:
+    """The projector's file beside the artifact's, where nothing stands that is to stay.
+
+    Raises:
+        QuantizeError: something stands there.
+    """
+    path = projector_path(projector.metadata, target, projector.qtype, name=job.name)
+    try:
+        check_target(path, job.source, force=job.options.force)
+    except QuantizeError as exc:
+        raise QuantizeError(f"{exc}, or keep the projector that is there with --projector none") from exc
+    return path
+
+
+@contextmanager
+def projector_beside(job: Job, model: Model, target: Path) -> Iterator[Artifact | None]:
+    """The projector of what the block makes, if it has one; see `quantize.pipeline.written_projector`."""
+    if model.projector is None:
+        yield None
+        return
+    path = projector_target(job, model.projector, target)
+    with ExitStack() as stack:
+        with terminal.write_progress() as progress:
+            made = stack.enter_context(written_projector(model.projector, path, job.options, progress))
+        yield made
+
+
 def _projector(job: Job, model: Model, stack: ExitStack) -> Projector | None:
     qtype = job.options.projector
     if qtype is not None and job.converter is not None and job.source.is_dir():
@@ -46,7 +75,7 @@ def _projector(job: Job, model: Model, stack: ExitStack) -> Projector | None:
             except QuantizeError as exc:  # other programs may know its kind
                 terminal.note(str(exc))
             return projector
-    return projector_of(job.source, model, qtype)
+    return projector_of(job.source, model.metadata, qtype)
 
 
 def _converted(job: Job, stack: ExitStack, projector: str | None) -> Path:

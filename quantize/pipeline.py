@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import operator
 import os
 import time
@@ -28,11 +27,9 @@ from quantize.gguf_source import read_gguf
 from quantize.imatrix import Imatrix, read_imatrix
 from quantize.naming import projector_path
 from quantize.plan import Planned, TypeChoices, plan
-from quantize.projectors import Projector, check_loads, has_pictures, open_projector, text_value, vision_of
+from quantize.projectors import Projector, projector_of
 from quantize.vocab import vocabulary
 from quantize.writer import check_room, check_target, staged
-
-_log = logging.getLogger(__name__)
 
 _QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION of ggml.h
 # What does not hold of the artifact: it is one file, and aligned as GGUF is by default.
@@ -161,7 +158,7 @@ def quantize(
     target = Path(out_path).expanduser().absolute()
     check_target(target, Path(source).expanduser(), force=options.force)
     model = open_model(source, allow_requantize=options.allow_requantize)
-    projector = projector_of(source, model, options.projector)
+    projector = projector_of(Path(source).expanduser(), model.metadata, options.projector)
     if projector is None:
         artifact = quantize_model(model, target, options, progress)
     else:
@@ -170,35 +167,6 @@ def quantize(
         with written_projector(projector, beside, options, progress) as other:
             artifact = replace(quantize_model(model, target, options, progress), projector=other)
     return replace(artifact, seconds=time.perf_counter() - started)
-
-
-def projector_of(source: str | os.PathLike[str], model: Model, qtype: str | None) -> Projector | None:
-    """The projector of a model that sees; None for others, and where its encoder is none that we know.
-
-    Args:
-        source: its folder, or a GGUF file, which has none.
-        model: its text model.
-        qtype: the type of most of its weights; None for no projector.
-    Raises:
-        CheckpointError: the part that sees is incomplete, damaged or hostile.
-    """
-    path = Path(source).expanduser()
-    if qtype is None or not path.is_dir():
-        return None
-    checkpoint = Checkpoint.open(path)
-    if not has_pictures(checkpoint.config):
-        return None
-    vision = vision_of(checkpoint.config)
-    if vision is None:
-        _log.warning(
-            "%s: its encoder of pictures is not known here, and the text model is written alone: "
-            "llama.cpp's own converter writes its projector too (--converter PATH)",
-            path,
-        )
-        return None
-    projector = open_projector(checkpoint, vision, int(text_value(model.metadata, ".embedding_length")), qtype)
-    check_loads(projector, model.metadata)
-    return projector
 
 
 @contextmanager

@@ -10,6 +10,7 @@ Source: conversion/ and tools/mtmd/clip.cpp of ggml-org/llama.cpp.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from edgeai.errors import CheckpointError, ModelError, QuantizeError
 from edgeai.gguf_projector import read_projector
 from quantize.base import Checkpoint, Meta, Tensor
+from quantize.checkpoint import Checkpoint as FolderCheckpoint
 from quantize.families.general import general_metadata
 from quantize.families.parts import arranged, u32
 from quantize.ftypes import FTYPES
@@ -39,9 +41,11 @@ __all__ = [
     "converted_projector",
     "has_pictures",
     "open_projector",
-    "text_value",
+    "projector_of",
     "vision_of",
 ]
+
+_log = logging.getLogger(__name__)
 
 QTYPES = ("F16", "Q8_0")
 VISIONS: tuple[Vision, ...] = (Gemma3Vision(), Idefics3Vision(), Qwen25Vision(), Qwen3Vision())
@@ -73,6 +77,35 @@ def vision_of(config: Mapping[str, Any]) -> Vision | None:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else None
     return next((vision for vision in VISIONS if name in vision.architectures), None)
+
+
+def projector_of(source: Path, text: Sequence[Meta], qtype: str | None) -> Projector | None:
+    """The projector of a model that sees; None for others, and where its encoder is none that we know.
+
+    Args:
+        source: its folder, or a GGUF file, which has none.
+        text: the metadata of its text model.
+        qtype: a name of QTYPES; None for no projector.
+    Raises:
+        CheckpointError: the part that sees is incomplete, damaged or hostile.
+        QuantizeError: edgeai would not open it.
+    """
+    if qtype is None or not source.is_dir():
+        return None
+    checkpoint = FolderCheckpoint.open(source)
+    if not has_pictures(checkpoint.config):
+        return None
+    vision = vision_of(checkpoint.config)
+    if vision is None:
+        _log.warning(
+            "%s: its encoder of pictures is not known here, and the text model is written alone: "
+            "llama.cpp's own converter writes its projector too (--converter PATH)",
+            source,
+        )
+        return None
+    projector = open_projector(checkpoint, vision, int(_text_value(text, ".embedding_length")), qtype)
+    check_loads(projector, text)
+    return projector
 
 
 def open_projector(checkpoint: Checkpoint, vision: Vision, n_embd: int, qtype: str) -> Projector:
@@ -117,7 +150,7 @@ def check_loads(projector: Projector, text: Sequence[Meta]) -> None:
         try:
             infos = [(item.tensor.name, item.tensor.shape, item.qtype) for item in projector.planned]
             write_sparse(header, projector.metadata, infos)
-            read_projector(header, _input_width(text), str(text_value(text, "general.architecture")))
+            read_projector(header, _input_width(text), str(_text_value(text, "general.architecture")))
         except ModelError as exc:
             reason = str(exc).replace(f"{header}: ", "").partition(";")[0]
             raise QuantizeError(
@@ -128,7 +161,7 @@ def check_loads(projector: Projector, text: Sequence[Meta]) -> None:
             raise QuantizeError(f"{header}: cannot be written: {exc.strerror}; set TMPDIR to another folder") from exc
 
 
-def text_value(text: Sequence[Meta], key: str) -> Any:
+def _text_value(text: Sequence[Meta], key: str) -> Any:
     """A value of the text model's metadata; None where it has none. Keys of the architecture begin with a dot."""
     arch = next(str(meta.value) for meta in text if meta.key == "general.architecture")
     name = f"{arch}{key}" if key.startswith(".") else key
@@ -137,7 +170,7 @@ def text_value(text: Sequence[Meta], key: str) -> Any:
 
 def _input_width(text: Sequence[Meta]) -> int:
     """Width of what the text model takes in: some take in several rows of their own width."""
-    return int(text_value(text, ".embedding_length")) * (1 + int(text_value(text, ".n_deepstack_layers") or 0))
+    return int(_text_value(text, ".embedding_length")) * (1 + int(_text_value(text, ".n_deepstack_layers") or 0))
 
 
 def converted_projector(path: Path, qtype: str) -> Projector:
