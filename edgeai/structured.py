@@ -62,8 +62,8 @@ class OutputFormat:
         self.grammar = _grammar(schema)
 
     def parse(self, text: str) -> Any:
-        """What an answer stands for: plain data, a pydantic model's instance or a regular expression's match; None where
-        it was cut short.
+        """What an answer stands for: plain data, a pydantic model's instance or a regular expression's match; None
+        where it was cut short.
 
         Raises:
             GenerationError: the answer has the form, but the pydantic model's own validators refuse it.

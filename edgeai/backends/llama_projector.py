@@ -106,8 +106,8 @@ class LlamaProjector:
             )
         if max(medium.size) > self._max_ratio * min(medium.size):
             raise PictureError(
-                f"{_shown(medium)}: the model takes in sides of at most 1 to {self._max_ratio:,}; pad it, or give a part "
-                "of it"
+                f"{_shown(medium)}: the model takes in sides of at most 1 to {self._max_ratio:,}; pad it, or give a "
+                "part of it"
             )
         if not medium.data:
             raise GenerationError(f"the engine has not got the medium {medium.sha256[:8]}: ask again")
