@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 _BATCH = 4
 """Windows that are heard at once. More are no quicker on a CPU, and take memory."""
 _BLOCK_S = 10
-_MIN_DETECT_S = 3.0  # what is shorter does not tell its language, and has that of what was before
+_MIN_DETECT_S = 2.0
+"""What is shorter may not tell its language, and has that of what was before.
+
+Whisper base told English from Japanese in all of 38 sentences of 1.5 to 3.2 s, half of them in noise, and in 17 of 18
+shorter ones. In the other language it makes up a sentence.
+"""
 
 
 @dataclass(frozen=True, slots=True)

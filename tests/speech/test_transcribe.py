@@ -80,6 +80,12 @@ def test_a_short_sound_has_the_language_of_the_one_before(voice: VoiceActivity) 
     assert recognizer.asked[1:] in ([], [("en", 1)])
 
 
+def test_a_sentence_tells_its_language_whatever_was_said_before(voice: VoiceActivity) -> None:
+    recognizer = FakeRecognizer()
+    transcribe([*[english()] * 3, silence(7), english(), silence(1)], recognizer, voice=voice)
+    assert {language for language, _ in recognizer.asked} == {None}
+
+
 def test_an_interrupted_job_goes_on(voice: VoiceActivity) -> None:
     blocks = recording(12, pause_s=12.0)
     whole = transcribe(blocks, FakeRecognizer(), "en", voice=voice)
