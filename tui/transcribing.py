@@ -16,7 +16,7 @@ import click
 from edgeai.errors import AudioError, EdgeAIError
 from edgeai.files import write_text
 from edgeai.safe_text import one_line
-from edgeai.speech.decode import Sound, sound_of
+from edgeai.speech.decode import Sound, check_sound_file, sound_of
 from edgeai.speech.transcribe import transcribe
 from edgeai.speech.transcribe_journal import TranscriptJournal, journal_key
 from edgeai.speech.transcript_format import FORMATS, SUFFIXES
@@ -78,6 +78,7 @@ class Transcribing:
 
     def _one(self, number: int, path: Path) -> None:
         target = self._target(path)
+        check_sound_file(path)
         if target is None and len(self._paths) > 1 and sys.stdout.isatty():
             click.echo(click.style(one_line(os.fspath(path)), bold=True))
         self._line.start()
@@ -132,7 +133,14 @@ class Transcribing:
         if target is None:
             click.echo(text, nl=False)
         else:
-            write_text(target, text)
+            try:
+                write_text(target, text)
+            except OSError as exc:
+                raise AudioError(
+                    f"{target}: cannot be written ({exc.strerror or exc}): expected a folder that you may write into, "
+                    "and room on its disk; what was heard is kept, and the same command goes on from there, also with "
+                    "another -o"
+                ) from exc
             click.echo(one_line(os.fspath(target)))
 
     def _target(self, path: Path) -> Path | None:

@@ -71,7 +71,7 @@ def sound_of(path: str | os.PathLike[str], *, start_s: float = 0.0) -> Iterator[
         AudioError: it cannot be read. One line that names the file, what was expected and what to do.
     """
     file = Path(path)
-    _check(file)
+    check_sound_file(file)
     try:
         process: ChildProcess[Reply] = ChildProcess(Reply, _START)
     except ModelError as exc:
@@ -102,8 +102,12 @@ def _receive(link: Link[Reply], path: Path) -> Reply:
     return reply
 
 
-def _check(path: Path) -> None:
-    """Nothing but a regular file is opened; the process does it, which is given its path alone."""
+def check_sound_file(path: Path) -> None:
+    """Nothing but a regular file is opened; the process does it, which is given its path alone.
+
+    Raises:
+        AudioError: it is none, it is empty, or it may not be read.
+    """
     try:
         with opened(path, "a sound file", sys.maxsize, AudioError):
             pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +52,28 @@ def test_a_bad_file_is_one_line_and_the_rest_goes_on(folder: Path, recognizer: F
     assert all(name in line for name, line in zip(("nowhere.wav", "empty.wav", "notes.txt"), lines, strict=False))
     assert lines[-1] == "note: 3 files of 4 could not be transcribed"
     assert out.startswith("peak ")
+
+
+def test_a_missing_file_is_told_with_what_to_do(folder: Path, recognizer: FakeRecognizer, capsys: Capture) -> None:
+    assert main(["transcribe", "nowhere.wav"]) == 1
+    assert capsys.readouterr().err == "error: nowhere.wav: no such file: expected a sound file; check the path\n"
+
+
+def test_a_text_that_cannot_be_written_is_not_heard_again(
+    folder: Path, recognizer: FakeRecognizer, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tui.transcribing.write_text", full)
+        assert main(["transcribe", "one.wav", "-o", "out"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: out/one.txt: cannot be written (No space left on device): expected ")
+    n_asked = len(recognizer.asked)
+    assert main(["transcribe", "one.wav", "-o", "elsewhere"]) == 0
+    assert (folder / "elsewhere/one.txt").read_text().startswith("peak ")
+    assert len(recognizer.asked) == n_asked
 
 
 def test_folders_and_globs_go_into_a_folder(folder: Path, recognizer: FakeRecognizer, capsys: Capture) -> None:
