@@ -117,7 +117,7 @@ class VoiceCommands(ListCommands):
             return "opening the microphone"
         key = "F6" if self.voice.is_hands_free else "F5"
         bar = _BARS[min(len(_BARS) - 1, int(self._level * len(_BARS)))]
-        room = self.size.width - cell_len(self.status.model_name) - _BESIDE_WORDS
+        room = self.status.size.width - cell_len(self.status.model_name) - _BESIDE_WORDS
         return f"listening {bar} {end_of(self._words, min(_MAX_WORDS, room)) or f'{key} ends'}"
 
     # --- answers ---
