@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.bare import Bare
+from edgeai import Session
 from edgeai.backends.llama_native import media_bindings
 from quantize import Artifact, Options, quantize
 from tests.quantize.oracles import logits, picture
@@ -59,3 +62,17 @@ def test_a_picture_becomes_what_transformers_makes_of_it(kind: str, qtype: str, 
     for part in parts:
         assert part.shape == expected.shape
         assert np.abs(part - expected).max() < MOST[qtype] * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("kind", ["gemma3-vision", "qwen2.5-vl", "qwen3-vl"])  # whose tokens the tiny vocabularies have
+def test_a_session_on_the_folder_asks_about_a_picture(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    quantize(case_checkpoint(tmp_path, kind), folder / "text.gguf", Options(ftype="Q8_0"))
+    png = io.BytesIO()
+    Image.fromarray(picture(kind)).save(png, "PNG")
+    with Session(folder, n_threads=1, n_ctx=512, isolation="none") as session:
+        alone = session.chat("What is it?", max_tokens=2).usage.prompt_tokens
+        session.reset()
+        seen = session.chat("What is it?", images=[png.getvalue()], max_tokens=2).usage
+        assert seen.completion_tokens > 0
+        assert seen.prompt_tokens >= alone + len(logits(f"{kind}-picture"))
