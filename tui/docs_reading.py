@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeai.documents.read import read_document
 from edgeai.documents.read_ahead import ReadAhead, n_readers
+from edgeai.documents.scans import advice
 from edgeai.errors import DocumentError
 from edgeai.safe_text import one_line
 from tui.docs_ctrl_c import CtrlC
@@ -67,14 +68,13 @@ class FileReader:
             raise
         self.n_read += 1
         if pages := document.pages_without_text:
-            what = (
-                f"{counted(len(pages), 'page')} of {document.n_pages:,} are pictures without text, which is not found"
-            )
+            some = f"{counted(len(pages), 'page')} of {document.n_pages:,} are pictures without text, and not found"
+            what = f"{some}: {advice(document.ocr)}"
             self.tell("note", path, f"{one_line(str(path))}: {what}", "yellow")
         return document
 
     def _read(self, path: Path, on_progress: Callable[[int, int], None]) -> Document:
-        return read_document(path, password=self._password, ocr=self._ocr, on_progress=on_progress)
+        return read_document(path, password=self._password, keep_pages=True, ocr=self._ocr, on_progress=on_progress)
 
     def tell(self, prefix: str, path: Path, text: str, color: str) -> None:
         """A line about a file."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeai.catalog import Catalog
 from edgeai.documents.read import find_documents, read_document
+from edgeai.documents.scans import advice
 from edgeai.errors import DocumentError
 from edgeai.fit import AUTO_N_CTX
 from edgeai.gguf_header import read_header
@@ -101,4 +102,5 @@ def _shown(line: ProgressLine, path: Path) -> Callable[[int, int], None]:
 def _scanned(document: Document) -> str:
     pages = document.pages_without_text
     some = ", ".join(map(str, pages[:5])) + (" …" if len(pages) > 5 else "")
-    return f"{document.path}: {len(pages)} of {document.n_pages} pages are pictures without text (p. {some})"
+    what = f"{len(pages)} of {document.n_pages} pages are pictures without text (p. {some})"
+    return f"{document.path}: {what}: {advice(document.ocr)}"

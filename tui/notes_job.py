@@ -58,7 +58,7 @@ def readable(
     with_text = [document for document in documents if any(block.text.strip() for block in document.blocks)]
     for document in documents:
         if document not in with_text:
-            message("error", f"{document.path}: it has no text: expected some; pictures cannot be read", "red")
+            message("error", f"{document.path}: it has no text: expected some", "red")
     return with_text, n_failed + len(documents) - len(with_text)
 
 

@@ -35,6 +35,7 @@ def read_document(
     *,
     password: str | None = None,
     keep: bool = False,
+    keep_pages: bool = False,
     ocr: OcrMode = "auto",
     on_progress: Progress | None = None,
 ) -> Document:
@@ -45,8 +46,10 @@ def read_document(
         password: of an encrypted PDF.
         keep: what is read beside the evaluated states, so that the same file need not be read again; not where a
             password was needed.
+        keep_pages: that were recognised, and no more: a reading that was stopped goes on from there. `keep` does it
+            too.
         ocr: pages of a PDF whose text is recognised: those without any where the extra `ocr` is installed ("auto"),
-            all, or none. It takes seconds a page; with `keep` what was recognised is kept page by page.
+            all, or none. It takes seconds a page.
         on_progress: gets what is done and what there is, in pages, slides, sheets, or bytes.
     Returns:
         The document; what it says is hostile text, without control characters.
@@ -57,7 +60,7 @@ def read_document(
     from edgeai.documents.scans import Scans
 
     keep = keep and password is None
-    scans = Scans(ocr, keep=keep)
+    scans = Scans(ocr, keep=password is None and (keep or keep_pages))
     with _named(path):
         return _read(Path(path), password, on_progress, scans, keep=keep)
 
@@ -111,7 +114,7 @@ def _read(path: Path, password: str | None, on_progress: Progress | None, scans:
         if file_state(os.fstat(file.fileno())) != file_state(before):
             raise _changed()
     if not content.blocks:
-        raise _without_text(content, scans)
+        raise _without_text(content, scans.ocr)
     return Document(
         path=path,
         kind=content.kind,
@@ -202,10 +205,11 @@ def file_state(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
-def _without_text(content: Content, scans: Scans) -> DocumentError:
+def _without_text(content: Content, ocr: OcrMode) -> DocumentError:
     if content.pages_without_text:
-        pages = f"it has no text, its pages ({content.n_pages:,}) are pictures"
-        return DocumentError(f"{pages}: {scans.advice}")
+        from edgeai.documents.scans import advice
+
+        return DocumentError(f"it has no text, its pages ({content.n_pages:,}) are pictures: {advice(ocr)}")
     return DocumentError("it has no text: expected some; if it should have, it is damaged: fetch or save it again")
 
 

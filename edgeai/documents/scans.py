@@ -35,6 +35,15 @@ def possible(wanted: OcrMode) -> OcrMode:
     return wanted
 
 
+def advice(done: OcrMode) -> str:
+    """What to do about pages that are pictures and gave no text. `done`: how they were read."""
+    if done != "never":
+        return "no writing that can be recognised (OCR) was found on them: scan them anew, upright and at 200 dpi"
+    if not ocr.is_installed():
+        return f"their text can be recognised (OCR) with an extra: {ocr.PIP}"
+    return "--ocr auto recognises their text"
+
+
 class Scans:
     """Recognises one page after the other.
 
@@ -42,7 +51,7 @@ class Scans:
         ocr: what is done: "never" also where "auto" cannot be.
     """
 
-    def __init__(self, wanted: OcrMode, *, keep: bool) -> None:
+    def __init__(self, wanted: OcrMode, *, keep: bool = False) -> None:
         """
         Args:
             wanted: which pages are recognised.
@@ -57,15 +66,6 @@ class Scans:
     def facts(self) -> tuple[str, ...]:
         """What tells a text that was read so from others of the same file."""
         return () if self.ocr == "never" else (self.ocr, ocr.READER_NAME)
-
-    @property
-    def advice(self) -> str:
-        """What to do about pages that are pictures and gave no text."""
-        if self.ocr != "never":
-            return "expected writing that can be recognised (OCR), found none; scan it anew, upright and at 200 dpi"
-        if not ocr.is_installed():
-            return f"their text can be recognised (OCR) with the extra: {ocr.PIP}"
-        return 'expected that their text may be recognised: read it with --ocr auto (ocr="auto")'
 
     def __call__(self, page: int, picture: Medium) -> tuple[Block, ...]:
         """What stands on a page."""
@@ -98,7 +98,7 @@ class Pages(Scans):
         Raises:
             OptionError: the extra `ocr` is not installed.
         """
-        super().__init__("always", keep=False)
+        super().__init__("always")
         self._on_page = on_page
 
     def __call__(self, page: int, picture: Medium) -> tuple[Block, ...]:

@@ -87,6 +87,12 @@ def test_only_pages_without_text_are_recognised_where_nothing_else_is_asked(
     assert (len(recognized), document.pages_without_text, document.ocr) == (3, (2,), "never")
 
 
+def test_pages_alone_are_kept_where_that_is_asked(scan: Path, recognized: list[Medium]) -> None:
+    for _ in range(2):
+        read_document(scan, keep_pages=True)
+    assert len(recognized) == len(list(states_dir().glob("texts/*"))) == 2
+
+
 def test_what_was_recognised_is_kept_page_by_page(scan: Path, recognized: list[Medium]) -> None:
     def stop(n_done: int, n_total: int) -> None:
         assert (n_done, n_total) == (1, 2)
@@ -115,7 +121,7 @@ def test_a_text_kept_without_recognition_is_another(scan: Path, recognized: list
 
 def test_nothing_is_kept_where_it_is_not_asked_or_a_password_is(scan: Path, recognized: list[Medium]) -> None:
     read_document(scan)
-    read_document(scan, keep=True, password="x")
+    read_document(scan, keep=True, keep_pages=True, password="x")
     assert not list(states_dir().glob("texts/*"))
 
 
