@@ -22,6 +22,7 @@ from .batches import Arrays, Row, Words, collate, look, random_row
 from .network import Network, new_model
 from .pictures import COLOURS, SHAPES, random_scene
 from .questions import overlap
+from .saving import save
 
 SEED = 8
 CHECK_SEED = 80_000_000
@@ -171,6 +172,7 @@ def main(folder: Path) -> None:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             torch.save(state, folder / "checkpoint.new")
             (folder / "checkpoint.new").replace(kept)
+    save(network.model, tokenizer, folder / "tokenizer.model", folder / "model")
 
 
 if __name__ == "__main__":
