@@ -148,7 +148,12 @@ class LengthRecognizer:
         self.called = threading.Event()
 
     def recognize(
-        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
+        self,
+        waveforms: Sequence[Waveform],
+        language: str | None = None,
+        *,
+        with_words: bool = False,
+        quick: bool = False,
     ) -> list[Recognized]:
         self.n_calls += 1
         self.called.set()

@@ -91,7 +91,12 @@ class FakeRecognizer:
         self.fails_at = fails_at
 
     def recognize(
-        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
+        self,
+        waveforms: Sequence[Waveform],
+        language: str | None = None,
+        *,
+        with_words: bool = False,
+        quick: bool = False,
     ) -> list[Recognized]:
         """A segment from the beginning to the end of each window."""
         if self.fails_at == len(self.asked):
