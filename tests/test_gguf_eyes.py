@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeai import ModelFormatError, PictureError, Session, UnsupportedModalityError
+from edgeai import ModelFormatError, PictureError, Session
 from edgeai.gguf_header import GGUFHeader
-from edgeai.gguf_projector import KINDS, KINDS_OF_SOUND, Projector, input_width, read_projector
+from edgeai.gguf_projector import KINDS, Projector, input_width, read_projector, sound
 from tests.tiny import N_EMBD, tiny_model
 from tests.tiny_eyes import KINDS as EYES
 from tests.tiny_eyes import N_TOKENS, Kind, tiny_eyes
@@ -35,7 +35,7 @@ def test_those_that_converters_write_are_taken(kind: Kind, tmp_path: Path) -> No
 
 
 def test_all_kinds_are_tried() -> None:
-    assert set(KINDS) == {*KINDS_OF_SOUND, *EYES}
+    assert set(KINDS) == {*sound.KINDS, *EYES}
 
 
 def test_fewer_tokens_take_less_memory(tmp_path: Path) -> None:
@@ -43,6 +43,7 @@ def test_fewer_tokens_take_less_memory(tmp_path: Path) -> None:
     most, few = read_projector(path, N_EMBD), read_projector(path, N_EMBD, max_picture_tokens=1024)
     assert (few.n_picture_tokens, few.image_max_tokens) == (1024, 1024)
     assert most.buffer_bytes - few.buffer_bytes > 10 * (16384**2 - 4096**2)
+    assert [read_projector(path, N_EMBD, "", n).image_max_tokens for n in (1, 64, 10_000)] == [64, 64, 4096]
 
 
 def _key(name: str, value: Any) -> Damage:
@@ -155,10 +156,17 @@ def test_one_of_another_text_model_is_refused(kind: Kind, tmp_path: Path) -> Non
     path = tiny_eyes(tmp_path / "mmproj.gguf", kind)
     with pytest.raises(ModelFormatError, match="expected"):
         read_projector(path, 256)
-    ours, other = ("qwen2vl", "llama") if "qwen" in kind else ("llama", "qwen2vl")
-    assert read_projector(path, N_EMBD, ours).sees
-    with pytest.raises(ModelFormatError, match="not made for text models of the architecture"):
-        read_projector(path, N_EMBD, other)
+
+
+@pytest.mark.parametrize("kind", EYES)
+def test_text_models_count_tokens_as_the_projector_does(kind: Kind, tmp_path: Path) -> None:
+    path = tiny_eyes(tmp_path / "mmproj.gguf", kind)
+    places = {"gemma3": (), "idefics3": (), "lfm2": (), "resampler": ()}.get(kind, ("qwen2vl", "qwen3vl", "qwen35"))
+    rows = () if kind in ("qwen2.5vl_merger", "qwen3vl_merger", "qwen2.5o") else ("llama", "gemma3", "lfm2", "qwen3")
+    assert all(read_projector(path, N_EMBD, architecture).sees for architecture in (*places, *rows))
+    for other in {"qwen2vl", "llama"} - {*places, *rows}:
+        with pytest.raises(ModelFormatError, match="not made for text models of the architecture"):
+            read_projector(path, N_EMBD, other)
 
 
 @pytest.mark.parametrize(("architecture", "width"), [("qwen3vl", 512), ("qwen3vlmoe", 512), ("qwen2vl", 128)])
@@ -192,10 +200,11 @@ def test_pictures_too_narrow_are_refused() -> None:
 
 
 @pytest.mark.parametrize("isolation", ["none", "process"])
-def test_a_session_takes_none_that_only_see(isolation: str, tmp_path: Path) -> None:
-    model = tiny_model(tmp_path / "a.gguf")
-    eyes = tiny_eyes(tmp_path / "eyes.gguf", "gemma3")
-    with pytest.raises(UnsupportedModalityError, match="a projector of pictures"):
-        Session(model, n_threads=1, isolation=isolation, mmproj_path=eyes)
+def test_a_session_opens_with_one_that_belongs_to_its_model(isolation: str, tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "a.gguf", "gemma3")
+    with Session(
+        model, n_threads=1, isolation=isolation, mmproj_path=tiny_eyes(tmp_path / "eyes.gguf", "gemma3")
+    ) as it:
+        assert it.info.sees
     with pytest.raises(ModelFormatError, match="not made for text models"):
         Session(model, n_threads=1, isolation=isolation, mmproj_path=tiny_eyes(tmp_path / "omni.gguf", "qwen2.5o"))

@@ -18,7 +18,7 @@ from edgeai.gguf_projector import qwen, resampler, siglip, sound, vision
 from edgeai.gguf_projector.checks import Checks, Half
 from edgeai.gguf_types import GGUFHeader
 
-__all__ = ["KINDS", "KINDS_OF_SOUND", "MAX_PICTURE_TOKENS", "Projector", "input_width", "read_projector"]
+__all__ = ["KINDS", "MAX_PICTURE_TOKENS", "Projector", "input_width", "read_projector"]
 
 _OMNI = "qwen2.5o"
 _EYES: Mapping[str, tuple[Callable[[Checks, int], Half], Mapping[str, str]]] = {
@@ -31,18 +31,20 @@ _EYES: Mapping[str, tuple[Callable[[Checks, int], Half], Mapping[str, str]]] = {
     "resampler": (resampler.resampler, resampler.KEYS),
     _OMNI: (qwen.qwen25, qwen.QWEN25_KEYS),
 }
-KINDS_OF_SOUND = sound.KINDS
-KINDS = (*KINDS_OF_SOUND, *_EYES)
+KINDS = (*sound.KINDS, *_EYES)
 """The projectors that are known: Ultravox, Voxtral, Qwen2-Audio; Gemma 3, Idefics 3 and SmolVLM, Qwen2-VL, Qwen2.5-VL,
 Qwen3-VL, LFM2-VL, MiniCPM-V; and Qwen2.5-Omni, which hears and sees."""
 
 _BY_PLACE = ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "qwen3tts")
 """Text models that count tokens of pictures by row and column (M-RoPE)."""
+_FOR_PLACES = ("qwen2.5vl_merger", "qwen3vl_merger", _OMNI)
+"""Projectors for those alone; that of Qwen2-VL is also Sarashina's, whose text model counts tokens one by one."""
 
 _NOT_CAUSAL = ("gemma3",)
 
 MAX_PICTURE_TOKENS = 4096
 """Tokens that libmtmd makes of a picture at most, where it is encoded in its own shape and nothing else is said."""
+_LEAST_PICTURE_TOKENS = 64  # libmtmd makes 8 of the smallest picture, and refuses to load with fewer at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def read_projector(
         path: the file.
         n_embd: width of what the text model takes in: see `input_width`.
         architecture: of the text model; "" leaves open whether they go together.
-        max_picture_tokens: of a chunk, as libmtmd is told where the projector's `image_max_tokens` is not 0.
+        max_picture_tokens: of a chunk, as libmtmd is going to be told: 64 to MAX_PICTURE_TOKENS, others count as those.
     Raises:
         ModelNotFoundError: no such file.
         ModelFormatError: not a projector, damaged, or not made for this text model.
@@ -112,12 +114,13 @@ def read_projector(
             "file of the model"
         )
     kind, hears, sees = _kind(header)
-    if sees and architecture and ("qwen" in kind) != (architecture in _BY_PLACE):
+    if sees and architecture and not _go_together(kind, architecture):
         raise ModelFormatError(
             f"{path}: a projector of the kind {kind}, which is not made for text models of the architecture "
             f"{architecture!r:.40}: give the mmproj file of the model"
         )
-    checks = Checks(header, kind, max_picture_tokens)
+    max_tokens = min(max(max_picture_tokens, _LEAST_PICTURE_TOKENS), MAX_PICTURE_TOKENS)
+    checks = Checks(header, kind, max_tokens)
     read_eyes, eye_keys = _EYES.get(kind, (None, {}))
     checks.types({**(sound.KEYS if hears else {}), **(vision.KEYS if sees else {}), **eye_keys})
     ears = sound.ears(checks, "qwen2a" if kind == _OMNI else kind, n_embd) if hears else None
@@ -136,8 +139,13 @@ def read_projector(
         n_picture_tokens=eyes.n_tokens if eyes is not None else 0,
         is_causal=kind not in _NOT_CAUSAL,
         max_ratio=eyes.max_ratio if eyes is not None else 0,
-        image_max_tokens=max_picture_tokens if "qwen" in kind and sees else 0,
+        image_max_tokens=max_tokens if "qwen" in kind and sees else 0,
     )
+
+
+def _go_together(kind: str, architecture: str) -> bool:
+    by_place = architecture in _BY_PLACE
+    return by_place if kind in _FOR_PLACES else not by_place or kind == "qwen2vl_merger"
 
 
 def input_width(text: GGUFHeader) -> int:
@@ -152,7 +160,7 @@ def _kind(header: GGUFHeader) -> tuple[str, bool, bool]:
     hears, sees = (metadata.get(f"clip.has_{name}_encoder") is True for name in ("audio", "vision"))
     own = metadata.get(f"clip.{'vision' if sees else 'audio'}.projector_type")
     kind = metadata.get("clip.projector_type") or own
-    known = (True, True) if kind == _OMNI else (kind in KINDS_OF_SOUND, kind in _EYES)
+    known = (True, True) if kind == _OMNI else (kind in sound.KINDS, kind in _EYES)
     if (hears, sees) != known or True not in known or metadata.get("clip.has_gen_audio_encoder"):
         does = " and ".join(word for word, does in (("hears", hears), ("sees", sees)) if does) or "does nothing"
         raise UnsupportedModalityError(
