@@ -132,6 +132,7 @@ def test_an_index_that_is_damaged_while_open_is_made_again_or_not_missed(tmp_pat
         shutil.rmtree(tmp_path / "index")
         library.add(killed_document(3, 1))
         check_against_sqlite(library)
+        assert held_versions(library) == dict.fromkeys(range(4), 1)
 
 
 @pytest.mark.parametrize("damage", ["not SQLite", "cut", "zeros", "another program's", "newer"])
