@@ -111,6 +111,7 @@ def test_a_dry_run(models: FakeModels, folder: Path, capsys: Capture) -> None:
         (["--from", "FOLDER", "--outline", "FOLDER/empty.txt"], 1, "it is empty"),
         (["--from", "FOLDER", "--outline", "FOLDER/plain.txt"], 1, "expected an outline with Markdown headings"),
         (["--from", "FOLDER", "--outline", " "], 2, "--outline: 0 characters"),
+        (["--from", "FOLDER", "--outline", ""], 2, "--outline: 0 characters"),
         (["--from", "FOLDER", "--outline", "x" * 5000], 2, "--outline: 5,000 characters"),
         (["--from", "/no/such", "--outline", "the press"], 1, "no such file or folder"),
     ],

@@ -114,7 +114,7 @@ def _outline(wanted: str, line: ProgressLine) -> Outline | str:
     """The outline of a file, or the topic."""
     path = Path(wanted)
     try:
-        is_file = path.exists()
+        is_file = bool(wanted) and path.exists()  # an empty path is the current folder
     except OSError:  # longer than any name
         is_file = False
     if is_file:
