@@ -49,6 +49,7 @@ class EdgeAIApp(App[None]):
         folder: where `@` looks for files.
         conversation_id: the conversation to go on with; None begins a new one.
         documents: that have been read already, for the conversations whose settings name them.
+        n_unreadable: documents that were asked for and could not be read.
         open_ends: opens what is heard and spoken with, when F5 or F6 is pressed first.
     """
 
@@ -72,6 +73,7 @@ class EdgeAIApp(App[None]):
         folder: Path | None = None,
         conversation_id: str | None = None,
         documents: Iterable[Document] = (),
+        n_unreadable: int = 0,
         open_ends: Callable[[], Ends] = RealEnds,
     ) -> None:
         super().__init__()
@@ -84,6 +86,7 @@ class EdgeAIApp(App[None]):
         self.reader = Reader(self._post_from_thread, documents)
         self.voice = VoiceMode(self._post_from_thread, open_ends)
         self._model = model
+        self._n_unreadable = n_unreadable
         self._conversation_id = conversation_id
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -101,6 +104,7 @@ class EdgeAIApp(App[None]):
             self._conversation_id,
         )
         self.chat_screen.voice = self.voice
+        self.chat_screen.n_unreadable = self._n_unreadable
         return self.chat_screen
 
     def on_mount(self) -> None:

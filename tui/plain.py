@@ -115,13 +115,17 @@ class LineChat:
 
     def doc(self, rest: str) -> str:
         """Add, remove or show documents, as the rest of the line says; what is said then."""
-        said = self._documents.obey(rest)
+        try:
+            return self._documents.obey(rest)
+        finally:  # some of them may be there where others could not be read
+            self._take_documents()
+
+    def _take_documents(self) -> None:
         if self._documents.all != self._session.documents:
             self._make_room()
             self._session.documents = self._documents.all
         if self._documents.refs != self._settings.documents:
             self._keep(replace(self._settings, documents=self._documents.refs))
-        return said
 
     def close(self) -> None:
         """Free the model."""

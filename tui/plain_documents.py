@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeai.documents.library import Library
     from edgeai.sources import Source
 
-_REMOVE = "remove "
+_REMOVE = "remove"
 
 
 class LineDocuments:
@@ -73,17 +73,21 @@ class LineDocuments:
 
         Raises:
             OptionError: no document has this name, or there would be too many.
+            DocumentError: not all of them could be read; those that could are added.
         """
-        if rest.startswith(_REMOVE):
+        if rest.split()[:1] == [_REMOVE]:
             return self._remove(rest[len(_REMOVE) :].strip())
-        if rest:
-            self._add(typed_paths(rest, Path.cwd()))
+        if rest and (n_failed := self._add(typed_paths(rest, Path.cwd()))):
+            raise DocumentError(f"not added: {n_failed} of what /doc names; /doc shows what there is")
         libraries = (f"{one_line(library.folder.name)} (library)" for library in self.libraries)
-        return "\n".join((*map(_line, self.documents), *libraries)) or "There is no document: /doc PATH adds one."
+        missing = (f"{_name(path)} (cannot be read)" for path in self._missing)
+        shown = (*map(_line, self.documents), *missing, *libraries)
+        return "\n".join(shown) or "There is no document: /doc PATH adds one."
 
-    def _add(self, paths: Sequence[Path]) -> None:
+    def _add(self, paths: Sequence[Path]) -> int:
+        """Read and add what can be read; how many cannot, a line tells of each."""
         with ProgressLine() as line:
-            documents, _ = read_documents(paths, self._password, line)
+            documents, n_failed = read_documents(paths, self._password, line)
         new = {str(absolute(document.path)): document for document in documents}
         if len({**self._read, **new}) > MAX_DOCUMENTS:
             raise OptionError(f"more than {MAX_DOCUMENTS} documents: a conversation takes at most {MAX_DOCUMENTS}")
@@ -91,17 +95,19 @@ class LineDocuments:
         self._order += [path for path in new if path not in self._order]
         for path in new:
             self._missing.pop(path, None)
+        return n_failed
 
     def _remove(self, name: str) -> str:
-        found = [path for path in (*self._order, *self._missing) if name in (path, one_line(Path(path).name))]
+        found = [path for path in (*self._order, *self._missing) if name in (path, _name(path))]
         if len(found) != 1:
-            names = ", ".join(one_line(Path(path).name) for path in self._order) or "none"
-            raise OptionError(f"/doc remove {one_line(name)}: expected the name of one document, of these: {names}")
+            names = ", ".join(map(_name, (*self._order, *self._missing))) or "none"
+            given = f"/doc remove {one_line(name)}".rstrip()
+            raise OptionError(f"{given}: expected the name of one document, of these: {names}")
         self._missing.pop(found[0], None)
         if found[0] in self._order:
             self._order.remove(found[0])
             del self._read[found[0]]
-        return f"Removed: {one_line(Path(found[0]).name)}"
+        return f"Removed: {_name(found[0])}"
 
     def _restore(self, ref: DocumentRef) -> None:
         """Read what a stored conversation is about: the file itself, whatever folder or glob its name has become."""
@@ -124,6 +130,10 @@ class LineDocuments:
         if document.sha256 != ref.sha256:
             words = f"{one_line(ref.path)} has changed since this conversation read it: it goes on with what it says"
             message("note", f"{words} now", "yellow")
+
+
+def _name(path: str) -> str:
+    return one_line(Path(path).name)
 
 
 def _line(document: Document) -> str:

@@ -17,6 +17,7 @@ from edgeai.session import Session
 from tests.fakes import FakeBackend
 from tui.app import EdgeAIApp
 from tui.screens.chat import ChatScreen
+from tui.settings import ConversationSettings
 from tui.voice import Ends, RealEnds
 from tui.widgets.block import Block
 
@@ -118,13 +119,24 @@ async def running_chat(
     size: tuple[int, int] = (80, 24),
     folder: Path | None = None,
     model: str | None = None,
+    settings: ConversationSettings | None = None,
+    n_unreadable: int = 0,
     conversation_id: str | None = None,
     open_ends: Callable[[], Ends] = RealEnds,
 ) -> AsyncIterator[Chat]:
     """The chat, its model loaded unless the model's gate is closed."""
     models = models or Models()
     with History() as history:
-        app = EdgeAIApp(models, history, model, folder=folder, conversation_id=conversation_id, open_ends=open_ends)
+        app = EdgeAIApp(
+            models,
+            history,
+            model,
+            settings,
+            folder=folder,
+            conversation_id=conversation_id,
+            n_unreadable=n_unreadable,
+            open_ends=open_ends,
+        )
         async with app.run_test(size=size) as pilot:
             chat = Chat(app, pilot, models)
             await chat.until(

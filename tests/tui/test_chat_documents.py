@@ -182,6 +182,8 @@ async def test_no_password_is_no_document(tmp_path: Path) -> None:
     async with running_chat(prepared_models()[0], folder=tmp_path) as chat:
         await chat.send("/doc secret.pdf")
         await chat.until(lambda: isinstance(chat.app.screen, PasswordScreen))
+        await chat.press("enter")
+        assert isinstance(chat.app.screen, PasswordScreen)
         await chat.press("escape")
         await chat.until(lambda: "is encrypted" in chat.notices)
         assert names(chat) == []
@@ -198,6 +200,8 @@ async def test_documents_are_removed_by_name_and_in_the_list(tmp_path: Path) -> 
         await chat.until(lambda: names(chat) == ["rules.md", "other.md"])
         await chat.send("/doc remove x")
         await chat.until(lambda: "there are: rules.md, other.md" in chat.notices)
+        await chat.send("/doc remove")
+        await chat.until(lambda: "/doc remove needs a name; there are: rules.md, other.md" in chat.notices)
         await chat.send("/doc")
         await chat.until(lambda: chat.app.screen is not chat.screen)
         await chat.press("down", "d")

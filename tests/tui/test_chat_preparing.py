@@ -14,6 +14,8 @@ from edgeai.session import Session
 from tests.documents.pdf_files import pdf
 from tests.tui.chat_app import Models, running_chat
 from tests.tui.documented import RESET, bar, manual_in, names, prepared_models, read_slowly, settled_documents
+from tui.document_refs import refs_of
+from tui.settings import ConversationSettings
 
 
 @pytest.fixture
@@ -201,3 +203,15 @@ async def test_what_is_left_when_a_document_is_removed_is_evaluated_at_once(tmp_
         assert len(backend.preparations) == 2
         await chat.ask("Where is the number?")
         assert "Manual three" in backend.prompt()
+
+
+async def test_documents_that_a_new_chat_begins_with_are_evaluated_at_once(tmp_path: Path) -> None:
+    refs = refs_of([read_document(manual_in(tmp_path))])
+    models, backend = prepared_models()
+    async with running_chat(
+        models, folder=tmp_path, settings=ConversationSettings(documents=refs), n_unreadable=2
+    ) as chat:
+        await settled_documents(chat)
+        await chat.until(lambda: "2 documents of --doc could not be read" in chat.notices)
+        await chat.until(lambda: bar(chat).endswith("ready"))
+        assert len(backend.preparations) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeai import ModelTooLargeError, SessionClosedError
+from edgeai import ModelTooLargeError, OptionError, SessionClosedError
 from edgeai.documents.read import read_document
 from edgeai.documents.types import Citation
 from edgeai.history import History
@@ -51,6 +51,34 @@ def test_a_document_is_added_shown_and_removed(
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["There is no document: /doc PATH adds one.", "manual.md (markdown)", "Removed: manual.md"]
     assert settings_of_last() == {}
+
+
+def test_what_doc_cannot_do_is_said_and_counts_as_an_error(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    manual_in(tmp_path)
+    assert chat(monkeypatch, "/doc none.md\n") == 1
+    assert "none.md: no such file" in capsys.readouterr().err
+    assert chat(monkeypatch, "/doc manual.md none.md\nHow?\n") == 1
+    assert RESET in models.prompts[0]
+    assert "error: not added: 1 of what /doc names" in capsys.readouterr().err
+    assert chat(monkeypatch, "/doc manual.md\n/doc remove\n/doc\n") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:] == [
+        "error: /doc remove: expected the name of one document, of these: manual.md",
+        "manual.md (markdown)",
+    ]
+
+
+def test_a_document_that_is_gone_is_shown_and_can_be_removed(tmp_path: Path) -> None:
+    documents = [read_document(manual_in(tmp_path))]
+    manual_in(tmp_path).unlink()
+    restored = LineDocuments(refs_of(documents))
+    assert restored.obey("") == "manual.md (cannot be read)"
+    with pytest.raises(OptionError, match=r"of these: manual\.md$"):
+        restored.obey("remove other.md")
+    assert restored.obey("remove manual.md") == "Removed: manual.md"
+    assert restored.refs == ()
 
 
 def test_documents_are_there_again_and_changes_are_told_of(
@@ -144,7 +172,7 @@ def test_errors_are_one_line_each(models: FakeModels, monkeypatch: pytest.Monkey
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert "gone.md: no such file" in lines[0]
-    assert lines[1] == "There is no document: /doc PATH adds one."
+    assert lines[1].startswith("error: not added: 1 of what /doc names")
     assert lines[2].startswith("error: /doc remove gone.md: expected the name of one document")
 
 
@@ -168,7 +196,8 @@ def test_the_window_gets_the_documents_and_may_open_a_larger_one(
     made: list[EdgeAIApp] = []
     monkeypatch.setattr("tui.commands.chat._has_terminal", lambda: True)
     monkeypatch.setattr(EdgeAIApp, "run", lambda app: made.append(app))
-    assert chat(monkeypatch, "", "--continue", "--doc", "rules.md", "-m", "some") == 0
+    assert chat(monkeypatch, "", "--continue", "--doc", "rules.md", "--doc", "none.md", "-m", "some") == 0
+    assert made[0]._n_unreadable == 1
     assert [ref["path"] for ref in settings_of_last()["documents"]] == [str(manual), str(rules)]  # type: ignore[attr-defined]
     assert [ref.path for ref in made[0].default_settings.documents] == [str(rules)]
     made[0].engine._open_session("some", on_load_progress=print, n_ctx=8192).close()

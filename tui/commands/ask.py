@@ -17,7 +17,7 @@ from edgeai.options import Overflow
 from tui import answer_report, session_options
 from tui.answer_stream import print_answer
 from tui.libraries import library_option, opened_libraries
-from tui.output import print_json
+from tui.output import message, print_json
 from tui.piped_text import read_stdin
 from tui.progress_line import ProgressLine
 from tui.session_options import (
@@ -131,6 +131,9 @@ def command(
         answer_report.print_sources(response.citations)
     if with_stats:
         click.echo(json.dumps(answer_report.stats(response)), err=True)
+    if n_failed:
+        n_all = n_failed + len(documents)
+        message("note", f"{n_failed} of {n_all} documents could not be read: the answer is without them", "yellow")
     return answer_report.tell_end(response, is_whole, schema is not None) or int(n_failed > 0)
 
 

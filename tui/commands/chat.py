@@ -81,7 +81,7 @@ def command(
     if no_history and (go_on or conversation):
         raise click.UsageError("--no-history has no conversation to go on with.")
     asked = given({"system": system, **take_sampling(options)})
-    documents = _documents(doc_paths, password, ocr)
+    documents, n_failed = _documents(doc_paths, password, ocr)
     if doc_paths and not documents:
         return 1
     with (
@@ -101,7 +101,7 @@ def command(
             about = LineDocuments(own.documents, documents, password, libraries)
             return _plain(begin, about, given(options), overflow)
         devices = (input_name, output_name, echo)
-        return _window(replace(begin, settings=new), documents, libraries, given(options), devices)
+        return _window(replace(begin, settings=new), (documents, n_failed), libraries, given(options), devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,14 @@ class _Beginning:
     model: str | None
 
 
-def _documents(doc_paths: Sequence[Path], password: str | None, ocr: OcrMode) -> list[Document]:
-    """What is read before the chat begins."""
+def _documents(doc_paths: Sequence[Path], password: str | None, ocr: OcrMode) -> tuple[list[Document], int]:
+    """What is read before the chat begins, and how many cannot be."""
     if not doc_paths:
-        return []
+        return [], 0
     from tui.documents import read_documents
 
     with ProgressLine() as line:
-        return read_documents(doc_paths, password, line, ocr)[0]
+        return read_documents(doc_paths, password, line, ocr)
 
 
 def _merged(stored: Iterable[DocumentRef], more: Iterable[DocumentRef]) -> tuple[DocumentRef, ...]:
@@ -157,7 +157,7 @@ def _model_of(stored: Conversation | None) -> str | None:
 
 def _window(
     begin: _Beginning,
-    documents: Sequence[Document],
+    read: tuple[Sequence[Document], int],
     libraries: Sequence[Library],
     options: dict[str, Any],
     devices: tuple[str | None, str | None, Echo],
@@ -178,7 +178,8 @@ def _window(
         begin.settings,
         theme=config_text("theme"),
         conversation_id=begin.conversation_id,
-        documents=documents,
+        documents=read[0],
+        n_unreadable=read[1],
         open_ends=lambda: RealEnds(*devices),
     )
     app.run()

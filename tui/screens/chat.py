@@ -86,6 +86,7 @@ class ChatScreen(VoiceCommands):
             wanted = self.first_id or (lost[-1].conversation_id if lost else None)
             if wanted is not None and self.chat.id is None and self.live is None:
                 await self.open_conversation(wanted)
+            self.tell_unreadable()
             for message in lost:
                 title = (await asyncio.to_thread(self.history.get, message.conversation_id)).title
                 text = f"An answer in “{one_line(title)}” was interrupted. What was stored of it is kept."

@@ -18,7 +18,7 @@ from tui.widgets.prompt import PromptEditor
 from tui.widgets.source_view import SourceView
 
 COMMAND = "/doc"
-_REMOVE = "remove "
+_REMOVE = "remove"
 
 
 def is_command(text: str) -> bool:
@@ -39,16 +39,17 @@ class DocumentCommands(DocumentParts):
         rest = text[len(COMMAND) :].strip()
         if not rest:
             self.action_documents()
-        elif rest.startswith(_REMOVE):
+        elif rest.split()[0] == _REMOVE:
             await self._remove_named(rest[len(_REMOVE) :].strip())
         else:
             await self.add_documents(await asyncio.to_thread(typed_paths, rest, self.folder))
 
     async def _remove_named(self, name: str) -> None:
-        found = named(self.chat.documents, name)
+        found = named(self.chat.documents, name) if name else None
         if found is None:
             names = ", ".join(item.name for item in self.chat.documents) or "none"
-            self.show_problem("Not removed", f"{one_line(name)}: no one document of that name; there are: {names}")
+            problem = f"{one_line(name)}: no one document of that name" if name else "/doc remove needs a name"
+            self.show_problem("Not removed", f"{problem}; there are: {names}")
         else:
             await self.remove_document(found)
             self.say(f"Removed {found.name}")

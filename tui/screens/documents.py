@@ -21,6 +21,7 @@ class DocumentParts(ReadingParts):
     _prepared: Sequence[ChatDocument] = ()
     _pace = Pace()
     libraries: Sequence[str] = ()  # that every question is answered from, too
+    n_unreadable = 0  # documents that the chat was to begin with
 
     # --- evaluating ---
 
@@ -98,6 +99,15 @@ class DocumentParts(ReadingParts):
         self.show_documents()
 
     # --- saying it ---
+
+    def tell_unreadable(self) -> None:
+        """The window covers the lines that the terminal has of them."""
+        if n := self.n_unreadable:
+            what = "1 document" if n == 1 else f"{n} documents"
+            words = (
+                f"{what} of --doc could not be read. The terminal says why when the chat is left, /doc PATH at once."
+            )
+            self.show_problem("Not added", words)
 
     def show_documents(self) -> None:
         """Bring the line above the prompt up to date, and keep what quitting must not lose."""

@@ -33,4 +33,9 @@ class PasswordScreen(Dialog["str | None"]):
         yield Input(placeholder="Its password", password=True)
 
     def action_open(self) -> None:
-        self.dismiss(self.query_one(Input).value or None)
+        """Enter is told at once, what was typed before it waits in the field's own queue: this waits behind it."""
+        self.query_one(Input).call_later(self._open)
+
+    def _open(self) -> None:
+        if password := self.query_one(Input).value:
+            self.dismiss(password)

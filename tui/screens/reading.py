@@ -145,7 +145,7 @@ class ReadingParts(ChatParts):
             self.conversation.add(Block("notice", words, title="Not all of it can be read"))
         if before != item.ref:
             await self._keep_documents()
-        self._has_new = self._has_new or before is None
+        self._has_new = self._has_new or before is None or self.chat.id is None
         self._done_reading()
 
     @on(DocumentNotRead)
