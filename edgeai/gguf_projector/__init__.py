@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeai.errors import ModelFormatError, PictureError, UnsupportedModalityError
+from edgeai.errors import ModelFormatError, UnsupportedModalityError
 from edgeai.gguf_header import read_header
 from edgeai.gguf_projector import qwen, resampler, siglip, sound, vision
 from edgeai.gguf_projector.checks import Checks, Half
@@ -60,7 +60,8 @@ class Projector:
         sees: it takes in pictures.
         n_picture_tokens: that one chunk of a picture has at most: a picture is one chunk or several; 0 without eyes.
         is_causal: False: the text model evaluates a whole chunk of a picture at once, so n_ubatch must hold it.
-        max_ratio: of a picture's longer side to its shorter one; 0 without eyes.
+        max_ratio: of a picture's longer side to its shorter one: beyond it libmtmd refuses a picture, or makes far more
+            tokens of it than of any other; 0 without eyes.
         image_max_tokens: what libmtmd has to be told as its parameter of this name; 0 leaves it at its default.
     """
 
@@ -74,22 +75,6 @@ class Projector:
     is_causal: bool = True
     max_ratio: int = 0
     image_max_tokens: int = 0
-
-    def check_picture(self, width: int, height: int) -> None:
-        """Refuse a picture of a shape that libmtmd cannot take in, or makes far more tokens of than of any other.
-
-        Args:
-            width: pixels, up to MAX_PICTURE_SIDE of edgeai.media.
-            height: likewise.
-        Raises:
-            PictureError: it is too narrow: its shorter side needs to be longer/max_ratio.
-        """
-        longer, shorter = max(width, height), min(width, height)
-        if longer > self.max_ratio * shorter:
-            raise PictureError(
-                f"a picture of {width:,} x {height:,} pixels: {self.kind} takes in sides of at most 1 to "
-                f"{self.max_ratio:,}; pad it, or give a part of it"
-            )
 
 
 def read_projector(
