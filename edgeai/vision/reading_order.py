@@ -7,6 +7,7 @@ gap between columns (titles) are taken out first and cut the columns into bands,
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,9 @@ from edgeai.vision.text_rows import Cell, blocks_of, rows_of
 _GUTTER = 0.6  # between columns, at least
 _BAND_GAP = 1.5  # where a column or page may be cut across
 
-_PROSE = 5.0  # width by height of a column's usual line: what is narrower belongs to a table
+_PROSE = 8.0  # width by height of a column's usual line: what is narrower belongs to a table or a form
+_FULL = 0.6  # of a column's width that its usual line has
+_MOST_TRIED = 4
 _MOST_ACROSS = 0.2  # of boxes that may lie across a gap between columns
 _MAX_DEPTH = 30
 _TALL = 1.5  # height by width of a box whose text runs down or up
@@ -87,12 +90,12 @@ def _columns(cells: list[Cell], height: float, depth: int) -> list[list[Cell]]:
     if len(cells) < 4 or depth > _MAX_DEPTH:
         return [cells]
     if (gutter := _gutter(cells, height)) is not None:
-        parts = _bands(cells, gutter)
-    elif (cut := _widest_gap(cells, height)) is not None:
-        parts = [[cell for cell in cells if cell.bottom <= cut], [cell for cell in cells if cell.bottom > cut]]
-    else:
+        return [column for part in _bands(cells, gutter) for column in _columns(part, height, depth + 1)]
+    if (cut := _widest_gap(cells, height)) is None:
         return [cells]
-    return [column for part in parts for column in _columns(part, height, depth + 1)]
+    above = _columns([cell for cell in cells if cell.bottom <= cut], height, depth + 1)
+    below = _columns([cell for cell in cells if cell.bottom > cut], height, depth + 1)
+    return [cells] if len(above) == len(below) == 1 else [*above, *below]
 
 
 def _bands(cells: list[Cell], gutter: float) -> list[list[Cell]]:
@@ -125,17 +128,23 @@ def _gutter(cells: list[Cell], height: float) -> float | None:
     for cell in cells:
         changes[int((cell.left - start) / step)] += 1
         changes[int((cell.right - start) / step) + 1 if cell.right < end else -1] -= 1
-    n_across, found, begun = 0, list[tuple[int, float, float]](), 0
-    most = 0
-    for at, change in enumerate(changes):
-        n_across += change
-        if n_across <= _MOST_ACROSS * len(cells):
-            most = max(most, n_across)
-        else:
-            if (at - begun) * step >= _GUTTER * height and begun:
-                found.append((most, -(at - begun) * step, start + (begun + at) / 2 * step))
-            begun, most = at + 1, 0
-    return next((middle for _, _, middle in sorted(found)[:8] if _parts_prose(cells, middle)), None)
+    across = list(itertools.accumulate(changes))[:-1]
+    for most in sorted({n for n in across if n <= _MOST_ACROSS * len(cells)}):
+        for middle in _middles(across, most, math.ceil(_GUTTER * height / step)):
+            if _parts_prose(cells, start + middle * step):
+                return start + middle * step
+    return None
+
+
+def _middles(across: Sequence[int], most: int, n_least: int) -> list[float]:
+    """Of the widest stretches across which no more boxes lie; those at the edges are none."""
+    found, begun = list[tuple[int, float]](), 0
+    for at, n_across in enumerate([*across, most + 1]):
+        if n_across > most:
+            if begun and at - begun >= n_least and at < len(across):
+                found.append((begun - at, (begun + at) / 2))
+            begun = at + 1
+    return [middle for _, middle in sorted(found)[:_MOST_TRIED]]
 
 
 def _parts_prose(cells: list[Cell], gutter: float) -> bool:
@@ -144,13 +153,21 @@ def _parts_prose(cells: list[Cell], gutter: float) -> bool:
     right = [cell for cell in cells if cell.left >= gutter]
     if min(len(left), len(right)) < 2:
         return False
-    if any(statistics.median(cell.width / max(cell.height, 1e-6) for cell in side) < _PROSE for side in (left, right)):
+    if not (_is_prose(left) and _is_prose(right)):
         return False
     (top, bottom), (other_top, other_bottom) = (
         (min(cell.top for cell in side), max(cell.bottom for cell in side)) for side in (left, right)
     )
     beside = min(bottom, other_bottom) - max(top, other_top)
     return beside > 0.5 * min(bottom - top, other_bottom - other_top)
+
+
+def _is_prose(cells: Sequence[Cell]) -> bool:
+    """Whether lines are long, and most about as long as their column is wide."""
+    width = statistics.median(cell.width for cell in cells)
+    return width >= max(
+        _PROSE * statistics.median(cell.height for cell in cells), _FULL * max(cell.width for cell in cells)
+    )
 
 
 def _widest_gap(cells: list[Cell], height: float) -> float | None:
