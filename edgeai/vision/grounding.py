@@ -52,6 +52,9 @@ class GroundingStyle:
         multiple_of: the sides of pictures that it sees as they are, pixels; with scale "pixels".
         max_pixels: of such a picture.
         architectures: llama.cpp's names of the models that write so.
+
+    Raises:
+        OptionError: `item` lacks a place, or `prompt` the labels.
     """
 
     prompt: str
@@ -67,6 +70,14 @@ class GroundingStyle:
     multiple_of: int = 1
     max_pixels: int = 0
     architectures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        found = sorted(field[1] for field in _FIELD.finditer(self.item) if field[1] != "label")
+        if found != sorted(_PLACES) or "{labels}" not in self.prompt:
+            raise OptionError(
+                f"a style with the prompt {self.prompt!r:.80} and the item {self.item!r:.80}: expected {{labels}} in the "
+                "prompt, and {left}, {top}, {right} and {bottom} in the item, each once"
+            )
 
     def questions(self, labels: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
         """What the model is asked, and the labels that each answer is about."""

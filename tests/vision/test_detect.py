@@ -75,6 +75,12 @@ def test_the_style_follows_from_the_model() -> None:
         style_of("nonsense", "llama")
 
 
+@pytest.mark.parametrize(("prompt", "item"), [("?", "{left} {top} {right} {bottom}"), ("{labels}?", "{left} {top}")])
+def test_a_style_that_lacks_something_is_refused(prompt: str, item: str) -> None:
+    with pytest.raises(OptionError, match=r"expected \{labels\} in the prompt, and \{left\}"):
+        GroundingStyle(prompt, item, 100)
+
+
 def test_detecting_asks_and_reads_the_boxes(tmp_path: Path) -> None:
     backend = FakeBackend(sees=True).enqueue("10 20 50 60", "1 2 3")
     own = GroundingStyle("Give the box of the {labels}.", "{left} {top} {right} {bottom}", 100, each_label=True)
