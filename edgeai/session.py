@@ -17,6 +17,7 @@ from edgeai.errors import (
     OptionError,
     UnsupportedModalityError,
 )
+from edgeai.media import Medium
 from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
 from edgeai.response import Outcome, Response
@@ -285,6 +286,20 @@ class Session:
         return self._start(job, prepare)
 
     # --- pictures ---
+
+    def count_picture_tokens(self, image: PictureLike | Medium) -> int:
+        """How many places of the context window a picture takes; 0 where the model does not see.
+
+        Args:
+            image: a picture file, its bytes, one of Pillow's images, or a picture that was loaded.
+        Raises:
+            PictureError: it cannot be read, or is too large for the model.
+        """
+        from edgeai.vision.picture import load_picture
+
+        if not self.info.sees:
+            return 0
+        return len(self._backend.media_tokens(image if isinstance(image, Medium) else load_picture(image).medium))
 
     def read_text(self, image: PictureLike) -> PictureText:
         """What is written in a picture, in reading order, with the places of its lines. The model has no part in it.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeai import ChatTemplateError, ContextOverflowError, Message, OptionError, Session, UnsupportedModalityError
 from edgeai.errors import AudioError, PictureError
@@ -201,3 +202,14 @@ def test_the_list_of_models_tells_which_hear(tmp_path: Path, monkeypatch: pytest
     tiny_projector(folder / "mmproj-text.gguf")
     assert main(["models", "add", str(folder)]) == 0
     assert model_facts("text").modalities == ("text", "audio")
+
+
+def test_the_tokens_of_a_picture_are_counted_where_the_model_sees() -> None:
+    picture = Image.new("RGB", (9, 9))
+    medium = Medium.picture(bytes(3 * 81), 9, 9)
+    with Session(backend=FakeBackend(sees=True)) as session:
+        assert session.count_picture_tokens(picture) == session.count_picture_tokens(medium) == 6
+        with pytest.raises(PictureError, match="no such file"):
+            session.count_picture_tokens("gone.png")
+    with Session(backend=FakeBackend()) as session:
+        assert session.count_picture_tokens("gone.png") == 0
