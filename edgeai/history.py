@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,7 +34,16 @@ from edgeai.history_rows import (
     set_title,
     storable,
 )
-from edgeai.history_types import Conversation, SearchHit, Status, StoredMessage, title_from, to_messages
+from edgeai.history_types import (
+    Conversation,
+    PictureRef,
+    SearchHit,
+    Status,
+    StoredMessage,
+    picture_stats,
+    title_from,
+    to_messages,
+)
 from edgeai.paths import history_path
 from edgeai.text_search import match_expression, snippet
 
@@ -192,7 +201,9 @@ class History:
 
     # --- writing turns ---
 
-    def begin_turn(self, conversation_id: str, parent_id: int | None, user_text: str) -> tuple[int, int]:
+    def begin_turn(
+        self, conversation_id: str, parent_id: int | None, user_text: str, pictures: Sequence[PictureRef] = ()
+    ) -> tuple[int, int]:
         """Store what the user said, and that an answer is being made.
 
         Args:
@@ -200,6 +211,7 @@ class History:
             parent_id: the message before it; None begins a first message. A parent that has children already gets a
                 branch.
             user_text: the user's message.
+            pictures: what the user showed with it.
         Returns:
             The ids of the user's message and of the answer.
         """
@@ -208,7 +220,7 @@ class History:
             conversation_number(db, conversation_id)
             if parent_id is not None:
                 check_message(db, conversation_id, parent_id)
-            user_id = insert_message(db, conversation_id, parent_id, "user", text)
+            user_id = insert_message(db, conversation_id, parent_id, "user", text, json.dumps(picture_stats(pictures)))
             assistant_id = insert_message(db, conversation_id, user_id, "assistant", "")
             (title,) = db.execute("SELECT title FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
             if not title:

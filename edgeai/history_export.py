@@ -17,11 +17,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, get_args
 
 from edgeai.errors import HistoryError
 from edgeai.history import Conversation, History, StoredMessage
 from edgeai.history_types import Role, Status
+from edgeai.safe_text import one_line
 
 FORMAT = "edgeai-conversation"
 VERSION = 1
@@ -48,6 +50,7 @@ def to_markdown(conversation: Conversation, messages: Iterable[StoredMessage]) -
     for message in messages:
         note = _NOTES.get(message.status, "")
         parts.append(f"## {_SPEAKERS[message.role]}{' ' + note if note else ''}")
+        parts += [f"(picture: {_escape_tags(one_line(Path(shown.path).name))})" for shown in message.pictures]
         parts.append(_self_contained(_CONTROLS.sub("", message.content)))
     return "\n\n".join(part for part in parts if part) + "\n"
 

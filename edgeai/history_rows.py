@@ -76,13 +76,15 @@ def set_title(db: Connection, conversation_id: str, title: str) -> None:
     db.execute("INSERT INTO title_index (rowid, terms) VALUES (?, ?)", (number, index_terms(title)))
 
 
-def insert_message(db: Connection, conversation_id: str, parent_id: int | None, role: Role, text: str) -> int:
+def insert_message(
+    db: Connection, conversation_id: str, parent_id: int | None, role: Role, text: str, stats: str = "{}"
+) -> int:
     """A new message at the end of the shown branch: a user's is complete, an answer is being made by this process."""
     status, owner = ("complete", None) if role == "user" else ("generating", this_process())
     cursor = db.execute(
-        "INSERT INTO messages (conversation_id, parent_id, role, content, status, created, owner) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (conversation_id, parent_id, role, text, status, now(), owner),
+        "INSERT INTO messages (conversation_id, parent_id, role, content, status, created, owner, stats) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (conversation_id, parent_id, role, text, status, now(), owner, stats),
     )
     message_id = cursor.lastrowid
     assert message_id is not None
