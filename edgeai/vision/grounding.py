@@ -75,8 +75,8 @@ class GroundingStyle:
         found = sorted(field[1] for field in _FIELD.finditer(self.item) if field[1] != "label")
         if found != sorted(_PLACES) or "{labels}" not in self.prompt:
             raise OptionError(
-                f"a style with the prompt {self.prompt!r:.80} and the item {self.item!r:.80}: expected {{labels}} in the "
-                "prompt, and {left}, {top}, {right} and {bottom} in the item, each once"
+                f"a style with the prompt {self.prompt!r:.80} and the item {self.item!r:.80}: expected {{labels}} in "
+                "the prompt, and {left}, {top}, {right} and {bottom} in the item, each once"
             )
 
     def questions(self, labels: Sequence[str]) -> list[tuple[str, Sequence[str]]]:

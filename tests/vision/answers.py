@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from edgeai import Message, Session
 from edgeai.media import Medium
@@ -24,7 +25,7 @@ from tests.vision.tiny_vlm.reference import MODEL_DIR, Asked, held_out, referenc
 
 TYPES = {"F16": ("F16", "F16"), "Q8_0": ("Q8_0", "Q8_0"), "Q4_0": ("Q4_0", "Q8_0")}
 """Of the text model and of the projector."""
-GREEDY = {"temperature": 0.0, "max_tokens": 24}
+GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 24}
 
 
 @contextmanager
