@@ -78,6 +78,11 @@ def _square(tensors: Parts, _keys: Parts) -> None:
             tensors[f"v.blk.{layer}.{name}.bias"] = np.zeros(32, np.float32)
 
 
+def _large(image_size: int, patch_size: int) -> Damage:
+    sizes = {"image_size": image_size, "patch_size": patch_size, "projector.scale_factor": 1}
+    return lambda _tensors, keys: keys.update({f"clip.vision.{name}": size for name, size in sizes.items()})
+
+
 DAMAGES: dict[str, tuple[Kind, Damage]] = {
     "no tensor v.blk.1.ffn_down.weight": ("gemma3", _without("v.blk.1.ffn_down.weight")),
     "no tensor v.patch_embd.bias": ("idefics3", _without("v.patch_embd.bias")),
@@ -118,6 +123,8 @@ DAMAGES: dict[str, tuple[Kind, Damage]] = {
     "patch_size = 64": ("qwen2.5vl_merger", _vision("patch_size", 64)),
     "image_size = 7, expected": ("idefics3", _vision("image_size", 7)),
     "image_size = 8192": ("gemma3", _vision("image_size", 8192)),
+    "image_size = 1032 of patches of 8, expected 128 on a side": ("lfm2", _large(1032, 8)),
+    "scale_factor = 1 and 16,384 tokens": ("gemma3", _large(1024, 8)),
     "preproc_image_size = 4096": ("idefics3", _vision("preproc_image_size", 4096)),
     "and no preproc_image_size": ("idefics3", _without("clip.vision.preproc_image_size")),
     "head_count = 3": ("lfm2", _vision("attention.head_count", 3)),

@@ -16,6 +16,7 @@ KEYS = {"vision.projector.scale_factor": "u32"}
 IDEFICS3_KEYS = {**KEYS, "vision.preproc_image_size": "u32"}
 
 _MAX_SCALE = 16
+_MAX_TOKENS = 4096
 _MAX_TILES_PER_SIDE = 16
 _MIN_TILE = 224  # where the file does not say into how many tiles a picture is cut
 _LFM2_TILE, _LFM2_TILES, _LFM2_TOKENS = 512, 10, 256  # constants of libmtmd
@@ -83,7 +84,10 @@ def _pooled(checks: Checks, found: Tower, scale: int) -> int:
     """Tokens of a square picture: libmtmd counts them in two ways, and ends the process where they differ."""
     if found.n_per_side % scale:
         checks.fail(f"clip.vision.projector.scale_factor = {scale}", f"a divisor of {found.n_per_side} patches")
-    return int((found.n_per_side // scale) ** 2)
+    n_tokens = int((found.n_per_side // scale) ** 2)
+    if n_tokens > _MAX_TOKENS:  # that a text model may have to evaluate at once
+        checks.fail(f"clip.vision.projector.scale_factor = {scale} and {n_tokens:,} tokens", f"at most {_MAX_TOKENS:,}")
+    return n_tokens
 
 
 def _encoder(found: Tower, n_positions: int) -> Expected:

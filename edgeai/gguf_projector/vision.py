@@ -26,7 +26,7 @@ KEYS = {
 MAX_LAYERS = 64
 """libmtmd has room for 8,192 nodes in its graph, and ends the process over more."""
 
-_MAX_SIDE = 2048
+_MAX_SIDE, _MAX_PER_SIDE = 2048, 128  # pixels and patches: attention takes the fourth power of these
 _PATCH = (4, 32)
 
 
@@ -79,6 +79,8 @@ def tower(checks: Checks, *, may_swap: bool, head_step: int = 1) -> Tower:
     width = checks.count("vision.embedding_length", 1, MAX_WIDTH)
     patch_size = checks.count("vision.patch_size", *_PATCH)
     image_size = checks.count("vision.image_size", patch_size, _MAX_SIDE)
+    if image_size // patch_size > _MAX_PER_SIDE:
+        checks.fail(f"clip.vision.image_size = {image_size} of patches of {patch_size}", f"{_MAX_PER_SIDE} on a side")
     n_layer = checks.count("vision.block_count", 1, MAX_LAYERS)
     checks.heads("vision", width, head_step)
     checks.count("vision.projection_dim", 0, MAX_HIDDEN)
