@@ -16,6 +16,7 @@ import pytest
 from edgeai.documents.read import read_document
 from edgeai.documents.reading import limits, output, process
 from edgeai.errors import DocumentError, EngineCrashedError
+from edgeai.vision.picture_text import PictureText
 from tests.documents.files import ALL, TEXT, read_here
 from tests.documents.pdf_files import pdf
 from tests.sandbox.inside import linux_only, needs_landlock
@@ -213,6 +214,10 @@ def test_blocks_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         "send(Began('pdf', 3), part(page=4))",
         "send(Began('pdf', 3), Finished('', [4]))",
         "send(Began('pdf', 3), Finished('', [2, 2]))",
+        "send(Began('pdf', 3), Scan(1, 2, 2, bytes(11)))",
+        "send(Began('pdf', 3), Scan(4, 1, 1, bytes(3)))",
+        "send(Began('pdf', 3), Scan(2, 1, 1, bytes(3)), Scan(1, 1, 1, bytes(3)))",
+        "send(Began('text', None), Scan(1, 1, 1, bytes(3)))",
         "send(Began('text', None), part(level=1))",
         "send(Began('text', None), part(kind='heading'))",
         "send(Began('text', None), part(kind='heading', level=99))",
@@ -225,6 +230,7 @@ def test_blocks_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_process_that_lies_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(limits, "MAX_BLOCKS", 2000)
+    monkeypatch.setattr("edgeai.vision.ocr.read_text", lambda _picture: PictureText())
     monkeypatch.setattr(process, "_START", IMPOSTOR + code + "\ntime.sleep(60)\n")
     assert "sent what cannot be" in problem(path)
 

@@ -131,7 +131,7 @@ def test_lines_that_a_cut_parts_are_made_whole() -> None:
     picture[90:110, 1000:3900] = 0  # one line, across every cut
     picture[150:160, 100:300] = 0
 
-    def find(pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def find(pixels: np.ndarray) -> np.ndarray:
         """The bounds of what is black, by rows."""
         found = []
         dark = (pixels == 0).all(axis=2)

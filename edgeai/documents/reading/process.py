@@ -73,7 +73,7 @@ class Reading:
             if isinstance(reply, Parts):
                 self._take(gathered, reply.parts)
             elif isinstance(reply, Scan) and self._on_scan is not None:
-                self._recognize(reply, gathered)
+                self._recognize(reply, gathered, began.n_pages or 0)
                 if on_progress is not None:
                     on_progress(reply.page, began.n_pages or reply.page)
             elif isinstance(reply, Working) and reply.n_done <= reply.n_total:
@@ -89,15 +89,15 @@ class Reading:
         if problem:
             raise self._distrusted(problem)
 
-    def _recognize(self, scan: Scan, gathered: _Gathered) -> None:
+    def _recognize(self, scan: Scan, gathered: _Gathered, n_pages: int) -> None:
         """Put what stands on a page where it is; the process draws the next one meanwhile."""
         assert self._on_scan is not None
         try:
             picture = Medium.picture(scan.pixels, scan.width, scan.height)
         except PictureError as exc:
             raise self._distrusted(str(exc)) from exc
-        if scan.page <= gathered.last_scanned:
-            raise self._distrusted("a page twice")
+        if not gathered.last_scanned < scan.page <= n_pages:
+            raise self._distrusted(f"page {scan.page:,} of {n_pages:,} after page {gathered.last_scanned:,}")
         gathered.last_scanned = scan.page
         began = time.monotonic()
         blocks = self._on_scan(scan.page, picture)
