@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeai.errors import CheckpointError
+from edgeai.safe_text import one_line
 from quantize.base import Tensor
 from quantize.safetensors import StoredTensor, open_safetensors
 
@@ -150,7 +151,7 @@ class Checkpoint:
             method = quantized.get("quant_method") if isinstance(quantized, dict) else quantized
             raise self._error(
                 CONFIG,
-                f"quantization_config says that the weights are quantized ({str(method)[:40]})",
+                f"quantization_config says that the weights are quantized ({one_line(str(method))[:40]})",
                 "use the checkpoint that they were quantized from",
             )
         return config

@@ -48,7 +48,7 @@ def whole(config: Mapping[str, Any], key: str, default: int | None = None, at_mo
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= at_most:
         raise CheckpointError(
-            f"config.json: {key} = {str(value)[:40]}, expected a whole number from 1 to {at_most:,}: "
+            f"config.json: {key} = {one_line(str(value))[:40]}, expected a whole number from 1 to {at_most:,}: "
             "correct the file or fetch the checkpoint again"
         )
     return value

@@ -10,6 +10,7 @@ import numpy as np
 from gguf import GGUFValueType
 
 from edgeai.errors import CheckpointError
+from edgeai.safe_text import one_line
 from quantize.base import Checkpoint, Meta, Tensor
 from quantize.families.common import (
     Config,
@@ -154,8 +155,8 @@ def _factors(rope: dict[str, Any], name: str, n_rot: int) -> Tensor:
     )
     if not isinstance(saved, list) or not numbers or len(saved) != n_rot // 2:
         raise CheckpointError(
-            f"config.json: rope_scaling.{name}_factor = {str(saved)[:40]}, expected {n_rot // 2} positive numbers, one "
-            "for each rotated pair: correct the file or fetch the checkpoint again"
+            f"config.json: rope_scaling.{name}_factor = {one_line(str(saved))[:40]}, expected {n_rot // 2} positive "
+            "numbers, one for each rotated pair: correct the file or fetch the checkpoint again"
         )
     values = np.array(saved, dtype=np.float32)
     return Tensor(f"rope_factors_{name}.weight", values.shape, "F32", lambda: values)

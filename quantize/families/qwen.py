@@ -91,8 +91,8 @@ class Qwen3VL:
         reaching = vision.get("deepstack_visual_indexes", [8, 16, 24]) if isinstance(vision, Mapping) else []
         if not isinstance(reaching, list) or len(reaching) >= n_layer(config):  # llama.cpp ends at the last one
             raise CheckpointError(
-                f"config.json: deepstack_visual_indexes = {str(reaching)[:40]}, expected a list of fewer than "
-                f"{n_layer(config)} layers, which the text model has: correct the file or fetch the checkpoint again"
+                f"config.json: deepstack_visual_indexes = {one_line(str(reaching))[:40]}, expected a list of fewer "
+                f"than the text model's {n_layer(config)} layers: correct the file or fetch the checkpoint again"
             )
         keys = decoder_metadata(self.arch, config, _SEEING_KINDS, theta=500_000.0)
         return [*keys, u32(f"{self.arch}.n_deepstack_layers", len(reaching))]

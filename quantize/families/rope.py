@@ -10,6 +10,7 @@ import numpy as np
 from gguf import GGUFValueType
 
 from edgeai.errors import CheckpointError
+from edgeai.safe_text import one_line
 from quantize.base import F32, Meta
 from quantize.families.parts import f32, number, u32, whole
 
@@ -53,7 +54,7 @@ def rope_parameters(config: Mapping[str, Any], theta: float = 10_000.0) -> tuple
 def _mapping(name: str, value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise CheckpointError(
-            f"config.json: {name} = {str(value)[:40]}, expected a JSON object: "
+            f"config.json: {name} = {one_line(str(value))[:40]}, expected a JSON object: "
             "correct the file or fetch the checkpoint again"
         )
     return dict(value or {})
@@ -68,7 +69,7 @@ def require_kind(rope: Mapping[str, Any], kinds: Collection[str]) -> str:
     kind = rope["rope_type"]
     if not isinstance(kind, str) or kind not in kinds:
         raise CheckpointError(
-            f"config.json: rope_type = {str(kind)[:40]}, expected {' or '.join(sorted(kinds))}: "
+            f"config.json: rope_type = {one_line(str(kind))[:40]}, expected {' or '.join(sorted(kinds))}: "
             "choose another checkpoint of this family"
         )
     return kind

@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from edgeai.errors import CheckpointError
+from edgeai.errors import CheckpointError, QuantizeError, UnsupportedArchitectureError
+from edgeai.safe_text import one_line
 from quantize.base import Tensor
 from quantize.families import family_of
 from quantize.projectors import Projector, open_projector, vision_of
@@ -49,9 +52,9 @@ def seeing(kind: str, at: str = "", value: Any = None) -> Seeing:
 
 
 def opened(checkpoint: Seeing) -> Projector:
-    vision = vision_of(checkpoint.config)
-    assert vision is not None
-    family = family_of(checkpoint.config)
+    family, vision = family_of(checkpoint.config), vision_of(checkpoint.config)
+    if vision is None:
+        raise UnsupportedArchitectureError("no encoder")
     family.metadata(checkpoint)
     family.tensors(checkpoint)
     return open_projector(checkpoint, vision, N_EMBD, "F16")
@@ -199,3 +202,28 @@ def test_without_a_preprocessor_the_colours_are_not_known() -> None:
     others: list[Any] = [None, [], "x", {"media_proc_cfg": 3}]
     for preprocessor in others:
         assert "image_mean = None" in refusal(replace(seeing("gemma3-vision"), preprocessor=preprocessor))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("kind", VISION_KINDS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_value_is_taken_or_refused_in_one_line(kind: str, data: st.DataObject) -> None:
+    whole = seeing(kind)
+    places = [f"vision_config.{key}" for key in whole.config["vision_config"]]
+    places += [f"preprocessor.{key}" for key in whole.preprocessor] + list(whole.config)
+    places += [f"text_config.{key}" for key in whole.config.get("text_config", {})]
+    checkpoint = seeing(kind, data.draw(st.sampled_from(places)), data.draw(JSON))
+    message = ""
+    try:
+        opened(checkpoint)
+    except QuantizeError as exc:
+        message = str(exc)
+    assert message == one_line(message)
+    assert len(message) < 600
