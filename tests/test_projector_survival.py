@@ -18,19 +18,22 @@ import pytest
 
 from edgeai.errors import ModelError
 from edgeai.gguf_projector import read_projector
+from tests.families import family_model
+from tests.gguf_parts import ARRAY, I32, Parts
+from tests.mutate_parts import rename
 from tests.mutate_projector import projector_mutation
 from tests.test_gguf_eyes import swapped
 from tests.tiny import N_EMBD, tiny_model
 from tests.tiny_eyes import KINDS, Kind, tiny_eyes
 
-N_MUTATIONS = int(os.environ.get("EDGEAI_PROJECTOR_MUTATIONS", "16"))
+N_MUTATIONS = int(os.environ.get("EDGEAI_PROJECTOR_MUTATIONS", "12"))
 SEED = int(os.environ.get("EDGEAI_MUTATION_SEED", "1"))
 SIZES = ("1x1", "1x60", "60x1", "33x31", "200x150", "64x2000", "16384x100")
 MAX_TOKENS = 256
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
-    pytest.mark.timeout(0 if N_MUTATIONS > 16 else 300),
+    pytest.mark.timeout(0 if N_MUTATIONS > 12 else 300),
 ]
 
 Probe = Callable[..., str]
@@ -39,7 +42,21 @@ Probe = Callable[..., str]
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     """Encodes pictures with libmtmd in a process of its own and says how that ended."""
-    text = tiny_model(tmp_path_factory.mktemp("text") / "text.gguf")
+    yield from asking(tiny_model(tmp_path_factory.mktemp("text") / "text.gguf"))
+
+
+@pytest.fixture(scope="module")
+def probe_by_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """The same for a text model that counts tokens of pictures by row and column."""
+    path = tmp_path_factory.mktemp("text") / "text.gguf"
+    parts = Parts.read(family_model(path, "qwen2"))
+    rename(parts, "qwen2vl")
+    parts.set("qwen2vl.rope.dimension_sections", ARRAY, [4, 6, 6, 0], I32)
+    yield from asking(parts.write(path))
+
+
+def asking(text: Path) -> Iterator[Probe]:
+    """What asks a process that has this text model."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.projector_probe", str(text)],
         stdin=subprocess.PIPE,
@@ -76,6 +93,13 @@ def test_pictures_of_all_shapes_are_encoded(kind: Kind, probe: Probe, tmp_path: 
     for size in taken:
         assert chunks[size], size
         assert max(chunks[size]) <= found.n_picture_tokens, size
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "qwen" in kind])
+def test_tokens_by_row_and_column_are_as_many(kind: Kind, probe: Probe, probe_by_place: Probe, tmp_path: Path) -> None:
+    path = tiny_eyes(tmp_path / "mmproj.gguf", kind)
+    end = probe_by_place(path, *SIZES[:5], most_tokens=MAX_TOKENS)
+    assert end == probe(path, *SIZES[:5], most_tokens=MAX_TOKENS) != "refused"
 
 
 @pytest.mark.parametrize("kind", ["gemma3", "idefics3", "qwen2vl_merger", "qwen2.5vl_merger"])
