@@ -118,6 +118,7 @@ DAMAGES: dict[str, tuple[Kind, Damage]] = {
     "the key clip.vision.image_max_pixels": ("qwen3vl_merger", _vision("image_max_pixels", 1)),
     "the key clip.vision.feature_layer": ("gemma3", _vision("feature_layer", [1])),
     "the key clip.vision.attention.head_dim": ("idefics3", _vision("attention.head_dim", 16)),
+    "n_wa_pattern = 1, expected 0, or at least 2": ("qwen2.5o", _vision("n_wa_pattern", 1)),
     "n_wa_pattern = None": ("qwen2.5vl_merger", _without("clip.vision.n_wa_pattern")),
     "patch_size = 0": ("gemma3", _vision("patch_size", 0)),
     "patch_size = 64": ("qwen2.5vl_merger", _vision("patch_size", 64)),

@@ -36,6 +36,8 @@ def qwen25(checks: Checks, n_embd: int) -> Half:
     """Check the eyes of Qwen2.5-VL and Qwen2.5-Omni: attention within windows, but for every n-th layer."""
     found = _tower(checks, n_embd)
     pattern = checks.count("vision.n_wa_pattern", 0, 1024)
+    if pattern == 1:  # libmtmd fills in a mask of windows that no layer has, and ends the process
+        checks.fail("clip.vision.n_wa_pattern = 1", "0, or at least 2")
     tensors = (
         *patches(found, bias=False, n_kernels=2),
         *blocks(found, rms=True, gate=True),
