@@ -19,10 +19,12 @@ from edgeai.backends.base import Finished, GenerateRequest, PrefillProgress
 from edgeai.backends.llama import LlamaBackend
 from edgeai.backends.llama_native import media_bindings
 from edgeai.engine.backend import ProcessBackend
+from edgeai.gguf_header import read_header
 from edgeai.kv_store.backend import StoringBackend
 from edgeai.media import Medium
 from quantize import Artifact, Options, quantize
 from tests.quantize.tiny_checkpoints import VISION_KINDS, case_checkpoint
+from tests.tiny_eyes import tiny_eyes
 
 N_BATCH, N_OUT = 64, 10
 N_CTX_TRAIN = '"max_position_embeddings": 2048'
@@ -233,3 +235,23 @@ def test_pictures_of_any_size_are_taken_or_refused(
             assert session.chat(messages=asked, max_tokens=2).finish_reason in ("length", "stop")
         assert session.engine_pid == pid
         assert session.chat("Hello", max_tokens=2).finish_reason in ("length", "stop")
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_a_model_that_hears_and_sees_takes_both_in(
+    isolation: str, artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    """Qwen2.5-Omni's kind: one projector with both halves."""
+    text = artifacts["qwen2.5-vl"].path
+    eyes = tiny_eyes(tmp_path / "mmproj.gguf", "qwen2.5o", n_out=int(read_header(text)["embedding_length"]))
+    sound = Medium.sound((np.sin(np.arange(16_000) / 9) * 0.3).astype("<f4").tobytes())
+    with Session(text, mmproj_path=str(eyes), n_threads=1, n_ctx=1024, isolation=isolation) as session:
+        assert session.info.hears
+        assert session.info.sees
+        answers = []
+        for media in ((picture(1), sound), (sound, picture(1)), (picture(1),), (sound,)):
+            asked = Message("user", "What is it?", media=media)
+            response = session.chat(messages=[asked], temperature=0, max_tokens=4)
+            answers.append((response.text, response.usage.prompt_tokens))
+        assert answers[0][1] == answers[1][1] > answers[2][1]
+        assert answers[2][1] != answers[3][1]
