@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from edgeai.errors import OptionError, PictureError
+from edgeai.free_memory import return_memory
 from edgeai.media import Medium
 from edgeai.safe_text import one_line
 from edgeai.vision.picture_text import PictureText, TextBlock, TextLine
@@ -64,6 +65,7 @@ def read_text(picture: Medium) -> PictureText:
     pixels = np.frombuffer(picture.data, np.uint8).reshape(height, width, 3)
     with _lock:
         lines, is_flipped = _loaded().read(pixels)
+    return_memory()
     return in_reading_order(_safe(lines), is_flipped=is_flipped)
 
 
@@ -83,6 +85,7 @@ def release() -> None:
     global _reader
     with _lock:
         _reader = None
+    return_memory()
 
 
 def _loaded() -> TextReader:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MODELS = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
+_BATCH = 2
+"""Lines that are recognised at once. 6, as RapidOCR's own, take 1,020 MB instead of 590 and no less time."""
 _DOUBTFUL = 0.85
 """Score under which a line may stand on its head; it is then tried the other way round. RapidOCR asks a third network,
 which turns upright lines too: 2 of 6 English ones of 110 characters."""
@@ -48,6 +50,7 @@ class RapidReader:
             params={
                 "Global.log_level": "critical",
                 "Global.width_height_ratio": -1,  # it would make a wide strip as high as an eighth of its width
+                "Rec.rec_batch_num": _BATCH,
                 "Det.limit_type": "max",
                 "Det.limit_side_len": SIDE,
                 "EngineConfig.onnxruntime.intra_op_num_threads": min(usable_cores(), os.cpu_count() or 1),
