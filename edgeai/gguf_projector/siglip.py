@@ -20,6 +20,7 @@ _MAX_TOKENS = 4096
 _MAX_TILES_PER_SIDE = 16
 _MIN_TILE = 224  # where the file does not say into how many tiles a picture is cut
 _LFM2_TILE, _LFM2_TILES, _LFM2_TOKENS = 512, 10, 256  # constants of libmtmd
+_LFM2_PATCH = 8  # a tile of smaller ones takes minutes
 _LFM2_RATIO = 200  # from 256 on it gives pictures more than their most tokens
 
 
@@ -60,8 +61,9 @@ def lfm2(checks: Checks, n_embd: int) -> Half:
     found = tower(checks, may_swap=False)
     scale = checks.count("vision.projector.scale_factor", 2, _MAX_SCALE)
     step = found.patch_size * scale
-    if _LFM2_TILE % step:
-        checks.fail(f"clip.vision.patch_size and scale_factor = {found.patch_size} and {scale}", "divisors of 512")
+    if _LFM2_TILE % step or found.patch_size < _LFM2_PATCH:
+        parts = f"at least {_LFM2_PATCH}, and together a divisor of {_LFM2_TILE}"
+        checks.fail(f"clip.vision.patch_size and scale_factor = {found.patch_size} and {scale}", parts)
     positions = checks.tensors.get("v.position_embd.weight")
     n_positions = positions.shape[1] if positions is not None and len(positions.shape) == 2 else 0
     if n_positions != math.isqrt(n_positions) ** 2 or not 0 < n_positions <= found.image_size**2:

@@ -26,7 +26,7 @@ KEYS = {
 MAX_LAYERS = 64
 """libmtmd has room for 8,192 nodes in its graph, and ends the process over more."""
 
-_MAX_SIDE, _MAX_PER_SIDE = 2048, 128  # pixels and patches: attention takes the fourth power of these
+_MAX_SIDE, _MAX_PER_SIDE = 2048, 80  # pixels and patches: attention takes the fourth power of these
 _PATCH = (4, 32)
 
 
