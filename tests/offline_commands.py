@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
 
 from edgeai.documents.library import Library
 from edgeai.documents.library_place import library_dir
@@ -18,6 +21,8 @@ EDGEAI = str(Path(sys.executable).with_name("edgeai"))
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "ask": (["ask", "-m", "MODEL", "--max-tokens", "5", "--stats", "Hello"], ""),
     "chat --plain": (["chat", "--plain", "-m", "MODEL", "--max-tokens", "8"], "Hello\nAnd again\n"),
+    "ask --image": (["ask", "-m", "MODEL", "--max-tokens", "5", "--image", "PICTURE", "What is written?"], ""),
+    "ocr": (["ocr", "PICTURE", "--json"], ""),
     "summarize": (["summarize", "-m", "MODEL", "--max-tokens", "5", "Makefile"], ""),
     "report": (["report", "-m", "MODEL", "--from", "Makefile", "--outline", "the tests", "--dry-run", "--json"], ""),
     "models": (["models", "--json"], ""),
@@ -31,7 +36,8 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "docs stats": (["docs", "stats", "--json"], ""),
     "doctor": (["doctor", "--json"], ""),
 }
-"""Their arguments and what is piped in; MODEL and ID stand for a model's path and a stored conversation's id."""
+"""Their arguments and what is piped in; MODEL, ID and PICTURE stand for a model's path, a stored conversation's id and
+a picture with words."""
 
 
 def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.CompletedProcess[str]:
@@ -41,8 +47,18 @@ def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.Co
         with Library.open(library_dir()) as library:
             library.add(document("greeting", "Hello to you"))
     conversation_id = _stored_conversation() if arguments[0] == "history" else ""
-    words = [{"MODEL": str(model), "ID": conversation_id}.get(word, word) for word in arguments]
-    return subprocess.run([*wrapper, EDGEAI, *words], input=stdin, capture_output=True, text=True, timeout=120)
+    with tempfile.TemporaryDirectory() as folder:
+        picture = _picture(Path(folder)) if "PICTURE" in arguments else ""
+        values = {"MODEL": str(model), "ID": conversation_id, "PICTURE": picture}
+        words = [values.get(word, word) for word in arguments]
+        return subprocess.run([*wrapper, EDGEAI, *words], input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def _picture(folder: Path) -> str:
+    image = Image.new("RGB", (400, 80), "white")
+    ImageDraw.Draw(image).text((20, 20), "Press the green button", fill="black", font=ImageFont.load_default(28))
+    image.save(folder / "words.png")
+    return str(folder / "words.png")
 
 
 def _stored_conversation() -> str:

@@ -37,6 +37,8 @@ SOUND = (
 EXPECTED = {
     "ask": [ITSELF, ENGINE],
     "chat --plain": [ITSELF, ENGINE],
+    "ask --image": [ITSELF, ENGINE, ENGINE],  # one of them reads the picture
+    "ocr": [ITSELF, ENGINE],
     "summarize": [ITSELF, ENGINE, ENGINE],  # one of them reads the document
     "report": [ITSELF, ENGINE, ENGINE],
     "bench": [ITSELF, ENGINE],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from edgeai.errors import ModelNotFoundError
+from edgeai.free_memory import return_memory
 from edgeai.machine import usable_cores
 from edgeai.speech.types import SAMPLE_RATE_HZ
 
@@ -120,7 +119,7 @@ class SpeechEngines:
                 self._recognizer.close()
                 self._recognizer = None
             self._close_voices()
-        _return_memory()
+        return_memory()
 
     def _close_voices(self) -> None:
         for voice in self._voices.values():
@@ -154,9 +153,3 @@ def load_recognizer(name: str | None = None, n_threads: int | None = None) -> Re
     from edgeai.speech.whisper import WhisperRecognizer
 
     return WhisperRecognizer(weights_dir(chosen_recognizer(name)), n_threads=n_threads or usable_cores())
-
-
-def _return_memory() -> None:
-    """Hand freed memory back to the system: glibc keeps over a hundred MB of what networks computed with."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
