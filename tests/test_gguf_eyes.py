@@ -126,6 +126,7 @@ DAMAGES: dict[str, tuple[Kind, Damage]] = {
     "image_size = 8192": ("gemma3", _vision("image_size", 8192)),
     "image_size = 648 of patches of 8, expected 80 on a side": ("idefics3", _large(648, 8)),
     "scale_factor = 1 and 6,400 tokens": ("gemma3", _large(640, 8)),
+    "scale_factor = 8, expected a number from 2 to 4": ("lfm2", _vision("projector.scale_factor", 8)),
     "patch_size and scale_factor = 4 and 2": ("lfm2", _vision("patch_size", 4)),
     "preproc_image_size = 4096": ("idefics3", _vision("preproc_image_size", 4096)),
     "and no preproc_image_size": ("idefics3", _without("clip.vision.preproc_image_size")),

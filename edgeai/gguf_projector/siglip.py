@@ -21,6 +21,7 @@ _MAX_TILES_PER_SIDE = 16
 _MIN_TILE = 224  # where the file does not say into how many tiles a picture is cut
 _LFM2_TILE, _LFM2_TILES, _LFM2_TOKENS = 512, 10, 256  # constants of libmtmd
 _LFM2_PATCH = 8  # a tile of smaller ones takes minutes
+_LFM2_SCALE = 4  # of more, even the smallest picture becomes one of millions of pixels
 _LFM2_RATIO = 200  # from 256 on it gives pictures more than their most tokens
 
 
@@ -59,7 +60,7 @@ def idefics3(checks: Checks, n_embd: int) -> Half:
 def lfm2(checks: Checks, n_embd: int) -> Half:
     """Check the eyes of LFM2-VL: a picture of its own shape, or ten tiles and an overview."""
     found = tower(checks, may_swap=False)
-    scale = checks.count("vision.projector.scale_factor", 2, _MAX_SCALE)
+    scale = checks.count("vision.projector.scale_factor", 2, _LFM2_SCALE)
     step = found.patch_size * scale
     if _LFM2_TILE % step or found.patch_size < _LFM2_PATCH:
         parts = f"at least {_LFM2_PATCH}, and together a divisor of {_LFM2_TILE}"
