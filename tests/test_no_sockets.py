@@ -34,11 +34,16 @@ SOUND = (
     r'|connect\(\d+, \{sa_family=AF_UNIX, sun_path="[^"]*(jack|pulse|pipewire)[^"]*"\}, \d+\) += .*'
 )
 """PortAudio asks the sound servers of this machine for their devices."""
+HAS_IPV6 = (
+    r"socket\(AF_INET6, SOCK_STREAM\|SOCK_CLOEXEC, IPPROTO_IP\) += .*"
+    r'|bind\(\d+, \{sa_family=AF_INET6, sin6_port=htons\(0\), .*inet_pton\(AF_INET6, "::1", .*\) += .*'
+)
+"""urllib3, which RapidOCR imports, looks whether there is an address of this machine's own; it connects to nobody."""
 EXPECTED = {
     "ask": [ITSELF, ENGINE],
     "chat --plain": [ITSELF, ENGINE],
-    "ask --image": [ITSELF, ENGINE, ENGINE],  # one of them reads the picture
-    "ocr": [ITSELF, ENGINE],
+    "ask --image": [ITSELF, ENGINE, ENGINE, HAS_IPV6],  # one of them reads the picture
+    "ocr": [ITSELF, ENGINE, HAS_IPV6],
     "summarize": [ITSELF, ENGINE, ENGINE],  # one of them reads the document
     "report": [ITSELF, ENGINE, ENGINE],
     "bench": [ITSELF, ENGINE],
