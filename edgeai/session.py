@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgeai.answer import Answer, Job, ProgressCallback
-from edgeai.backends.base import Backend, ModelInfo
+from edgeai.backends.base import Backend
 from edgeai.context_window import ContextWindow, Prompt, template_of
 from edgeai.documents.types import Document, OcrMode
 from edgeai.engine.load import Loaded, load
@@ -17,10 +17,10 @@ from edgeai.errors import (
     OptionError,
     UnsupportedModalityError,
 )
-from edgeai.media import Medium
 from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
 from edgeai.response import Outcome, Response
+from edgeai.session_media import SeeHearSpeak, asked_with
 from edgeai.sources import Source, Sources
 from edgeai.speech.engines import SpeechEngines
 from edgeai.structured import OutputFormat
@@ -30,15 +30,10 @@ from edgeai.turns import Turns
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from edgeai.speech.base import AudioSink, AudioSource
-    from edgeai.speech.spoken import Spoken
-    from edgeai.speech.types import Transcript
-    from edgeai.vision.grounding import Detection, GroundingStyle
     from edgeai.vision.picture import PictureLike
-    from edgeai.vision.picture_text import PictureText
 
 
-class Session:
+class Session(SeeHearSpeak):
     """One assistant: a loaded model, one conversation, one KV cache.
 
     Calls from several threads are served one after the other. A call returns as soon as its prompt is known to be
@@ -92,11 +87,6 @@ class Session:
         self.reset()
 
     # --- what it is ---
-
-    @property
-    def info(self) -> ModelInfo:
-        """What is known of the model."""
-        return self._backend.info
 
     @property
     def n_ctx(self) -> int:
@@ -228,7 +218,7 @@ class Session:
         if any(not isinstance(given, (list, tuple)) or given for given in (images, audio)):
             if messages is not None:
                 raise OptionError("chat() takes images or audio, or messages=: a Message may have media of its own")
-            asked, job.preface = self._asked_with(images, audio, content or "")
+            asked, job.preface = asked_with(self, images, audio, content or "")
 
         def prepare() -> None:
             own = self._messages if messages is None else [to_message(message) for message in messages]
@@ -285,108 +275,6 @@ class Session:
 
         return self._start(job, prepare)
 
-    # --- pictures ---
-
-    def count_picture_tokens(self, image: PictureLike | Medium) -> int:
-        """How many places of the context window a picture takes; 0 where the model does not see.
-
-        Args:
-            image: a picture file, its bytes, one of Pillow's images, or a picture that was loaded.
-        Raises:
-            PictureError: it cannot be read, or is too large for the model.
-        """
-        from edgeai.vision.picture import load_picture
-
-        if not self.info.sees:
-            return 0
-        return len(self._backend.media_tokens(image if isinstance(image, Medium) else load_picture(image).medium))
-
-    def read_text(self, image: PictureLike) -> PictureText:
-        """What is written in a picture, in reading order, with the places of its lines. The model has no part in it.
-
-        Args:
-            image: a picture file, its bytes, or one of Pillow's images.
-        Raises:
-            PictureError: it cannot be read.
-            OptionError: the extra `ocr` is not installed.
-        """
-        from edgeai.vision.ocr import read_text
-        from edgeai.vision.picture import load_picture
-
-        return read_text(load_picture(image).medium)
-
-    def detect(
-        self, image: PictureLike, labels: Sequence[str], *, style: str | GroundingStyle = "auto"
-    ) -> list[Detection]:
-        """Where things are in a picture, through a model that sees. The conversation is left alone.
-
-        Args:
-            image: a picture file, its bytes, or one of Pillow's images.
-            labels: what to look for: "red circle", "bolt".
-            style: how the model writes boxes (edgeai/vision/grounding.toml), where it is not known for that.
-        Raises:
-            PictureError: it cannot be read.
-            UnsupportedModalityError: the model sees no pictures.
-            OptionError: labels that make no sense, or a model that is not known to say where things are.
-        """
-        from edgeai.vision.detect import detect
-
-        return detect(self, image, labels, style)
-
-    # --- speech ---
-
-    def transcribe(
-        self,
-        audio: str | os.PathLike[str] | ArrayLike,
-        language: str = "auto",
-        *,
-        sample_rate_hz: float = 16_000,
-        with_words: bool = False,
-        on_progress: Callable[[float], None] | None = None,
-    ) -> Transcript:
-        """Speech to text, in constant memory however long it is.
-
-        Args:
-            audio: a sound or video file, or samples: [n] or [n, channels], integers or floats in -1..1.
-            language: that is spoken, ISO 639-1; "auto" finds it out.
-            sample_rate_hz: of samples.
-            with_words: with the times of words.
-            on_progress: told how many seconds are heard.
-        Raises:
-            AudioError: it is no sound that can be read.
-            ModelNotFoundError: the weights, or the extra `speech`, are not installed.
-        """
-        return self.speech.transcribe(
-            audio, language, sample_rate_hz=sample_rate_hz, with_words=with_words, on_progress=on_progress
-        )
-
-    def speak(self, text: str | Iterable[str], language: str | None = None) -> Spoken:
-        """Text to speech, sentence by sentence; a Response that is still being made will do.
-
-        Args:
-            text: English and Japanese; Markdown is read as its words.
-            language: "en" or "ja" for all of it; None chooses by sentence.
-        Raises:
-            OptionError: no voice speaks the language.
-        """
-        return self.speech.speak(text, language)
-
-    def converse(self, source: AudioSource, sink: AudioSink, **options: Any) -> None:
-        """Talk by voice until the source ends: what is said there is answered through the sink.
-
-        Args:
-            source: see `edgeai.speech.base.AudioSource`: blocks of samples; no sound hardware is needed.
-            sink: see AudioSink.
-            options: of `edgeai.speech.converse.Conversation`: language, echo, on_event, keep_dir.
-        Raises:
-            AudioDeviceError: a device is gone.
-            ModelNotFoundError: weights are not installed.
-            OptionError: the extra `speech` is not installed, or an option makes no sense.
-        """
-        from edgeai.speech.converse import Conversation
-
-        Conversation(self, source, sink, self.speech.recognizer(), self.speech.voices(), **options).run()
-
     def close(self) -> None:
         """Stop what is being generated and free the model's memory. May be called twice."""
         self.speech.release()
@@ -412,20 +300,6 @@ class Session:
 
     def _options(self, sampling: dict[str, Any]) -> SamplingOptions:
         return make_options(SamplingOptions, {**self._sampling, **sampling})
-
-    def _asked_with(self, images: Sequence[PictureLike], audio: Sequence[Any], content: str) -> tuple[Message, str]:
-        """A message with pictures and sounds, and what its answer begins with."""
-        asked, preface = Message("user", content), ""
-        if not isinstance(audio, (list, tuple)) or audio:
-            from edgeai.speech.asked_aloud import asked_aloud
-
-            asked = asked_aloud(audio, content, hears=self.info.hears, transcribe=self.transcribe)
-        if not isinstance(images, (list, tuple)) or images:
-            from edgeai.vision.ocr import read_text
-            from edgeai.vision.shown import shown
-
-            asked, preface = shown(images, asked, sees=self.info.sees, read_text=read_text)
-        return asked, preface
 
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:
