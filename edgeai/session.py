@@ -217,7 +217,9 @@ class Session(SeeHearSpeak):
         asked = None if content is None else Message("user", content)
         if any(not isinstance(given, (list, tuple)) or given for given in (images, audio)):
             if messages is not None:
-                raise OptionError("chat() takes images and audio or messages=, not both: a Message may have media of its own")
+                raise OptionError(
+                    "chat() takes images and audio or messages=, not both: a Message may have media of its own"
+                )
             asked, job.preface = asked_with(self, images, audio, content or "")
 
         def prepare() -> None:
