@@ -25,6 +25,7 @@ COMMANDS = {
     "chat": ("tui.commands.chat", "Talk with a model, in a window of the terminal."),
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
+    "review": ("tui.commands.review", "Review the slides of a PDF or a presentation."),
     "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
     "detect": ("tui.commands.detect", "Find things in a picture, and mark them in a copy of it."),
     "caption": ("tui.commands.caption", "Describe many pictures, in a sentence each."),

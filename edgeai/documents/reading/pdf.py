@@ -29,7 +29,7 @@ Outline = dict[int, list[tuple[int, str]]]
 
 def read(data: bytes, out: Output, hints: Hints) -> None:
     """Paragraphs page by page."""
-    document = _opened(data, hints.password)
+    document = opened(data, hints.password)
     out.n_pages = len(document)
     if not out.n_pages:
         raise DocumentError("it has no pages: expected a PDF with some; fetch it again")
@@ -41,7 +41,12 @@ def read(data: bytes, out: Output, hints: Hints) -> None:
         out.progress(index + 1, out.n_pages)
 
 
-def _opened(data: bytes, password: str | None) -> Any:
+def opened(data: bytes, password: str | None) -> Any:
+    """PDFium's document.
+
+    Raises:
+        DocumentError: it is encrypted or damaged.
+    """
     import pypdfium2
 
     try:

@@ -31,9 +31,9 @@ def _slide(slide: Any, out: Output) -> bool:
     """Hand over a slide; False if it holds shapes and none has text."""
     title = slide.shapes.title
     words = title.text_frame.text.strip() if title is not None else ""
-    shapes = [shape for shape in _shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id]
+    shapes = [shape for shape in all_shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id]
     contents = [content for content in map(_content, shapes) if content]
-    notes = _notes(slide)
+    notes = notes_of(slide)
     if words or contents or notes:
         out.heading(1, words or f"Slide {out.page}")  # else it would stand under the heading of the slide before
     for content in contents:
@@ -54,13 +54,14 @@ def _content(shape: Any) -> str | list[list[str]]:
     return _paragraphs(shape.text_frame.paragraphs) if getattr(shape, "has_text_frame", False) else ""
 
 
-def _notes(slide: Any) -> str:
+def notes_of(slide: Any) -> str:
+    """What the speaker has noted down."""
     if not slide.has_notes_slide or slide.notes_slide.notes_text_frame is None:
         return ""
     return str(slide.notes_slide.notes_text_frame.text).strip()
 
 
-def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
+def all_shapes(shapes: Iterable[Any]) -> Iterator[Any]:
     """Shapes, and those in groups of shapes."""
     waiting = [iter(shapes)]
     while waiting:
