@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 
-_quiet = llama.llama_log_callback(lambda _level, _text, _user_data: None)
+QUIET = llama.llama_log_callback(lambda _level, _text, _user_data: None)
 
 
 class Bare:
@@ -31,7 +31,7 @@ class Bare:
         flash_attn: bool | None = False,
     ) -> None:
         """Load; `flash_attn` None leaves it to llama.cpp, which takes it."""
-        llama.llama_log_set(_quiet, ctypes.c_void_p(0))
+        llama.llama_log_set(QUIET, ctypes.c_void_p(0))
         llama.llama_backend_init()
         model_params = llama.llama_model_default_params()
         model_params.n_gpu_layers = 0

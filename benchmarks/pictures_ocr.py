@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jiwer
 import numpy as np
@@ -24,7 +24,7 @@ from edgeai.vision.ocr import read_text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")  # Debian: fonts-noto-cjk
+FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")  # Debian: fonts-noto-cjk
 _WIDTH, _HEIGHT = 1654, 2339  # A4 at 200 dpi
 _SIZES = (25, 28, 33)  # 9, 10 and 12 points
 _MARGIN, _N_LINES = 150, 36
@@ -73,30 +73,58 @@ def bare() -> Read:
     return lambda pixels: "\n".join(engine(np.ascontiguousarray(pixels[:, :, ::-1])).txts or ())
 
 
-def main() -> None:
-    """Print pages a minute, the ratio, and character errors."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pages", type=int, default=4)
-    parser.add_argument("--font", type=Path, default=_FONT)
-    asked = parser.parse_args()
+class Pages(NamedTuple):
+    """What each reader did with the same pages.
+
+    Attributes:
+        rates: pages a minute, one figure a page.
+        texts: what was read, without spaces.
+        truth: what is written, without spaces.
+    """
+
+    rates: dict[str, list[float]]
+    texts: dict[str, list[str]]
+    truth: list[str]
+
+
+def measure(n_pages: int, font: Path = FONT) -> Pages:
+    """Both readers, by turns on each page."""
     readers: dict[str, Read] = {"edgeai": ours, "RapidOCR": bare()}
-    rates: dict[str, list[float]] = {name: [] for name in readers}
-    found: dict[str, list[str]] = {name: [] for name in readers}
-    truth: list[str] = []
+    found = Pages({name: [] for name in readers}, {name: [] for name in readers}, [])
     for read in readers.values():  # loads them
         read(np.full((64, 64, 3), 255, np.uint8))
-    for number in range(asked.pages):
-        pixels, lines = page(number, asked.font)
-        truth.append("".join(lines).replace(" ", ""))
+    for number in range(n_pages):
+        pixels, written = page(number, font)
+        found.truth.append("".join(written).replace(" ", ""))
         for name in list(readers)[:: 1 if number % 2 else -1]:
             began = time.perf_counter()
             text = readers[name](pixels)
-            rates[name].append(60 / (time.perf_counter() - began))
-            found[name].append("".join(text.split()))
+            found.rates[name].append(60 / (time.perf_counter() - began))
+            found.texts[name].append("".join(text.split()))
+    return found
+
+
+def errors(found: Pages) -> dict[str, float]:
+    """The share of wrong characters of each."""
+    return {name: float(jiwer.cer(found.truth, texts)) for name, texts in found.texts.items()}
+
+
+def lines(found: Pages) -> list[str]:
+    """Pages a minute, the ratio, and character errors."""
+    made = ratio_lines("pages a minute, A4 at 200 dpi", found.rates, "edgeai", higher_is_better=True)
+    for name, share in errors(found).items():
+        made.append(f"  {name:<34} {100 * share:>9.2f} % of characters wrong, without spaces")
+    return made
+
+
+def main() -> None:
+    """Print it all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pages", type=int, default=4)
+    parser.add_argument("--font", type=Path, default=FONT)
+    asked = parser.parse_args()
     print_machine()
-    print("\n".join(ratio_lines("pages a minute, A4 at 200 dpi", rates, "edgeai", higher_is_better=True)))
-    for name, texts in found.items():
-        print(f"  {name:<34} {100 * jiwer.cer(truth, texts):>9.2f} % of characters wrong, without spaces")
+    print("\n".join(lines(measure(asked.pages, asked.font))))
 
 
 if __name__ == "__main__":
