@@ -15,7 +15,8 @@ Isolation = Literal["process", "none"]
 
 KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 """Types a KV cache can have; the names llama.cpp's --cache-type-k takes."""
-MAX_IMAGE_TOKENS = 16_384
+IMAGE_TOKENS = (64, 4096)
+"""Tokens of a picture that a user may choose, from and to: beyond, libmtmd's own numbers overflow."""
 MAX_THREADS = 512
 """llama.cpp's own bound (GGML_MAX_N_THREADS); far beyond it the process dies in native code."""
 _FLOAT_TYPES = ("f32", "f16", "bf16")
@@ -50,7 +51,7 @@ class LoadOptions:
         mmproj_path: the model's projector, through which it sees or hears. None takes the only `mmproj*.gguf` beside
             the model, if it fits the model; "" takes none.
         image_max_tokens: tokens of a picture at most, for models that see pictures in their own shape (Qwen-VL); fewer
-            are quicker, and show less. 0 takes 4,096.
+            are quicker and take less memory, and show less. 0 takes 1,024.
         keep_states: keep the evaluated state of documents on the disk, so that they are not evaluated again.
     """
 
@@ -83,9 +84,10 @@ class LoadOptions:
             raise OptionError(f'n_threads = {self.n_threads}: expected at most {MAX_THREADS}, or "auto"')
         if not _is_int(self.n_batch, 1) or not _is_int(self.n_ubatch, 1):
             raise OptionError(f"n_batch = {self.n_batch!r}, n_ubatch = {self.n_ubatch!r}: expected positive numbers")
-        if not _is_int(self.image_max_tokens, 0) or self.image_max_tokens > MAX_IMAGE_TOKENS:
+        least, most = IMAGE_TOKENS
+        if not _is_int(self.image_max_tokens, 0) or not least <= (self.image_max_tokens or least) <= most:
             raise OptionError(
-                f"image_max_tokens = {self.image_max_tokens!r}: expected a number from 0 to {MAX_IMAGE_TOKENS:,}"
+                f"image_max_tokens = {self.image_max_tokens!r}: expected a number from {least} to {most:,}"
             )
         if not _is_int(self.n_gpu_layers, -1):
             raise OptionError(f"n_gpu_layers = {self.n_gpu_layers!r}: expected a number, or -1 for all layers")

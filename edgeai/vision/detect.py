@@ -37,7 +37,7 @@ def detect(
         )
     chosen = style_of(style, session.info.architecture)
     picture = load_picture(image)
-    medium = _as_seen(picture.medium, chosen) if chosen.scale == "pixels" else picture.medium
+    medium = as_seen(session, picture.medium, chosen) if chosen.scale == "pixels" else picture.medium
     found = []
     for question, group in chosen.questions(labels):
         response = session.chat(
@@ -69,12 +69,22 @@ def checked_labels(labels: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(label.strip() for label in labels))
 
 
-def _as_seen(medium: Medium, style: GroundingStyle) -> Medium:
+def as_seen(session: Session, medium: Medium, style: GroundingStyle) -> Medium:
     """The picture at a size at which the model does not change it, so that its pixels are ours."""
+    square, n_tokens = style.multiple_of**2, style.max_pixels // style.multiple_of**2
+    while True:
+        width, height = style.seen_size(*medium.size, n_tokens * square)
+        seen = _resized(medium, width, height)
+        n_seen = session.count_picture_tokens(seen)
+        if n_seen * square >= width * height or n_seen >= n_tokens:
+            return seen
+        n_tokens = n_seen  # it has made the picture smaller: it takes no more tokens than these
+
+
+def _resized(medium: Medium, width: int, height: int) -> Medium:
     from PIL import Image
 
-    size = style.seen_size(*medium.size)
-    if size == medium.size:
+    if (width, height) == medium.size:
         return medium
     image = Image.frombuffer("RGB", medium.size, medium.data, "raw", "RGB", 0, 1)
-    return Medium.picture(image.resize(size, Image.Resampling.BICUBIC).tobytes(), *size)
+    return Medium.picture(image.resize((width, height), Image.Resampling.BICUBIC).tobytes(), width, height)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from math import ceil
 from typing import Any, Literal
 
 from edgeai.errors import OptionError
@@ -50,7 +51,8 @@ class GroundingStyle:
         between_labels: in the prompt.
         each_label: it is asked for one label at a time.
         multiple_of: the sides of pictures that it sees as they are, pixels; with scale "pixels".
-        max_pixels: of such a picture.
+        min_pixels: of such a picture; smaller ones are made larger.
+        max_pixels: likewise, at most.
         architectures: llama.cpp's names of the models that write so.
 
     Raises:
@@ -68,6 +70,7 @@ class GroundingStyle:
     between_labels: str = ", "
     each_label: bool = False
     multiple_of: int = 1
+    min_pixels: int = 0
     max_pixels: int = 0
     architectures: tuple[str, ...] = ()
 
@@ -99,11 +102,14 @@ class GroundingStyle:
             left, top, right, bottom = (int(found[place]) for place in _PLACES)
             yield found.get("label") or labels[0], (left, top, right, bottom)
 
-    def seen_size(self, width: int, height: int) -> tuple[int, int]:
-        """The size at which the model sees a picture of this size unchanged."""
-        factor, most = self.multiple_of, self.max_pixels or width * height
+    def seen_size(self, width: int, height: int, max_pixels: int) -> tuple[int, int]:
+        """The size at which the model sees a picture of this size unchanged, where it takes so many pixels at most."""
+        factor, most = self.multiple_of, max_pixels
         shrink = min(1.0, (most / (width * height)) ** 0.5)
         wide, high = (max(factor, round(side * shrink / factor) * factor) for side in (width, height))
+        if wide * high < self.min_pixels:
+            grow = (self.min_pixels / (width * height)) ** 0.5
+            return ceil(width * grow / factor) * factor, ceil(height * grow / factor) * factor
         while wide * high > most and max(wide, high) > factor:
             wide, high = (wide - factor, high) if wide >= high else (wide, high - factor)
         return wide, high
