@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from edgeai.media import Medium
 
 _MAX_TOKENS = 4096
+_MAX_RATIO = 200  # of sides: the engine refuses other pictures that are seen in their own shape, as smart_resize does
 _GEMMA3, _GEMMA3_TOKENS, _GEMMA3_SIDE = "gemma3", 256, 896  # of all of Google's; others may be trained with bars
 
 
@@ -57,9 +58,18 @@ def seen_size(width: int, height: int, architecture: str, n_tokens: int = 0) -> 
     if (architecture, n_tokens) == (_GEMMA3, _GEMMA3_TOKENS):
         return _GEMMA3_SIDE, _GEMMA3_SIDE
     shape = _OWN_SHAPES.get(architecture)
-    if shape is None or not width * height:
+    if shape is None or not _is_taken(width, height):
         return width, height
-    factor, most = shape.factor, (n_tokens or _MAX_TOKENS) * shape.factor**2
+    size = _in_own_shape(width, height, shape, n_tokens or _MAX_TOKENS)
+    return size if _is_taken(*size) else (width, height)
+
+
+def _is_taken(width: int, height: int) -> bool:
+    return 0 < max(width, height) <= _MAX_RATIO * min(width, height)
+
+
+def _in_own_shape(width: int, height: int, shape: _OwnShape, n_tokens: int) -> tuple[int, int]:
+    factor, most = shape.factor, n_tokens * shape.factor**2
     wide, high = (round(side / factor) * factor for side in (width, height))
     if wide * high < shape.min_pixels:
         grow = math.sqrt(shape.min_pixels / (width * height))
