@@ -9,7 +9,7 @@ from edgeai.documents.quantities import numbers
 from edgeai.review.deck import Slide
 
 _DASHES_AND_QUOTES = str.maketrans({"‐": "-", "‑": "-", "–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"'})
-_EDGES = " \t\"'.,;:…。、「」『』*•-"
+_EDGES = " \t\"'“”‘’.,;:…。、「」『』*•-"
 _LETTERS = re.compile(r"[^\W_]")
 _LEAST_CHARS = 2
 
