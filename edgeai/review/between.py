@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 
 from edgeai.review.deck import Slide
 from edgeai.review.remarks import Remark
@@ -60,8 +61,9 @@ def _remark(numbers_of: dict[str, list[int]], told: dict[int, dict[str, str]], r
 
 
 def _value(quote: str) -> str:
-    found = _LABELLED.fullmatch(_plain(quote))
-    return quote if found is None else f"{found['currency']}{found['number']} {found['unit']}".strip()
+    text = _plain(quote)
+    found = _LABELLED.fullmatch(text)
+    return quote if found is None else text[found.start("currency") :].rstrip(" .。|")
 
 
 def _labelled(slide: Slide, rules: Rules) -> Iterator[tuple[tuple[str, str], str, str]]:
@@ -72,7 +74,7 @@ def _labelled(slide: Slide, rules: Rules) -> Iterator[tuple[tuple[str, str], str
         if found is None:
             continue
         label = " ".join(found["label"].casefold().split())
-        unit, number = f"{found['currency']}{found['unit']}".casefold().strip(), found["number"].replace(",", "")
+        unit, number = f"{found['currency']}{found['unit']}".casefold().strip(), _number(found["number"])
         has_sign = bool(found["sign"].strip()) or found["sign"] == "\t"
         if not _LETTER.search(label) or len(label.split()) > _MAX_LABEL_WORDS or len(label) > _MAX_LABEL_CHARS:
             continue
@@ -81,6 +83,14 @@ def _labelled(slide: Slide, rules: Rules) -> Iterator[tuple[tuple[str, str], str
         if label in rules.words["general_labels"]:
             label = f"{slide.title.casefold()}\n{label}"
         yield (label, unit), number, line.text
+
+
+def _number(text: str) -> str:
+    """`1,200.50` and `1200.5` are one."""
+    try:
+        return f"{Decimal(text.replace(',', '')).normalize():f}"
+    except InvalidOperation:  # 1.2.3
+        return text
 
 
 def _plain(text: str) -> str:

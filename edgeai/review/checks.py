@@ -24,17 +24,21 @@ _PAGE_NUMBER = re.compile(r"\W*(?:(?:p|page|slide)\W*)?\d{1,4}(?:\s*/\s*\d{1,4})
 
 def without_furniture(slides: Sequence[Slide]) -> list[Slide]:
     """Slides without page numbers, and without footers, which stand on most of them."""
-    n_with = Counter(key for slide in slides for key in {_key(line) for line in slide.lines[1:]})
+    n_with = Counter(key for slide in slides for key in {_key(line) for line in _below_title(slide)})
     least = max(_LEAST_REPEATED, _REPEATED_SHARE * len(slides))
     furniture = {key for key, n in n_with.items() if n >= least}
     return [
-        replace(slide, lines=tuple(line for at, line in enumerate(slide.lines) if _stays(line, at, furniture)))
+        replace(slide, lines=tuple(line for line in slide.lines if line is slide.title_line or _stays(line, furniture)))
         for slide in slides
     ]
 
 
-def _stays(line: Line, at: int, furniture: set[str]) -> bool:
-    return not _PAGE_NUMBER.fullmatch(line.text) and (at == 0 or _key(line) not in furniture)
+def _below_title(slide: Slide) -> list[Line]:
+    return [line for line in slide.lines if line is not slide.title_line]
+
+
+def _stays(line: Line, furniture: set[str]) -> bool:
+    return not _PAGE_NUMBER.fullmatch(line.text) and _key(line) not in furniture
 
 
 def _key(line: Line) -> str:
@@ -59,7 +63,8 @@ def _small_text(slide: Slide, rules: Rules) -> Remark | None:
     if not small:
         return None
     smallest = min(small, key=lambda line: line.points)
-    text = rules.said("small_text", size=f"{smallest.points:.1f}".removesuffix(".0"), limit=f"{limit:g}")
+    size = ("≤ " if smallest.is_recognized else "") + f"{smallest.points:.1f}".removesuffix(".0")
+    text = rules.said("small_text", size=size, limit=f"{limit:g}")
     return _remark("small_text", slide, smallest, text, len(small), rules)
 
 

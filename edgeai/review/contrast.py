@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LEAST_GROUND = 0.3  # of the pixels: where less have one colour, there is a picture or a gradient
 _INK = 1.06  # contrast from which a pixel belongs to a letter
-_INNER = 98  # percentile: the inside of a letter, not its soft edge
+_INNER_SHARE, _INNER_PIXELS = 0.005, 4  # of the ink, what stands out most: the inside of letters, not their soft edges
 _AROUND = 0.15  # of a line's height, looked at besides
 _LEAST_PIXELS = 6  # of a line's height
 
@@ -28,7 +28,7 @@ def text_contrast(picture: Medium, box: tuple[float, float, float, float]) -> fl
         picture: of the slide.
         box: left, top, right and bottom as shares of its width and height.
     Returns:
-        The ratio; None where the ground has no single colour, or there are too few pixels.
+        The ratio; None where the ground has no single colour, or nothing is to be seen.
     """
     pixels = np.frombuffer(picture.data, np.uint8).reshape(picture.height, picture.width, 3)
     around = _AROUND * (box[3] - box[1])
@@ -43,7 +43,9 @@ def text_contrast(picture: Medium, box: tuple[float, float, float, float]) -> fl
     light, ground_light = _luminance(part), float(_luminance(ground[None])[0])
     ratio = (np.maximum(light, ground_light) + 0.05) / (np.minimum(light, ground_light) + 0.05)
     ink = ratio[ratio > _INK]
-    return float(np.percentile(ink, _INNER)) if len(ink) else 1.0
+    if len(ink) < _INNER_PIXELS:  # nothing was drawn: the letters of a font that is not in the file, perhaps
+        return None
+    return float(np.sort(ink)[-max(_INNER_PIXELS, int(_INNER_SHARE * len(ink)))])
 
 
 def _ground(pixels: NDArray[np.uint8]) -> Any:

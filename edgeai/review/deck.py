@@ -16,6 +16,7 @@ HEIGHT_POINTS = 540.0
 """Of a slide, 7.5 inches, as PowerPoint makes them: sizes of letters are told as they would be on such a one."""
 
 _MAX_TITLE_CHARS = 80
+_LARGEST = 0.85  # of the largest letters of a slide: sizes of recognised lines differ by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Line:
         text: one line, hostile, never empty.
         points: the size of its letters on a slide HEIGHT_POINTS high; 0 where it is not known.
         contrast: of the letters against their ground, 1..21; None where it is not known.
+        is_recognized: it was read from a picture; its letters are a little smaller than `points`.
     """
 
     text: str
     points: float = 0.0
     contrast: float | None = None
+    is_recognized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,15 @@ class Slide:
     has_picture: bool = False
 
     @property
+    def title_line(self) -> Line | None:
+        """The first of those with about the largest letters."""
+        least = _LARGEST * max((line.points for line in self.lines), default=0.0)
+        return next((line for line in self.lines if line.points >= least), None)
+
+    @property
     def title(self) -> str:
-        """Its first line."""
-        return self.lines[0].text[:_MAX_TITLE_CHARS].strip() if self.lines else ""
+        """What stands there, or its beginning."""
+        return self.title_line.text[:_MAX_TITLE_CHARS].strip() if self.title_line else ""
 
     @property
     def text(self) -> str:

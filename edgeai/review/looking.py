@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeai.errors import PictureError
@@ -38,7 +39,8 @@ def looked_at(found: FoundSlide, wanted: OcrMode, journal: Journal) -> Slide:
             if not _is_known(line, found.lines):
                 # The box of a recognised line is a little higher than its letters: what is small is small indeed.
                 assert line.box is not None
-                lines.append(_line(line, (line.box[3] - line.box[1]) * HEIGHT_POINTS, found.picture))
+                points = (line.box[3] - line.box[1]) * HEIGHT_POINTS
+                lines.append(replace(_line(line, points, found.picture), is_recognized=True))
     return Slide(found.number, tuple(lines), found.picture is not None)
 
 

@@ -45,6 +45,8 @@ class Report:
         said = [self._word("overview", n_slides=len(self._deck.numbers), n_measured=n_measured)]
         if model is not None:
             said.append(self._word("of_model", model=escaped(model), n_model=n_model))
+        if self._deck.note:
+            said.append(self._word("not_drawn"))
         self.notes.overview = " ".join(said)
 
     def json(self, model: str | None) -> dict[str, Any]:

@@ -133,6 +133,9 @@ def test_no_claims(rules: Rules, line: str) -> None:
         ("Revenue 2023", "Revenue 2024", False),
         ("Total: 12", "Total: 15", False),  # of other things, as the titles say
         ("Temperature: 1,200 °C", "Temperature: 1200 °C", False),
+        ("Weight: 1.50 kg", "Weight: 1.5 kg", False),
+        ("Firmware: 1.2.3", "Firmware: 1.2.4", True),
+        ("Start: 12:30", "Start: 13:30", False),
     ],
 )
 def test_numbers_between_slides(rules: Rules, one: str, other: str, differ: bool) -> None:

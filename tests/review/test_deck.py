@@ -69,6 +69,7 @@ def test_slides_without_text_are_read_by_recognition(tmp_path: Path) -> None:
     assert slides == again
     found = measured_remarks(slides, load_rules("en"))
     assert [(remark.kind, remark.slides) for remark in found] == [("small_text", (1,)), ("low_contrast", (2,))]
+    assert found[0].text.startswith("≤ ")  # 13 of 844 pixels are 8.3 points
 
 
 def look_again(path: Path, journal: Journal) -> list[Slide]:
