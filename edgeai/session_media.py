@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from edgeai.backends.base import Backend, ModelInfo
+from edgeai.errors import OptionError
 from edgeai.media import Medium
 from edgeai.messages import Message
 from edgeai.speech.engines import SpeechEngines
@@ -69,19 +70,34 @@ class SeeHearSpeak:
         return read_text(load_picture(image).medium)
 
     def detect(
-        self, image: PictureLike, labels: Sequence[str], *, style: str | GroundingStyle = "auto"
+        self,
+        image: PictureLike,
+        labels: Sequence[str],
+        *,
+        style: str | GroundingStyle = "auto",
+        detector: str | os.PathLike[str] | None = None,
+        threshold: float | None = None,
     ) -> list[Detection]:
-        """Where things are in a picture, through a model that sees. The conversation is left alone.
+        """Where things are in a picture, through a model that sees, or a detector. The conversation is left alone.
 
         Args:
             image: a picture file, its bytes, or one of Pillow's images.
             labels: what to look for: "red circle", "bolt".
             style: how the model writes boxes (edgeai/vision/grounding.toml), where it is not known for that.
+            detector: the ONNX folder of an OWL-ViT, OWLv2 or Grounding DINO, which looks instead of the model.
+            threshold: the least score of what a detector finds, 0..1.
         Raises:
             PictureError: it cannot be read.
             UnsupportedModalityError: the model sees no pictures.
             OptionError: labels that make no sense, or a model that is not known to say where things are.
+            ModelError: the folder holds no detector that can be run.
         """
+        if detector is not None:
+            from edgeai.vision.onnx_detector import detect_with
+
+            return detect_with(detector, image, labels, threshold)
+        if threshold is not None:
+            raise OptionError("threshold goes with detector: a model that sees gives no scores")
         from edgeai.vision.detect import detect
 
         return detect(cast("Session", self), image, labels, style)

@@ -25,18 +25,34 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a marked copy."
 )
 @click.option("--style", metavar="NAME", default="auto", show_default=True, help="How the model writes boxes.")
+@click.option(
+    "--detector",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The ONNX folder of an OWL-ViT, OWLv2 or Grounding DINO, which looks instead of a model.",
+)
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Least score of what a detector finds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    picture: Path, labels: tuple[str, ...], output: Path | None, style: str, as_json: bool, **options: Any
+    picture: Path,
+    labels: tuple[str, ...],
+    output: Path | None,
+    style: str,
+    detector: Path | None,
+    threshold: float | None,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Find LABELS in a PICTURE.
 
     \b
       edgeai detect photo.jpg bolt "red wire" -o marked.png
 
-    It takes a model that sees and that was trained to say where things are, such as Qwen3-VL. Boxes are in pixels of
-    the picture: left, top, right, bottom. The exit code is 1 where nothing is found.
+    It takes a model that sees and that was trained to say where things are, such as Qwen3-VL, or a detector. Boxes are
+    in pixels of the picture: left, top, right, bottom. The exit code is 1 where nothing is found.
     """
+    if threshold is not None and detector is None:
+        raise click.UsageError("--threshold goes with --detector: a model that sees gives no scores.")
     from edgeai.vision.detect import checked_labels
     from edgeai.vision.marking import checked_path, save_marked
     from edgeai.vision.picture import load_picture
@@ -45,16 +61,29 @@ def command(
     if output is not None:
         checked_path(output)
     loaded = load_picture(picture)
-    with (
-        ProgressLine() as line,
-        open_session(options.pop("model"), **given({**options, "on_load_progress": line.loading})) as session,
-    ):
-        line.start()
-        found = session.detect(picture, labels, style=style)
+    if detector is not None:
+        found = _through(detector, loaded, labels, threshold)
+    else:
+        with (
+            ProgressLine() as line,
+            open_session(options.pop("model"), **given({**options, "on_load_progress": line.loading})) as session,
+        ):
+            line.start()
+            found = session.detect(picture, labels, style=style)
     if output is not None:
         save_marked(loaded.medium, found, (loaded.width, loaded.height), output)
     _print(found, loaded, as_json)
     return int(not found)
+
+
+def _through(
+    detector: Path, picture: LoadedPicture, labels: tuple[str, ...], threshold: float | None
+) -> list[Detection]:
+    from edgeai.vision.onnx_detector import detect_with
+
+    with ProgressLine() as line:
+        line.start()
+        return detect_with(detector, picture, labels, threshold)
 
 
 def _print(found: list[Detection], picture: LoadedPicture, as_json: bool) -> None:
@@ -66,7 +95,9 @@ def _print(found: list[Detection], picture: LoadedPicture, as_json: bool) -> Non
         click.echo("nothing is found", err=True)
         return
     edges = ("left", "top", "right", "bottom")
-    listing = table("what", *edges, right=edges)
+    columns = (*edges, "score") if found[0].score is not None else edges
+    listing = table("what", *columns, right=columns)
     for detection in found:
-        listing.add_row(detection.label, *(f"{edge:.0f}" for edge in detection.box))
+        score = () if detection.score is None else (f"{detection.score:.2f}",)
+        listing.add_row(detection.label, *(f"{edge:.0f}" for edge in detection.box), *score)
     console().print(listing)
