@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from edgeai.documents.types import OcrMode
     from edgeai.notes.journal import Journal
     from edgeai.notes.markdown import NotesFile, NotesPart
+    from edgeai.notes.steps import StepProgress
+    from edgeai.review.process import FoundSlide
     from edgeai.session import Session
 
 _RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
@@ -103,14 +105,9 @@ class Reviewing:
                 raise
             journal.remove()
 
-    @contextmanager
-    def _opened(self) -> Iterator[Deck]:
-        wishes = self._wishes
-        n_most = int(self._rules.limits["max_slides"])
-        with open_deck(
-            wishes.path, password=wishes.password, first=wishes.first, last=wishes.last, max_slides=n_most
-        ) as deck:
-            yield deck
+    def _opened(self) -> AbstractContextManager[Deck]:
+        wishes, n_most = self._wishes, int(self._rules.limits["max_slides"])
+        return open_deck(wishes.path, password=wishes.password, first=wishes.first, last=wishes.last, max_slides=n_most)
 
     def _looked_at(self, deck: Deck, ocr: OcrMode, journal: Journal) -> list[Slide]:
         n_slides = len(deck.numbers)
@@ -171,10 +168,10 @@ class Reviewing:
         between = [remark for remark in found if len(remark.slides) > 1]
         left = iter(slides)
         with ExitStack() as stack:
-            pictures: Callable[[], Any] = lambda: ()  # noqa: E731
+            pictures: Iterable[FoundSlide] = ()
             if any(question.has_picture and not asker.is_answered(question) for question in questions):
-                pictures = stack.enter_context(self._opened()).slides
-            for question, remarks in model_remarks(asker, questions, pictures(), self._tell_step):
+                pictures = stack.enter_context(self._opened()).slides()  # again: all of them at once take much memory
+            for question, remarks in model_remarks(asker, questions, pictures, self._tell_step):
                 if len(question.slides) > 1:
                     between += remarks
                     continue
@@ -188,7 +185,7 @@ class Reviewing:
             self._show_part(report, report.add_slide(slide, _on(slide, found)))
         self._show_part(report, report.add_between(between))
 
-    def _tell_step(self, progress: Any) -> None:
+    def _tell_step(self, progress: StepProgress) -> None:
         self._line.show(progress_text(progress))
 
     def _show_part(self, report: Report, part: NotesPart | None) -> None:
