@@ -74,6 +74,16 @@ def test_catalog_covers_the_families() -> None:
         assert any(name.startswith(family) for name in ENTRIES), family
 
 
+def test_catalog_covers_the_models_that_see_and_says_which_read_japanese() -> None:
+    sees = {name: entry for name, entry in ENTRIES.items() if "image" in entry.modalities}
+    for family in ("smolvlm2", "gemma-3", "qwen3-vl", "lfm2-vl", "lfm2.5-vl", "minicpm-v"):
+        assert any(name.startswith(family) for name in sees), family
+    for name, entry in sees.items():
+        assert "ja" not in entry.languages or "Japanese" in entry.notes, name
+        assert entry.languages != ("en",) or "English only" in entry.notes, name
+    assert any("ja" in entry.languages and entry.licence == "Apache-2.0" for entry in sees.values())
+
+
 # ---------------------------------------------------------------------------------------------------------- resolving
 
 
