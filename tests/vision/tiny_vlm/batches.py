@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .pictures import COLOURS, GRID, PATCH, SHAPES, SIDE, Scene, draw, letterbox, pick, random_scene
+from .pictures import COLOURS, GRID, PATCH, SHAPES, SIDE, Scene, draw, letterbox, pick
 from .questions import LANGUAGES, Named, Question, questions, without_picture
 
 N_CELLS = GRID * GRID
@@ -64,30 +64,41 @@ class Words:
         return (*encoded["input_ids"], self.end), (*spoken, -1)
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How often the questions stand before the picture, and how much more of those ask for a side."""
+
+    first: float
+    side: float = 1.0
+
+
 @dataclass
 class Row:
     """One line of a batch while it grows."""
 
     scene: Scene
+    first: bool
+    """Whether the questions stand before the picture."""
     tokens: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     parents: dict[int, int] = field(default_factory=dict)
-    answers: list[tuple[int, int, int]] = field(default_factory=list)
-    """Position, label and the shape spoken of (-1 for none)."""
+    answers: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Position, label, the shape spoken of and the one that it is compared with (-1 for none)."""
     asked: list[tuple[Question, int, int]] = field(default_factory=list)
     """Each question with its first answer and the one behind its last."""
 
     def add(self, words: Words, before: str, turns: list[tuple[str, Question]], parent: int = -1) -> bool:
         """Add a segment: text, then questions with their answers; False where it does not fit."""
         tokens, asked = list(words.encode(before)), []
-        answers: list[tuple[int, int, int]] = []
+        answers: list[tuple[int, int, int, int]] = []
         at, n_answers = len(self.tokens), len(self.answers)
         for text, question in turns:
             tokens += words.encode(text)
             labels, owners = words.answer(question.seen)
             first = n_answers + len(answers)
-            answers += [(at + len(tokens) - 1 + i, label, owners[i]) for i, label in enumerate(labels)]
+            others = [1 - owner if question.kind == "side" and owner >= 0 else -1 for owner in owners]
+            answers += [(at + len(tokens) - 1 + i, label, owners[i], others[i]) for i, label in enumerate(labels)]
             asked.append((question, first, first + len(labels)))
             tokens += labels
         if at + len(tokens) > N_TOKENS or n_answers + len(answers) > N_ANSWERS:
@@ -103,12 +114,12 @@ class Row:
         return True
 
 
-def random_row(chance: random.Random, words: Words, scene: Scene) -> Row:
+def random_row(chance: random.Random, words: Words, scene: Scene, mix: Mix) -> Row:
     """A picture with questions behind it or before it; blank lines around it in a third of the rows."""
-    row = Row(scene)
-    asked = (pick_question(chance, scene) for _ in iter(int, 1))
     gap = "\n\n" if chance.random() < 0.35 else ""
-    first = chance.random() < 0.2
+    first = chance.random() < mix.first
+    row = Row(scene, first)
+    asked = (pick_question(chance, scene, mix.side if first else 1.0) for _ in iter(int, 1))
     if not first:
         row.add(words, HEAD + gap + PICTURE + gap, [])
     if chance.random() < 0.25:
@@ -128,10 +139,12 @@ def text_first(question: Question, gap: str) -> str:
     return question.text + gap + PICTURE + gap + REPLY
 
 
-def pick_question(chance: random.Random, scene: Scene) -> Question:
-    """One question about a scene, hard ones more often."""
+def pick_question(chance: random.Random, scene: Scene, side: float) -> Question:
+    """One question about a scene, hard ones more often, which side a shape is on `side` times as often."""
     choice = questions(scene, pick(chance, LANGUAGES))
-    weights = [WEIGHTS[len(scene.shapes)][question.kind] for question in choice]
+    weights = [
+        WEIGHTS[len(scene.shapes)][question.kind] * (side if question.kind == "side" else 1) for question in choice
+    ]
     left = chance.random() * sum(weights)
     for question, weight in zip(choice, weights, strict=True):
         left -= weight
@@ -146,7 +159,8 @@ def collate(rows: list[Row], words: Words) -> Arrays:
     Returns:
         pixels [n, side, side, 3], tokens, positions and cells (-1 where no picture is) [n, n_tokens], mask
         [n, n_tokens, n_tokens] (who sees whom), answers, labels (-1 where none is) [n, n_answers], named
-        [n, n_answers, n_tokens] (the cells of the shape that is spoken of), and what `cell_labels` makes.
+        and other [n, n_answers, n_tokens] (the cells of the shape that is spoken of, and of the one it is compared
+        with), and what `look` makes.
     """
     n = len(rows)
     tokens = np.zeros((n, N_TOKENS), np.int64)
@@ -155,25 +169,30 @@ def collate(rows: list[Row], words: Words) -> Arrays:
     parents = np.full((n, N_TOKENS), -2, np.int64)
     answers = np.zeros((n, N_ANSWERS), np.int64)
     labels = np.full((n, N_ANSWERS), -1, np.int64)
-    named = np.zeros((n, N_ANSWERS, N_TOKENS), bool)
+    named, other = (np.zeros((n, N_ANSWERS, N_TOKENS), bool) for _ in range(2))
     seen = [cell_labels(row.scene) for row in rows]
     for at, row in enumerate(rows):
         size = len(row.tokens)
         tokens[at, :size], positions[at, :size], segments[at, :size] = row.tokens, row.positions, row.segments
         parents[at, :size] = [row.parents[segment] if row.parents[segment] >= 0 else -2 for segment in row.segments]
         image = tokens[at] == words.image
-        for index, (place, label, owner) in enumerate(row.answers):
+        for index, (place, label, *owners) in enumerate(row.answers):
             answers[at, index], labels[at, index] = place, label
-            if owner >= 0:
-                mine = (segments[at] == segments[at, place]) | (segments[at] == parents[at, place])
-                named[at, index, image & mine] = seen[at]["covers"][owner]
+            mine = (segments[at] == segments[at, place]) | (segments[at] == parents[at, place])
+            for looked_at, owner in zip((named, other), owners, strict=True):
+                if owner >= 0:
+                    looked_at[at, index, image & mine] = seen[at]["covers"][owner]
     image = tokens == words.image
     same = segments[:, :, None] == segments[:, None, :]
     mask = (same | (parents[:, :, None] == segments[:, None, :])) & np.tri(N_TOKENS, dtype=bool)
     mask |= same & image[:, :, None] & image[:, None, :]
     cells = np.where(image, (np.cumsum(image, axis=1) - 1) % N_CELLS, -1)
     arrays = {"tokens": tokens, "positions": positions, "cells": cells, "mask": mask}
-    return arrays | {"answers": answers, "labels": labels, "named": named} | look([row.scene for row in rows])
+    return (
+        arrays
+        | {"answers": answers, "labels": labels, "named": named, "other": other}
+        | look([row.scene for row in rows])
+    )
 
 
 def look(scenes: list[Scene]) -> Arrays:
@@ -208,13 +227,6 @@ def cell_labels(scene: Scene) -> Arrays:
         box[mine] = np.array(shape.box) / SIDE
         centre[middle] = 1
     return {"covers": covers, "kind": kind, "colour": colour, "centre": centre, "box": box}
-
-
-def batches(seed: int, words: Words, size: int) -> Iterator[Arrays]:
-    """Batches without end, the same for the same seed."""
-    chance = random.Random(seed)
-    while True:
-        yield collate([random_row(chance, words, random_scene(chance)) for _ in range(size)], words)
 
 
 def _turns(chance: random.Random, asked: Iterator[Question]) -> list[tuple[str, Question]]:

@@ -21,8 +21,8 @@ from .pictures import COLOURS, GRID, PATCH, SHAPES, SIDE
 
 WIDTH, N_LAYERS, N_HEADS, N_KV, HEAD, N_FF = 128, 3, 4, 2, 32, 256
 EPS = 1e-6
-NAMED_LAYER, NAMED_HEADS = 1, 2
-"""The layer and the number of its heads that are taught to look at the shape the answer speaks of."""
+NAMED_LAYER = 1
+"""Its first two heads are taught to look at the shape the answer speaks of, the others at the one compared with it."""
 
 _TEXT = (
     "input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
@@ -95,11 +95,12 @@ class Network(torch.nn.Module):
             x = vision_layer(x, *layer)
         return F.layer_norm(x, (WIDTH,), *self._post, EPS)
 
-    def answer(self, seen: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The scores of the next token where answers stand, and how far two heads look elsewhere than they should.
+    def answer(self, seen: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores of the next token where answers stand, and how far heads look elsewhere than they should.
 
         Returns:
-            [n, n_answers, n_vocab] and minus the logarithm of the named shape's share, mean over heads [n, n_answers].
+            [n, n_answers, n_vocab] and minus the logarithm of the share of the named shape and of the other, mean over
+            the heads of each [n, n_answers].
         """
         features = rms_norm(seen, self._project[0]) @ self._project[1]
         cells = batch["cells"]
@@ -112,11 +113,13 @@ class Network(torch.nn.Module):
         for layer in self._text[:-1]:
             x, q, k = text_layer(x, x, mask, cos, sin, cos, sin, *layer)
             if layer is self._text[NAMED_LAYER]:
-                elsewhere = _elsewhere(_take(q, at), k, _take(mask, at), batch["named"])
+                q, seen_by = _take(q, at), _take(mask, at)
+                elsewhere = _elsewhere(q[:, :2], k[:, :1], seen_by, batch["named"])
+                other = _elsewhere(q[:, 2:], k[:, 1:], seen_by, batch["other"])
         wide = at[..., None].expand(-1, -1, WIDTH)
         asked, mask = x.gather(1, wide), _take(mask, at)
         x, _, _ = text_layer(asked, x, mask, cos, sin, _take(cos, at), _take(sin, at), *self._text[-1])
-        return F.linear(rms_norm(x, self._norm), self._embed), elsewhere
+        return F.linear(rms_norm(x, self._norm), self._embed), elsewhere, other
 
 
 def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
@@ -185,7 +188,7 @@ def _take(x: Tensor, at: Tensor) -> Tensor:
 
 
 def _elsewhere(q: Tensor, k: Tensor, mask: Tensor, named: Tensor) -> Tensor:
-    scores = q[:, :NAMED_HEADS] @ k[:, :1].transpose(-1, -2) / math.sqrt(HEAD)  # both heads share the first key head
+    scores = q @ k.transpose(-1, -2) / math.sqrt(HEAD)  # two heads share a key head
     every = scores.masked_fill(~mask, -1e9).logsumexp(-1)
     right = scores.masked_fill(~named[:, None], -1e9).logsumexp(-1)
     return (every - right).mean(1)

@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from . import tokenizer as tokenizers
-from .batches import Arrays, Row, Words, collate, look, random_row
+from .batches import Arrays, Mix, Row, Words, collate, look, random_row
 from .network import Network, new_model
 from .pictures import COLOURS, SHAPES, random_scene
 from .questions import overlap
@@ -27,9 +28,28 @@ from .saving import save
 SEED = 8
 CHECK_SEED = 80_000_000
 """Of the pictures that are looked at while training; the held-out ones have another (`evaluate.py`)."""
-STAGES = ((800, 32, 4e-3, 4e-3), (3_000, 16, 3e-3, 3e-3), (1_500, 16, 3e-3, 5e-5))
-"""Steps, pictures in one, first and last learning rate: the tower alone by its cells, then everything, then slower."""
-WARM_UP = 60
+SIZE = 16
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps with a learning rate that goes evenly from one value to another, after `warm_up` steps."""
+
+    n_steps: int
+    first: float
+    last: float
+    warm_up: int = 0
+    mix: Mix | None = None
+    compares: bool = False
+    """Whether the tower learns no more, and heads are taught to look at the shape that one is compared with."""
+
+
+STAGES = (
+    Stage(800, 4e-3, 4e-3, warm_up=60),  # the tower alone, by what its cells show, on twice as many pictures
+    Stage(3_000, 3e-3, 3e-3, warm_up=60, mix=Mix(0.2)),
+    Stage(1_500, 3e-3, 5e-5, mix=Mix(0.2)),
+    Stage(450, 2e-3, 5e-5, mix=Mix(0.85, side=10.0), compares=True),  # more questions before the picture
+)
 CELL_SHARE, LOOK_SHARE = 0.3, 0.3
 EVERY = 250
 SPREAD = 3
@@ -43,39 +63,41 @@ class Steps(torch.utils.data.Dataset[Any]):
 
     def __getitem__(self, step: int) -> Arrays:
         torch.set_num_threads(1)
-        seed = SEED * 10_000_000 + step
-        if rate(step)[0] == 0:
-            chance = random.Random(seed)
-            return look([random_scene(chance) for _ in range(STAGES[0][1])])
-        return collate(rows_of(seed, self.words), self.words)
+        stage, _ = rate(step)
+        chance = random.Random(SEED * 10_000_000 + step)
+        if stage.mix is None:
+            return look([random_scene(chance) for _ in range(2 * SIZE)])
+        return collate(rows_of(chance, self.words, stage.mix), self.words)
 
 
-def rows_of(seed: int, words: Words) -> list[Row]:
-    chance = random.Random(seed)
-    return [random_row(chance, words, random_scene(chance)) for _ in range(STAGES[1][1])]
+def rows_of(chance: random.Random, words: Words, mix: Mix) -> list[Row]:
+    return [random_row(chance, words, random_scene(chance), mix) for _ in range(SIZE)]
 
 
-def rate(step: int) -> tuple[int, float]:
+def rate(step: int) -> tuple[Stage, float]:
     """The stage of a step and its learning rate."""
     at = step
-    for stage, (n_steps, _, first, last) in enumerate(STAGES):
-        if at < n_steps:
-            grown = min(1.0, (at + 1) / WARM_UP) if stage < 2 else 1.0
-            return stage, grown * (first + (last - first) * at / n_steps)
-        at -= n_steps
+    for stage in STAGES:
+        if at < stage.n_steps:
+            grown = min(1.0, (at + 1) / stage.warm_up) if stage.warm_up else 1.0
+            return stage, grown * (stage.first + (stage.last - stage.first) * at / stage.n_steps)
+        at -= stage.n_steps
     raise ValueError(step)
 
 
-def losses(network: Network, batch: dict[str, Tensor], number: int, stage: int) -> dict[str, Tensor]:
+def losses(network: Network, batch: dict[str, Tensor], number: int, stage: Stage) -> dict[str, Tensor]:
     """The parts of what training makes small, each with its share."""
-    seen = network.see(batch["pixels"])
-    parts = {"cells": cell_loss(network.cell_head(seen), batch)}
-    if stage == 0:
+    with torch.set_grad_enabled(not stage.compares and torch.is_grad_enabled()):
+        seen = network.see(batch["pixels"])
+        parts = {"cells": cell_loss(network.cell_head(seen), batch)}
+    if stage.mix is None:
         return parts
-    scores, elsewhere = network.answer(seen, batch)
+    scores, elsewhere, other = network.answer(seen, batch)
     named = batch["named"].any(-1)
     parts["text"] = text_loss(scores, batch["labels"], number)
     parts["look"] = LOOK_SHARE * elsewhere[named].mean()
+    if stage.compares:
+        parts["other"] = LOOK_SHARE * other[batch["other"].any(-1)].mean()
     parts["cells"] = CELL_SHARE * parts["cells"]
     return parts
 
@@ -109,20 +131,21 @@ def check(network: Network, words: Words, tokenizer: Any) -> str:
     """How many answers are right to the letter (each token being the likeliest behind the right ones), by kind."""
     right: dict[str, list[float]] = defaultdict(list)
     for seed in range(CHECK_SEED, CHECK_SEED + 24):
-        rows = rows_of(seed, words)
+        rows = rows_of(random.Random(seed), words, Mix(0.5))
         batch = tensors(collate(rows, words))
-        scores, _ = network.answer(network.see(batch["pixels"]), batch)
+        scores, *_ = network.answer(network.see(batch["pixels"]), batch)
         best = scores.argmax(-1)
         for index, row in enumerate(rows):
             for question, start, stop in row.asked:
-                kind = f"{len(row.scene.shapes)} {question.kind}"
+                shown = f"{'before ' if row.first else ''}{len(row.scene.shapes)}"
+                kind = f"{shown} {question.kind}"
                 if question.kind == "box":
                     text = tokenizer.decode(best[index, start : stop - 1].tolist())
                     right[kind].append(overlap(text, row.scene.shapes[question.seen[0][1]]))
                 else:
                     same = bool((best[index, start:stop] == batch["labels"][index, start:stop]).all())
                     right[kind].append(same)
-                    right[f"{len(row.scene.shapes)} all"].append(same)
+                    right[f"{shown} all"].append(same)
     return "  ".join(f"{kind} {sum(values) / len(values):.3f}" for kind, values in sorted(right.items()))
 
 
@@ -139,7 +162,7 @@ def main(folder: Path) -> None:
     words = Words(tokenizer)
     network = Network(new_model(tokenizer))
     optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
-    total = sum(n_steps for n_steps, *_ in STAGES)
+    total = sum(stage.n_steps for stage in STAGES)
     kept = folder / "checkpoint.pt"
     first = 0
     if kept.exists():
@@ -167,7 +190,7 @@ def main(folder: Path) -> None:
             print(f"{step + 1} {time.monotonic() - began:.0f} s lr {lr:.1e} {shown}", flush=True)
             sums.clear()
         if (step + 1) % EVERY == 0 or step + 1 == total:
-            if stage:
+            if stage.mix is not None:
                 print(check(network, words, tokenizer), flush=True)
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             torch.save(state, folder / "checkpoint.new")
