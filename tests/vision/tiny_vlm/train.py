@@ -153,6 +153,16 @@ def tensors(arrays: Arrays) -> dict[str, Tensor]:
     return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 
+def resume(kept: Path, network: Network, optimizer: torch.optim.Optimizer) -> int:
+    """Take up a checkpoint; the step to go on with, 0 where there is none."""
+    if not kept.exists():
+        return 0
+    state = torch.load(kept, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
@@ -163,13 +173,7 @@ def main(folder: Path) -> None:
     network = Network(new_model(tokenizer))
     optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     total = sum(stage.n_steps for stage in STAGES)
-    kept = folder / "checkpoint.pt"
-    first = 0
-    if kept.exists():
-        state = torch.load(kept, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    first = resume(folder / "checkpoint.pt", network, optimizer)
     loader = torch.utils.data.DataLoader(
         Steps(words), batch_size=None, sampler=range(first, total), num_workers=1, prefetch_factor=8
     )
@@ -194,7 +198,7 @@ def main(folder: Path) -> None:
                 print(check(network, words, tokenizer), flush=True)
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             torch.save(state, folder / "checkpoint.new")
-            (folder / "checkpoint.new").replace(kept)
+            (folder / "checkpoint.new").replace(folder / "checkpoint.pt")
     save(network.model, tokenizer, folder / "tokenizer.model", folder / "model")
 
 
