@@ -87,7 +87,7 @@ class DetectorModel:
         ids = np.zeros((len(labels), n_tokens), np.int64)
         mask = np.zeros_like(ids)
         for row, label in enumerate(labels):
-            found = self._tokenizer.encode(label).ids
+            found = self._encoded(label).ids
             if len(found) > n_tokens:
                 found = [*found[: n_tokens - 1], found[-1]]  # the last one ends the text
             ids[row, : len(found)], mask[row, : len(found)] = found, 1
@@ -100,7 +100,7 @@ class DetectorModel:
             label = " ".join(label.lower().replace(".", " ").split())
             ranges.append((len(text), len(text) + len(label)))
             text += f"{label}. "
-        found = self._tokenizer.encode(text.strip())
+        found = self._encoded(text.strip())
         if len(found.ids) > min(self.layout.n_text, _N_SPAN):
             raise OptionError(
                 f"labels of {len(found.ids)} tokens together: this detector takes {min(self.layout.n_text, _N_SPAN)}; "
@@ -111,6 +111,14 @@ class DetectorModel:
             for first, last in ranges
         ]
         return np.array([found.ids], np.int64), spans
+
+    def _encoded(self, text: str) -> Any:
+        try:
+            return self._tokenizer.encode(text)
+        except Exception as exc:  # tokenizers has no class of errors
+            raise ModelFormatError(
+                f"tokenizer.json: it cannot read {text!r:.60} ({exc!s:.200}): export it again"
+            ) from exc
 
     def _run(self, prepared: F32, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[F32, F32]:
         """Logits, [n_boxes, n_queries or n_tokens], and boxes as the network writes them, [n_boxes, 4]."""
