@@ -5,9 +5,9 @@ again     a second question about the same picture, in the same session and afte
 captions  a folder of photographs: the next one is read while the model works, against one after the other
 ocr       pages a minute that are read, against RapidOCR
 
-The model has SmolVLM-256M's real shapes (benchmarks/pictures_model.py): a picture is 17 tiles of 64 tokens at most, the
-one of --size 13 or 17. Contenders have the same files, threads and pictures, run in processes of their own and take
-turns. All of it takes about half an hour on two cores.
+The model has SmolVLM-256M's real shapes (benchmarks/pictures_model.py): a square picture is 17 tiles of 64 tokens.
+Contenders have the same files, threads and pictures, run in processes of their own and take turns. All of it takes
+about twenty minutes on two cores with nothing else to do. A short try: --layers 1 --edge 512 --rounds 1.
 
     python -m benchmarks.pictures [--only PART …] [--rounds N] [--size W H] [--threads N] [--work FOLDER] [--json]
 """
