@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edgeai import OptionError, PictureError, Session, UnsupportedModalityError
+from edgeai import ContextOverflowError, OptionError, PictureError, Session, UnsupportedModalityError
 from edgeai.vision.picture_text import PictureText, TextBlock
 from tests.fakes import FakeBackend
 
@@ -60,6 +60,24 @@ def test_where_nothing_is_written_a_model_without_eyes_is_not_asked(png: Path, m
     ):
         session.chat("Which?", images=[png])
     assert (session.messages, backend.requests) == ([], [])
+
+
+def test_without_the_extra_the_error_names_both_ways_out(png: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_picture: object) -> PictureText:
+        raise OptionError("reading needs rapidocr: pip install 'edgeai[ocr]'")
+
+    monkeypatch.setattr("edgeai.vision.ocr.read_text", missing)
+    with pytest.raises(
+        UnsupportedModalityError, match=r"panel\.png: the model sees no pictures, and .*\[ocr\].* that sees"
+    ):
+        Session(backend=FakeBackend()).chat("Which?", images=[png])
+
+
+def test_a_picture_that_is_larger_than_the_window_does_not_fit(png: Path) -> None:
+    session = Session(backend=FakeBackend(n_ctx=60, sees=True))
+    with pytest.raises(ContextOverflowError):
+        session.chat("Which?", images=[png] * 5)
+    assert session.messages == []
 
 
 def test_wrong_pictures_change_nothing(png: Path, tmp_path: Path) -> None:
