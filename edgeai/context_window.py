@@ -17,6 +17,7 @@ from edgeai.messages import Message
 from edgeai.options import Overflow
 from edgeai.prompt import ChatTemplate
 from edgeai.transcript import SEAM, Transcript
+from edgeai.vision.prepare import prepared
 
 ANSWER_RESERVE = 256
 """Tokens that trimming leaves free for an answer, at most a quarter of n_ctx."""
@@ -55,6 +56,7 @@ class ContextWindow:
         self._template = template
         self._backend = backend
         self._media_tokens: dict[str, list[int]] = {}  # of those in the conversation
+        self._as_seen: dict[str, Medium] = {}  # the same, as the model is to take them in
         self._transcript = Transcript(
             lambda text: backend.tokenize(text, parse_special=True), lambda sha256: self._media_tokens.get(sha256, [])
         )
@@ -111,7 +113,7 @@ class ContextWindow:
         text, kept, dropped = self._fitted(messages, tools, self.n_ctx - self.reserve(max_tokens), overflow)
         tokens = self._transcript.tokens(text, self.n_ctx)
         ends = self._document_ends(system, ground, tokens)
-        media = _media_of(kept, text)
+        media = unique(self._as_seen[medium.sha256] for medium in _media_of(kept, text))
         return Prompt(tokens, dropped, self._n_system(messages, tokens), (*ends, *_media_ends(tokens, media)), media)
 
     def reserve(self, max_tokens: int | None) -> int:
@@ -135,8 +137,13 @@ class ContextWindow:
                 f"{self._info.name}: it sees no pictures: give them to chat(images=…), which reads what is written in "
                 "them, or open the model with its projector (mmproj_path)"
             )
+        self._as_seen = {
+            medium.sha256: self._as_seen.get(medium.sha256)
+            or prepared(medium, self._info.architecture, self._info.n_picture_tokens)
+            for medium in media
+        }
         self._media_tokens = {
-            medium.sha256: known.get(medium.sha256) or self._backend.media_tokens(medium) for medium in media
+            sha256: known.get(sha256) or self._backend.media_tokens(medium) for sha256, medium in self._as_seen.items()
         }
 
     def _fitted(

@@ -50,10 +50,13 @@ class SeeHearSpeak:
             PictureError: it cannot be read, or is too large for the model.
         """
         from edgeai.vision.picture import load_picture
+        from edgeai.vision.prepare import prepared
 
         if not self.info.sees:
             return 0
-        return len(self._backend.media_tokens(image if isinstance(image, Medium) else load_picture(image).medium))
+        medium = image if isinstance(image, Medium) else load_picture(image).medium
+        medium = prepared(medium, self.info.architecture, self.info.n_picture_tokens)
+        return len(self._backend.media_tokens(medium))
 
     def read_text(self, image: PictureLike) -> PictureText:
         """What is written in a picture, in reading order, with the places of its lines. The model has no part in it.

@@ -35,6 +35,7 @@ class ModelInfo:
         special_tokens: texts of all control tokens, which no user's text may produce.
         hears: whether it takes sounds in, through a projector.
         sees: whether it takes pictures in, likewise.
+        n_picture_tokens: of a picture, or of a tile of one, at most; 0 where it does not see.
     """
 
     path: str
@@ -52,6 +53,7 @@ class ModelInfo:
     special_tokens: tuple[str, ...] = ()
     hears: bool = False
     sees: bool = False
+    n_picture_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class LlamaBackend:
         max_threads: int,
         states_dir: Path | None = None,
         max_picture_ratio: int = 0,
+        n_picture_tokens: int = 0,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load a model. The files' headers have been checked before (edgeai.gguf_header, edgeai.gguf_projector).
@@ -66,6 +67,7 @@ class LlamaBackend:
             max_threads: threads; with n_threads="auto" fewer are used while fewer are faster.
             states_dir: where states are read and written; None for nowhere.
             max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
+            n_picture_tokens: see ModelInfo.
             on_progress: told the share that is loaded, 0..1.
 
         Raises:
@@ -93,7 +95,8 @@ class LlamaBackend:
         self._media: LlamaMedia | None = None
         if options.mmproj_path:
             self._media = self._make_media(Path(options.mmproj_path), options, max_threads, max_picture_ratio)
-            self._info = replace(self._info, hears=self._media.hears, sees=self._media.sees)
+            hears, sees = self._media.hears, self._media.sees
+            self._info = replace(self._info, hears=hears, sees=sees, n_picture_tokens=n_picture_tokens)
 
     def _make_media(self, path: Path, options: LoadOptions, max_threads: int, max_ratio: int) -> LlamaMedia:
         def open_projector() -> LlamaProjector:

@@ -72,6 +72,7 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
             max_threads=load.max_threads,
             states_dir=Path(load.states_dir) if load.states_dir else None,
             max_picture_ratio=load.max_picture_ratio,
+            n_picture_tokens=load.n_picture_tokens,
             on_progress=_Steps(report),
         )
         engine.backend = backend

@@ -36,6 +36,7 @@ class Examined:
         max_threads: threads at most.
         n_file_bytes: of both files.
         max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
+        n_picture_tokens: of a picture, or of a tile of one, at most; likewise.
     """
 
     header: GGUFHeader
@@ -45,6 +46,7 @@ class Examined:
     max_threads: int
     n_file_bytes: int
     max_picture_ratio: int = 0
+    n_picture_tokens: int = 0
 
 
 def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
@@ -71,7 +73,8 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
     options = replace(options, mmproj_path=str(projector.path.absolute()) if projector is not None else "")
     max_threads = usable_cores() if options.n_threads == "auto" else options.n_threads
     max_ratio = projector.max_ratio if projector is not None else 0
-    return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes, max_ratio)
+    n_picture_tokens = projector.n_picture_tokens if projector is not None else 0
+    return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes, max_ratio, n_picture_tokens)
 
 
 def _for_pictures(options: LoadOptions, projector: Projector) -> LoadOptions:

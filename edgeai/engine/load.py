@@ -125,6 +125,7 @@ def _load_here(
         max_threads=examined.max_threads,
         states_dir=store.engine_dir if store else None,
         max_picture_ratio=examined.max_picture_ratio,
+        n_picture_tokens=examined.n_picture_tokens,
         on_progress=on_progress,
     )
     return _storing(backend, store, found.name), examined.header
@@ -176,6 +177,7 @@ def _open(
             bounds,
             states_dir,
             examined.max_picture_ratio,
+            examined.n_picture_tokens,
         ),
         size_bytes=examined.n_file_bytes,
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,

@@ -44,6 +44,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     policy: Policy
     states_dir: str | None = None
     max_picture_ratio: int = 0
+    n_picture_tokens: int = 0
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag=True):
@@ -215,7 +216,7 @@ def check_info(info: ModelInfo) -> None:
     for name in ("n_ctx", "n_vocab"):
         if not 0 < getattr(info, name) < 2**31:
             raise ValueError(f"{name} = {getattr(info, name)}")
-    for name in ("n_ctx_train", "n_params", "size_bytes"):
+    for name in ("n_ctx_train", "n_params", "size_bytes", "n_picture_tokens"):
         if not 0 <= getattr(info, name) < 2**63:
             raise ValueError(f"{name} = {getattr(info, name)}")
 

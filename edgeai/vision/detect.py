@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeai.errors import OptionError, UnsupportedModalityError
-from edgeai.media import Medium
 from edgeai.messages import Message
 from edgeai.vision.grounding import Detection, GroundingStyle, style_of
 from edgeai.vision.picture import load_picture
+from edgeai.vision.prepare import seen_size
 
 if TYPE_CHECKING:
     from edgeai.session import Session
@@ -37,16 +37,16 @@ def detect(
         )
     chosen = style_of(style, session.info.architecture)
     picture = load_picture(image)
-    medium = as_seen(session, picture.medium, chosen) if chosen.scale == "pixels" else picture.medium
+    seen = seen_size(*picture.medium.size, session.info.architecture, session.info.n_picture_tokens)
     found = []
     for question, group in chosen.questions(labels):
         response = session.chat(
-            messages=[Message("user", question, media=(medium,))],
+            messages=[Message("user", question, media=(picture.medium,))],
             response_format=re.compile(chosen.pattern(group)),
             temperature=0,
         )
         for label, written in chosen.boxes(response.text, group):
-            box = chosen.in_picture(written, (picture.width, picture.height), medium.size)
+            box = chosen.in_picture(written, (picture.width, picture.height), seen)
             if box is not None:
                 found.append(Detection(label, box))
     return found
@@ -67,24 +67,3 @@ def checked_labels(labels: Sequence[str]) -> list[str]:
                 'quotation marks, backslashes, < and >, and line breaks, such as "red circle"'
             )
     return list(dict.fromkeys(label.strip() for label in labels))
-
-
-def as_seen(session: Session, medium: Medium, style: GroundingStyle) -> Medium:
-    """The picture at a size at which the model does not change it, so that its pixels are ours."""
-    square, n_tokens = style.multiple_of**2, style.max_pixels // style.multiple_of**2
-    while True:
-        width, height = style.seen_size(*medium.size, n_tokens * square)
-        seen = _resized(medium, width, height)
-        n_seen = session.count_picture_tokens(seen)
-        if n_seen * square >= width * height or n_seen >= n_tokens:
-            return seen
-        n_tokens = n_seen  # it has made the picture smaller: it takes no more tokens than these
-
-
-def _resized(medium: Medium, width: int, height: int) -> Medium:
-    from PIL import Image
-
-    if (width, height) == medium.size:
-        return medium
-    image = Image.frombuffer("RGB", medium.size, medium.data, "raw", "RGB", 0, 1)
-    return Medium.picture(image.resize((width, height), Image.Resampling.BICUBIC).tobytes(), width, height)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from math import ceil
 from typing import Any, Literal
 
 from edgeai.errors import OptionError
@@ -50,9 +49,6 @@ class GroundingStyle:
         none: the answer where there is nothing; "" for models that always find something.
         between_labels: in the prompt.
         each_label: it is asked for one label at a time.
-        multiple_of: the sides of pictures that it sees as they are, pixels; with scale "pixels".
-        min_pixels: of such a picture; smaller ones are made larger.
-        max_pixels: likewise, at most.
         architectures: llama.cpp's names of the models that write so.
 
     Raises:
@@ -69,9 +65,6 @@ class GroundingStyle:
     none: str = ""
     between_labels: str = ", "
     each_label: bool = False
-    multiple_of: int = 1
-    min_pixels: int = 0
-    max_pixels: int = 0
     architectures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -102,18 +95,6 @@ class GroundingStyle:
             left, top, right, bottom = (int(found[place]) for place in _PLACES)
             yield found.get("label") or labels[0], (left, top, right, bottom)
 
-    def seen_size(self, width: int, height: int, max_pixels: int) -> tuple[int, int]:
-        """The size at which the model sees a picture of this size unchanged, where it takes so many pixels at most."""
-        factor, most = self.multiple_of, max_pixels
-        shrink = min(1.0, (most / (width * height)) ** 0.5)
-        wide, high = (max(factor, round(side * shrink / factor) * factor) for side in (width, height))
-        if wide * high < self.min_pixels:
-            grow = (self.min_pixels / (width * height)) ** 0.5
-            return ceil(width * grow / factor) * factor, ceil(height * grow / factor) * factor
-        while wide * high > most and max(wide, high) > factor:
-            wide, high = (wide - factor, high) if wide >= high else (wide, high - factor)
-        return wide, high
-
     def in_picture(
         self, box: tuple[int, int, int, int], size: tuple[int, int], seen: tuple[int, int]
     ) -> tuple[float, float, float, float] | None:
@@ -122,14 +103,15 @@ class GroundingStyle:
         Args:
             box: as the model writes it.
             size: of the picture, width and height.
-            seen: the size at which the model saw it.
+            seen: the size at which the model saw it (edgeai.vision.prepare).
         """
         edges = []
         for index, written in enumerate(box):
             side, seen_side = size[index % 2], seen[index % 2]
-            extent = max(size) if self.frame == "square" else side
-            place = written * (side / seen_side if self.scale == "pixels" else extent / self.scale)
-            edges.append(min(max(place - (extent - side) / 2, 0.0), float(side)))
+            extent = max(seen) if self.frame == "square" else seen_side
+            place = written if self.scale == "pixels" else written * extent / self.scale
+            place = (place - (extent - seen_side) / 2) * side / seen_side
+            edges.append(min(max(place, 0.0), float(side)))
         left, top, right, bottom = edges
         return (left, top, right, bottom) if left < right and top < bottom else None
 

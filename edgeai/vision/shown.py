@@ -32,8 +32,8 @@ def shown(
         read_text: tells what is written in a picture, for a model that does not.
     Raises:
         PictureError: a picture cannot be read.
-        UnsupportedModalityError: the model does not see, and nothing is written in a picture, or the extra that reads it
-            is not installed.
+        UnsupportedModalityError: the model does not see, and nothing is written in a picture, or the extra that reads
+            it is not installed.
         OptionError: it is no list.
     """
     if not isinstance(images, (list, tuple)):
@@ -49,16 +49,16 @@ def shown(
 
 
 def _text(picture: LoadedPicture, read_text: Callable[[Medium], PictureText]) -> str:
+    name = picture.name or "the picture"
     try:
         text = read_text(picture.medium).markdown
     except OptionError as exc:  # what reads is not installed
         raise UnsupportedModalityError(
-            f"{picture.name or 'the picture'}: the model sees no pictures, and {exc}; or take a model that sees (edgeai "
-            "models)"
+            f"{name}: the model sees no pictures, and {exc}; or take a model that sees (edgeai models)"
         ) from exc
     if not text.strip():
         raise UnsupportedModalityError(
-            f"{picture.name or 'the picture'}: the model sees no pictures, and nothing is written in this one that it could read; take "
+            f"{name}: the model sees no pictures, and nothing is written in this one that it could read; take "
             "a model that sees (edgeai models)"
         )
     return text

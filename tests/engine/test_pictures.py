@@ -22,8 +22,7 @@ from edgeai.engine.backend import ProcessBackend
 from edgeai.gguf_header import read_header
 from edgeai.kv_store.backend import StoringBackend
 from edgeai.media import Medium
-from edgeai.vision.detect import as_seen
-from edgeai.vision.grounding import styles
+from edgeai.vision.prepare import seen_size
 from quantize import Artifact, Options, quantize
 from tests.quantize.tiny_checkpoints import VISION_KINDS, case_checkpoint
 from tests.tiny_eyes import tiny_eyes
@@ -241,17 +240,18 @@ def test_pictures_of_any_size_are_taken_or_refused(
 
 @pytest.mark.parametrize("n_most", [0, 64, 300])
 @pytest.mark.parametrize("size", [(90, 60), (2000, 1000), (300, 1700)])
-def test_a_picture_whose_pixels_count_is_shown_at_a_size_that_stays(
+def test_a_picture_is_seen_at_the_size_that_is_told(
     size: tuple[int, int], n_most: int, artifacts: dict[str, Artifact]
 ) -> None:
     """Qwen2.5-VL writes boxes in pixels of what it sees: each of its tokens is a square of 28."""
-    style = styles()["qwen2_5_vl"]
     with Session(artifacts["qwen2.5-vl"].path, n_threads=1, n_ctx=256, image_max_tokens=n_most) as session:
-        seen = as_seen(session, picture(1, *size), style)
-        n_tokens = sum(token < 0 for token in session._backend.media_tokens(seen))
-        assert n_tokens * 28 * 28 == seen.width * seen.height
-        assert n_tokens <= (n_most or 1024)
-        assert size[0] / size[1] == pytest.approx(seen.width / seen.height, rel=0.3)
+        assert session.info.n_picture_tokens == (n_most or 1024)
+        width, height = seen_size(*size, session.info.architecture, session.info.n_picture_tokens)
+        ids = session._backend.media_tokens(picture(2, 112, 112))
+        n_around = sum(token >= 0 for token in ids)  # the words before and after a picture
+        n_tokens = session.count_picture_tokens(picture(1, *size)) - n_around
+        assert n_tokens * 28 * 28 == width * height
+        assert size[0] / size[1] == pytest.approx(width / height, rel=0.3)
 
 
 @pytest.mark.parametrize("isolation", ["none", "process"])

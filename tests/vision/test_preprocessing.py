@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from edgeai import LoadOptions, Message
+from edgeai import LoadOptions, Message, Session
 from edgeai.backends.llama import LlamaBackend
 from edgeai.context_window import ContextWindow, template_of
 from edgeai.gguf_header import read_header
@@ -125,11 +126,15 @@ def test_what_libmtmd_makes_of_a_picture_alone_is_why_they_are_prepared(made: Ma
 
 def test_the_text_around_a_picture_is_the_reference_processors(made: Made) -> None:
     options = LoadOptions(mmproj_path=str(made.projector), n_batch=512, n_ubatch=512, n_threads=1)
-    backend = LlamaBackend(made.text, options, n_ctx=2048, max_threads=1, max_picture_ratio=200)
+    backend = LlamaBackend(
+        made.text, options, n_ctx=2048, max_threads=1, max_picture_ratio=200, n_picture_tokens=made.n_tokens
+    )
     try:
         window = ContextWindow(backend, template_of(backend.info, None, made.family))
         for size in LAYOUT_SIZES:
-            prompt = window.build([Message("user", QUESTION, media=(made.prepared(size),))])
+            medium = Medium.picture(picture(*size).tobytes(), *size)
+            prompt = window.build([Message("user", QUESTION, media=(medium,))])
+            assert prompt.media == (made.prepared(size),)
             layout = REFERENCE[made.family][f"{size[0]}x{size[1]}"]["layout"]
             assert runs(backend, list(prompt.tokens)) == layout, size
     finally:
@@ -172,3 +177,13 @@ def test_a_model_of_which_nothing_is_known_gets_the_picture_as_it_is() -> None:
     for architecture, n_tokens in (("llama", 64), ("gemma3", 0), ("gemma3", 36)):  # 36: one that was trained with bars
         assert prepared(medium, architecture, n_tokens) is medium
     assert prepared(sound, "qwen2vl") is sound
+
+
+def test_a_session_counts_and_asks_about_the_picture_as_it_is_to_be_seen(tmp_path: Path) -> None:
+    made, pixels = quantize(real_checkpoint(tmp_path / "qwen3-vl", "qwen3-vl"), tmp_path / "a.gguf"), picture(97, 61)
+    with Session(made.path, n_threads=1, n_ctx=512) as session:
+        assert session.count_picture_tokens(Image.fromarray(pixels)) == 77 + 2  # and the words around it
+        alone = session.chat(QUESTION, max_tokens=1).usage.prompt_tokens
+        session.reset()
+        seen = session.chat(QUESTION, images=[Image.fromarray(pixels)], max_tokens=1).usage.prompt_tokens
+        assert seen == alone + 79
