@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -28,6 +28,8 @@ from edgeai.paths import data_dir
 from edgeai.safe_text import plain
 from tui.drafts import Drafts
 from tui.engine import Engine, OpenSession
+from tui.graphics import Graphics
+from tui.picture_shelf import PictureShelf
 from tui.reader import Reader
 from tui.screens.chat import ChatScreen
 from tui.settings import ConversationSettings
@@ -50,6 +52,8 @@ class EdgeAIApp(App[None]):
         conversation_id: the conversation to go on with; None begins a new one.
         documents: that have been read already, for the conversations whose settings name them.
         n_unreadable: documents that were asked for and could not be read.
+        pictures: files that go with the first message.
+        graphics: what the terminal can show; None: half blocks.
         open_ends: opens what is heard and spoken with, when F5 or F6 is pressed first.
     """
 
@@ -74,6 +78,8 @@ class EdgeAIApp(App[None]):
         conversation_id: str | None = None,
         documents: Iterable[Document] = (),
         n_unreadable: int = 0,
+        pictures: Sequence[Path] = (),
+        graphics: Graphics | None = None,
         open_ends: Callable[[], Ends] = RealEnds,
     ) -> None:
         super().__init__()
@@ -82,9 +88,12 @@ class EdgeAIApp(App[None]):
         self.default_settings = settings or ConversationSettings()
         self.folder = folder or Path.cwd()
         self.drafts = Drafts(None if history.file_path == IN_MEMORY else data_dir() / "drafts.json")
-        self.engine = Engine(open_session, self._post_from_thread)
+        self.shelf = PictureShelf()
+        self.engine = Engine(open_session, self._post_from_thread, self.shelf)
         self.reader = Reader(self._post_from_thread, documents)
         self.voice = VoiceMode(self._post_from_thread, open_ends)
+        self._graphics = graphics or Graphics()
+        self._pictures = pictures
         self._model = model
         self._n_unreadable = n_unreadable
         self._conversation_id = conversation_id
@@ -104,6 +113,8 @@ class EdgeAIApp(App[None]):
             self._conversation_id,
         )
         self.chat_screen.voice = self.voice
+        self.chat_screen.shelf, self.chat_screen.graphics = self.shelf, self._graphics
+        self.chat_screen.first_pictures = self._pictures
         self.chat_screen.n_unreadable = self._n_unreadable
         return self.chat_screen
 
@@ -117,6 +128,7 @@ class EdgeAIApp(App[None]):
         self.reader.close()
         await asyncio.to_thread(self.voice.close)
         await asyncio.to_thread(self.engine.close)
+        await asyncio.to_thread(self.shelf.close)
         self.chat_screen.keep_unsent()
         await asyncio.to_thread(self.drafts.save)
 
@@ -152,6 +164,9 @@ class EdgeAIApp(App[None]):
             yield SystemCommand("Model", "Choose the model that answers", chat.action_pick_model)
             yield SystemCommand(
                 "Add a document…", "Ask about a PDF, Word, text … (also /doc PATH)", chat.action_add_document
+            )
+            yield SystemCommand(
+                "Add a picture…", "Show the model a photo, a scan … (also /image PATH)", chat.action_add_picture
             )
             yield SystemCommand("Documents", "See and remove this conversation's documents", chat.action_documents)
             yield SystemCommand("Sources", "Open the sources of the last answer", chat.action_sources)

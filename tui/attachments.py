@@ -1,7 +1,8 @@
 """Files that a message brings along: `@notes.txt` in it, the file's text behind it.
 
 The text goes into the stored message, so that a conversation stays whole when the file changes or goes away. What is
-no plain text, or too much of it, is read as a document of the conversation instead (`documents_in`).
+no plain text, or too much of it, is read as a document of the conversation instead (`documents_in`); a picture is
+attached to the message (`pictures_in`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from edgeai.documents.read import KINDS, is_readable
 from edgeai.errors import EdgeAIError
 from edgeai.safe_text import one_line
+from edgeai.vision.sniff import is_picture
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -56,14 +58,19 @@ def with_files(text: str, folder: Path) -> str:
     parts = [
         f'\n\n<file name="{one_line(name)}">\n{_read(path)}\n</file>'
         for name, path in _mentioned(text, folder)
-        if not _is_document(path)
+        if not _is_document(path) and not is_picture(path)
     ]
     return text + "".join(parts)
 
 
 def documents_in(text: str, folder: Path) -> list[Path]:
     """The files that a message names and that are read as documents."""
-    return [path for _, path in _mentioned(text, folder) if _is_document(path)]
+    return [path for _, path in _mentioned(text, folder) if not is_picture(path) and _is_document(path)]
+
+
+def pictures_in(text: str, folder: Path) -> list[Path]:
+    """The files that a message names and that are pictures."""
+    return [path for _, path in _mentioned(text, folder) if is_picture(path)]
 
 
 def split_files(content: str) -> tuple[str, list[Attached]]:

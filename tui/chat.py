@@ -11,6 +11,7 @@ from edgeai.safe_text import one_line
 from edgeai.speech.unspoken import NOT_SPOKEN, unspoken
 from tui.attachments import split_files
 from tui.chat_documents import ChatDocument, restored
+from tui.chat_pictures import PictureBook
 from tui.settings import ConversationSettings
 from tui.sources import from_stats
 from tui.units import count_text
@@ -56,9 +57,9 @@ def open_chat(history: History, conversation_id: str) -> Chat:
     return Chat(settings, stored.id, stored.title, stored.model, history.path(stored.id))
 
 
-def blocks_of(path: Sequence[StoredMessage]) -> list[Block]:
+def blocks_of(path: Sequence[StoredMessage], book: PictureBook) -> list[Block]:
     """What the screen gets."""
-    return [_block_of(message) for message in path]
+    return [_block_of(message, book) for message in path]
 
 
 def question_text(content: str) -> str:
@@ -68,10 +69,11 @@ def question_text(content: str) -> str:
     return "\n".join([text, *lines])
 
 
-def _block_of(message: StoredMessage) -> Block:
+def _block_of(message: StoredMessage, book: PictureBook) -> Block:
     branch = (message.branch, message.n_branches)
     if message.role != "assistant":
-        return Block("user", question_text(message.content), title="You", key=message.id, branch=branch)
+        text, pictures = question_text(message.content), book.of(message.pictures)
+        return Block("user", text, title="You", key=message.id, branch=branch, pictures=pictures)
     title = str(message.stats.get("model") or "Answer")
     sources = from_stats(message.stats.get("citations"))
     note = _note_of(message)

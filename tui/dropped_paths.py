@@ -1,4 +1,4 @@
-"""Paths in what a terminal pastes when files are dropped on it, and in what a person types after `/doc`.
+"""Paths in what a terminal pastes when files are dropped on it, and in what a person types after `/doc` or `/image`.
 
 Terminals disagree: names come bare, quoted, with backslashes, as file:// addresses, one or several in a line.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from edgeai.documents.read import is_readable
+from edgeai.vision.sniff import is_picture
 
 MAX_PASTE_CHARS = 20_000
 _STARTS = re.compile(r"""\s*['"]?(?:file://|/|~/|[A-Za-z]:[\\/]|\\\\)""")
@@ -22,9 +23,9 @@ def may_be_paths(text: str) -> bool:
     return len(text) <= MAX_PASTE_CHARS and _STARTS.match(text) is not None
 
 
-def dropped_documents(text: str) -> list[Path]:
-    """The documents that a pasted text names; none unless all of the text is names of readable files."""
-    return _named(text, lambda path: path.is_absolute() and is_readable(path) and _is(path.is_file)) or []
+def dropped_files(text: str) -> list[Path]:
+    """The documents and pictures that a pasted text names; none unless all of the text is names of readable files."""
+    return _named(text, _may_be_dropped) or []
 
 
 def typed_paths(text: str, folder: Path) -> list[Path]:
@@ -56,6 +57,10 @@ def _readings(text: str) -> Iterator[Sequence[str]]:
         yield lines
     if (words := _words(text)) is not None:
         yield words
+
+
+def _may_be_dropped(path: Path) -> bool:
+    return path.is_absolute() and (is_readable(path) or is_picture(path)) and _is(path.is_file)
 
 
 def _last(text: str) -> Iterator[Path]:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.message import Message as Event
 
 from edgeai import EdgeAIError, GenerationError, ModelNotFoundError
 from edgeai.backends.base import PrefillProgress
+from tui.asked_pictures import AskedPictures
+from tui.chat_pictures import ChatPicture
 from tui.documents import holds
+from tui.engine_events import (
+    DocumentsCounted,
+    ModelFailed,
+    ModelLoading,
+    ModelReady,
+    PictureCounted,
+    TurnBegun,
+    TurnEnded,
+    TurnReading,
+    WindowChanged,
+)
 from tui.engine_room import Room, tokens_around
 from tui.libraries import library_name
+from tui.picture_shelf import PictureShelf
+from tui.sources import behind
 from tui.turn import Question, Result, Turn
 
 if TYPE_CHECKING:
@@ -32,88 +46,25 @@ class OpenSession(Protocol):
     ) -> Session: ...
 
 
-@dataclass
-class ModelLoading(Event):
-    """A model is being loaded; `share` of it is (0..1)."""
-
-    model: str | None
-    share: float
-
-
-@dataclass
-class ModelReady(Event):
-    """The model can answer; for every question the libraries of these names are searched, too."""
-
-    model: str
-    n_ctx: int
-    load_ms: float
-    libraries: Sequence[str] = ()
-
-
-@dataclass
-class ModelFailed(Event):
-    """The model could not be loaded; `fallback` is the one that goes on answering, if there is one."""
-
-    model: str | None
-    error: EdgeAIError
-    fallback: str | None = None
-
-
-@dataclass
-class WindowChanged(Event):
-    """The context window was made larger for documents, or could not be."""
-
-    n_ctx: int
-    error: EdgeAIError | None = None
-
-
-@dataclass
-class DocumentsCounted(Event):
-    """How many tokens documents have, by their SHA-256."""
-
-    counts: Mapping[str, int]
-
-
-@dataclass
-class TurnReading(Event):
-    """The prompt of a turn is being evaluated; `n_cached` of its tokens had been before."""
-
-    turn: Turn
-    n_done: int
-    n_total: int
-    n_cached: int = 0
-
-
-@dataclass
-class TurnBegun(Event):
-    """The turn is stored and its answer starts."""
-
-    turn: Turn
-
-
-@dataclass
-class TurnEnded(Event):
-    """The turn is over, and stored unless `result.error` says otherwise."""
-
-    turn: Turn
-    result: Result
-
-
 class Engine:
     """Runs what it is asked for, one after the other.
 
     Args:
         open_session: opens a model.
         post: takes the events, from the engine's thread.
+        shelf: reads pictures.
     """
 
-    def __init__(self, open_session: OpenSession, post: Callable[[Event], object]) -> None:
+    def __init__(
+        self, open_session: OpenSession, post: Callable[[Event], object], shelf: PictureShelf | None = None
+    ) -> None:
         self._open_session = open_session
         self._post = post
         self._session: Session | None = None
         self._model: str | None = None
         self._turn: Turn | None = None
         self._room = Room()
+        self._pictures = AskedPictures(shelf or PictureShelf())
         self._libraries: tuple[Source, ...] = ()  # what a session is opened with is there for all conversations
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -132,6 +83,10 @@ class Engine:
         turn = Turn(question)
         self._jobs.put(lambda: self._answer(turn))
         return turn
+
+    def count_picture(self, picture: ChatPicture) -> None:
+        """Count the tokens of a picture; questions asked after it wait for that."""
+        self._jobs.put(lambda: self._count(picture))
 
     def close(self) -> None:
         """Stop, store what was made, and free the model."""
@@ -235,8 +190,9 @@ class Engine:
                 turn.cancel()
             self._post(TurnReading(turn, progress.n_done, progress.n_total, progress.n_cached))
 
+        messages, preface = self._pictures.put(session, question.messages, question.pictures, is_new=question.is_new)
         response = session.chat(
-            messages=question.messages, overflow=question.overflow, on_progress=on_progress, **question.sampling
+            messages=messages, overflow=question.overflow, on_progress=on_progress, **question.sampling
         )
         try:
             question.begin(session.model_name)
@@ -248,14 +204,15 @@ class Engine:
         result.dropped = len(response.dropped)
         self._post(TurnBegun(turn))
         try:
-            turn.run(response)
+            turn.run(response, preface)
             result.finish_reason = response.finish_reason
             result.usage, result.timings = response.usage, response.timings
-            result.citations = response.citations
+            result.citations = [behind(preface, citation) for citation in response.citations]
             if not self._libraries:
-                result.n_around = tokens_around(session, n_tokens, question.messages, response)
+                n_tokens += sum(self._pictures.count(session, medium) for item in messages for medium in item.media)
+                result.n_around = tokens_around(session, n_tokens, messages, response)
         finally:
-            result.text = response.partial_text
+            result.text = preface + response.partial_text
 
     def _make_room(self, session: Session, question: Question) -> tuple[Session, int]:
         """A session with the documents, in a window for them unless libraries are searched; and their tokens."""
@@ -292,6 +249,16 @@ class Engine:
         self._room.opened(name, n_ctx, opened.n_ctx)
         self._post(WindowChanged(opened.n_ctx, problem))
         return opened
+
+    def _count(self, picture: ChatPicture) -> None:
+        if self._session is None or picture.ref is None:
+            return  # it is counted when a model is there
+        try:
+            picture.counted(self._pictures.read_and_count(self._session, picture.ref))
+        except EdgeAIError as exc:
+            self._post(PictureCounted(picture, exc))
+        else:
+            self._post(PictureCounted(picture))
 
     def _store(self, turn: Turn, result: Result) -> None:
         try:

@@ -10,6 +10,7 @@ from typing import Literal
 from edgeai.history_types import StoredMessage
 from tui.chat import ending_note
 from tui.chat_documents import ChatDocument
+from tui.chat_pictures import ChatPicture
 from tui.pace import Pace
 from tui.turn import Result, Turn
 from tui.turn_store import TurnStore
@@ -36,6 +37,7 @@ class LiveTurn:
         answer: the block that grows.
         editing: the message whose place the question takes.
         documents: what the question is about.
+        pictures: that go with it.
         n_read: tokens of the prompt that are evaluated.
     """
 
@@ -48,6 +50,7 @@ class LiveTurn:
     answer: Block
     editing: StoredMessage | None = None
     documents: Sequence[ChatDocument] = ()
+    pictures: Sequence[ChatPicture] = ()
     stage: Stage = "waiting"
     n_read: int = 0
     _pace: Pace = field(default_factory=Pace)

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import click
 
 from edgeai import EdgeAIError, HistoryError, Message, OptionError, Response
 from edgeai.files import write_text
-from edgeai.history import History, Status, StoredMessage, to_messages
+from edgeai.history import History, Status, StoredMessage
 from edgeai.history_export import to_json, to_markdown
 from edgeai.options import Overflow
 from edgeai.safe_text import one_line, plain
@@ -25,9 +25,10 @@ from tui.answer_stream import print_answer
 from tui.documents import n_ctx_for
 from tui.output import message
 from tui.plain_documents import LineDocuments
+from tui.plain_pictures import LinePictures
 from tui.progress_line import ProgressLine
 from tui.settings import ConversationSettings
-from tui.sources import distinct, source_line, to_stats
+from tui.sources import behind, distinct, source_line, to_stats
 
 HELP = """\
 /help              show this
@@ -37,6 +38,7 @@ HELP = """\
 /regenerate        make the last answer again
 /doc [PATH]        add a document, a folder or a glob to the conversation, or show what there is
 /doc remove NAME   take a document out of it
+/image [PATH]      let a picture go with the next message, or show which do; /image remove [NAME] takes it away
 /save FILE         write the conversation: FILE.md to read, FILE.json with all branches
 Ctrl-C stops an answer. A line that begins with a blank is never a command."""
 
@@ -78,20 +80,23 @@ class LineChat:
         self._overflow = overflow
         self._documents = documents or LineDocuments(self._settings.documents)
         self._session.documents = self._documents.all
+        self._pictures = LinePictures()
 
     def say(self, text: str) -> bool:
         """Answer a line of the user's; False when the answer was stopped."""
         path = self._path()
-        messages = [*to_messages(path, self._settings.system), Message("user", text)]
+        system = self._settings.system
+        messages, preface = self._pictures.put(self._session, path, system, text)
         parent_id = path[-1].id if path else None
 
         def begin() -> int:
             if self._conversation_id is None:
                 settings = self._settings.to_json()
                 self._conversation_id = self._history.create(model=self._session.model_name, settings=settings).id
-            return self._history.begin_turn(self._conversation_id, parent_id, text)[1]
+            shown, self._pictures.attached = self._pictures.attached, []
+            return self._history.begin_turn(self._conversation_id, parent_id, text, shown)[1]
 
-        return self._answer(messages, begin)
+        return self._answer(messages, preface, begin)
 
     def regenerate(self) -> bool:
         """Answer the last line again; False when the answer was stopped."""
@@ -100,8 +105,9 @@ class LineChat:
             path.pop()
         if not path:
             raise OptionError("there is no answer to make again yet")
-        messages = to_messages(path, self._settings.system)
-        return self._answer(messages, lambda: self._history.begin_answer(path[-1].id))
+        system = self._settings.system
+        messages, preface = self._pictures.put(self._session, path, system)
+        return self._answer(messages, preface, lambda: self._history.begin_answer(path[-1].id))
 
     def reset(self) -> None:
         """The next line begins a new conversation."""
@@ -127,8 +133,17 @@ class LineChat:
         if self._documents.refs != self._settings.documents:
             self._keep(replace(self._settings, documents=self._documents.refs))
 
+    def image(self, rest: str) -> str:
+        """Add, remove or show pictures for the next message, as the rest of the line says; what is said then."""
+        return self._pictures.obey(self._session, rest)
+
+    def show(self, paths: Sequence[Path]) -> str:
+        """Let pictures go with the next message; what is said then."""
+        return self._pictures.add(self._session, paths)
+
     def close(self) -> None:
         """Free the model."""
+        self._pictures.close()
         self._session.close()
 
     def _make_room(self) -> None:
@@ -171,7 +186,7 @@ class LineChat:
     def _path(self) -> list[StoredMessage]:
         return [] if self._conversation_id is None else self._history.path(self._conversation_id)
 
-    def _answer(self, messages: list[Message], begin: Callable[[], int]) -> bool:
+    def _answer(self, messages: list[Message], preface: str, begin: Callable[[], int]) -> bool:
         with ProgressLine() as line:
             response = self._session.chat(
                 messages=messages, overflow=self._overflow, on_progress=line.reading, **self._settings.sampling()
@@ -183,15 +198,16 @@ class LineChat:
                 raise
             if response.dropped:
                 message("note", f"the {len(response.dropped)} oldest messages were left out to fit", "yellow")
-            return self._print_and_store(response, line, answer_id)
+            click.echo(preface, nl=False)
+            return self._print_and_store(response, line, answer_id, preface)
 
-    def _print_and_store(self, response: Response, line: ProgressLine, answer_id: int) -> bool:
+    def _print_and_store(self, response: Response, line: ProgressLine, answer_id: int, preface: str) -> bool:
         saved = time.monotonic()
 
         def save() -> None:
             nonlocal saved
             if time.monotonic() - saved > _SAVE_S:
-                self._history.save_partial(answer_id, response.partial_text)
+                self._history.save_partial(answer_id, preface + response.partial_text)
                 saved = time.monotonic()
 
         try:
@@ -200,18 +216,18 @@ class LineChat:
         except BaseException:
             response.cancel()
             response.wait()
-            self._history.finish_turn(answer_id, response.partial_text, "error")
+            self._history.finish_turn(answer_id, preface + response.partial_text, "error")
             raise
         citations = distinct(response.citations)
         for number, citation in enumerate(citations, 1):
             click.echo(source_line(number, citation), err=True)
         status: Status = "cancelled" if response.finish_reason == "cancelled" else "complete"
-        self._history.finish_turn(answer_id, response.partial_text, status, self._stats(response))
+        self._history.finish_turn(answer_id, preface + response.partial_text, status, self._stats(response, preface))
         if response.finish_reason == "context_full":
             message("note", "the answer ends where the context window is full: /reset begins anew", "yellow")
         return is_whole
 
-    def _stats(self, response: Response) -> dict[str, object]:
+    def _stats(self, response: Response, preface: str) -> dict[str, object]:
         stats: dict[str, object] = {
             "model": self._session.model_name,
             "finish_reason": response.finish_reason,
@@ -220,7 +236,7 @@ class LineChat:
             "timings": asdict(response.timings),
         }
         if response.citations:
-            stats["citations"] = to_stats(response.citations)
+            stats["citations"] = to_stats([behind(preface, citation) for citation in response.citations])
         return stats
 
 
@@ -279,6 +295,8 @@ def _obey(chat: LineChat, line: str) -> bool:
         chat.reset()
     elif word == "/doc":
         click.echo(plain(chat.doc(rest)), err=True)
+    elif word == "/image":
+        click.echo(plain(chat.image(rest)), err=True)
     elif word == "/system":
         click.echo(plain(chat.system(rest)), err=True)
     elif word == "/save":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -72,6 +73,15 @@ ocr_option = click.option(
     default="auto",
     show_default=True,
     help="Recognise the text of a PDF's pages: of those without any, of all, of none.",
+)
+image_option = click.option(
+    "-i",
+    "--image",
+    "image_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A picture that the question is about; may be repeated. A model without eyes gets what is written in it.",
 )
 password_option = click.option("--password", metavar="TEXT", help="The password of an encrypted PDF.")
 

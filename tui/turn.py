@@ -12,6 +12,7 @@ from typing import Any
 from edgeai import EdgeAIError, Message, Response, Timings, Usage
 from edgeai.documents.types import Citation, Document
 from edgeai.options import Overflow
+from tui.asked_pictures import Shown
 
 _SAVE_S = 2.0
 
@@ -48,6 +49,8 @@ class Question:
         sampling: keywords for `Session.chat`.
         overflow: what to do when it does not fit.
         documents: what it is about.
+        pictures: of messages, by their index.
+        is_new: its last message was never asked before.
         prepares: only the documents before it count: where they do not fit the window, nothing is asked.
         only_if_cached: ask only where the documents have been evaluated before; else evaluate nothing.
         begin: called with the model's name when the prompt is known to fit, before any of the answer is shown.
@@ -62,6 +65,8 @@ class Question:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     overflow: Overflow = "error"
     documents: Sequence[Document] = ()
+    pictures: Shown = field(default_factory=dict)
+    is_new: bool = True
     prepares: bool = False
     only_if_cached: bool = False
 
@@ -114,14 +119,15 @@ class Turn:
         if self._response is not None:
             self._response.cancel()
 
-    def run(self, response: Response) -> None:
-        """Collect the answer; for the engine's thread."""
+    def run(self, response: Response, preface: str = "") -> None:
+        """Collect the answer, which begins with a preface; for the engine's thread."""
         self._response = response
+        self._pieces.append(preface)
         if self._cancelled.is_set():
             response.cancel()
         saved = time.monotonic()
         for piece in response:
             self._pieces.append(piece)
             if time.monotonic() - saved > _SAVE_S:
-                self.question.save(response.partial_text)
+                self.question.save(preface + response.partial_text)
                 saved = time.monotonic()

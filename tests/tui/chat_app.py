@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ class Models:
         options: what else each was opened with.
     """
 
-    def __init__(self, *answers: str, n_ctx: int = 4096) -> None:
-        self.backend = FakeBackend(n_ctx=n_ctx).enqueue(*answers)
+    def __init__(self, *answers: str, n_ctx: int = 4096, sees: bool = False) -> None:
+        self.backend = FakeBackend(n_ctx=n_ctx, sees=sees).enqueue(*answers)
         self.opened: list[str | None] = []
         self.missing: set[str | None] = set()
         self.is_open = True
@@ -121,6 +121,7 @@ async def running_chat(
     model: str | None = None,
     settings: ConversationSettings | None = None,
     n_unreadable: int = 0,
+    pictures: Sequence[Path] = (),
     conversation_id: str | None = None,
     open_ends: Callable[[], Ends] = RealEnds,
 ) -> AsyncIterator[Chat]:
@@ -135,6 +136,7 @@ async def running_chat(
             folder=folder,
             conversation_id=conversation_id,
             n_unreadable=n_unreadable,
+            pictures=pictures,
             open_ends=open_ends,
         )
         async with app.run_test(size=size) as pilot:

@@ -182,12 +182,12 @@ async def test_choosing_a_file_writes_its_name(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_text_is_refused_and_the_message_stays(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(b"\x89PNG\0")
+    (tmp_path / "tool.exe").write_bytes(b"MZ\0")
     async with running_chat(folder=tmp_path) as chat:
-        chat.screen.prompt.write("look at @photo.png")
+        chat.screen.prompt.write("look at @tool.exe")
         await chat.press("enter")
         await chat.until(lambda: "not a text file" in chat.toasts)
-        assert chat.screen.prompt.text == "look at @photo.png"
+        assert chat.screen.prompt.text == "look at @tool.exe"
         assert chat.screen.live is None
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tui.attachments import MAX_FILE_BYTES, Attached, AttachmentError, documents_in, mention, split_files, with_files
+from tui.attachments import (
+    MAX_FILE_BYTES,
+    Attached,
+    AttachmentError,
+    documents_in,
+    mention,
+    pictures_in,
+    split_files,
+    with_files,
+)
 
 
 def test_files_go_behind_the_text_and_come_off_again(tmp_path: Path) -> None:
@@ -32,10 +41,10 @@ def test_a_file_that_ends_like_an_attachment_stays_one_text(tmp_path: Path) -> N
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "tool.exe").write_bytes(b"MZ\0\0")
     (tmp_path / "big.raw").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
     with pytest.raises(AttachmentError, match="not a text file"):
-        with_files("@photo.png", tmp_path)
+        with_files("@tool.exe", tmp_path)
     with pytest.raises(AttachmentError, match=r"at most 1,000,000 bytes"):
         with_files("@big.raw", tmp_path)
 
@@ -48,6 +57,7 @@ def test_what_is_readable_but_no_plain_text_is_a_document(tmp_path: Path) -> Non
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\0\0")
     text = "Read @manual.pdf @long.md @wide.csv @notes.txt @photo.png @gone.pdf"
     assert documents_in(text, tmp_path) == [tmp_path / name for name in ("manual.pdf", "long.md", "wide.csv")]
+    assert pictures_in(text, tmp_path) == [tmp_path / "photo.png"]
     assert with_files("@manual.pdf and @notes.txt", tmp_path).count("<file") == 1
 
 

@@ -222,7 +222,7 @@ async def test_two_thousand_turns_are_shown_from_their_end() -> None:
         assert isinstance(chat.app.screen, ChatScreen)
 
 
-@pytest.mark.parametrize(("width", "n_spared"), [(60, 3), (80, 1), (200, 0)])
+@pytest.mark.parametrize(("width", "n_spared"), [(60, 4), (80, 2), (200, 0)])
 async def test_the_last_line_shows_how_to_stop_and_to_quit_whatever_is_going_on(width: int, n_spared: int) -> None:
     models = Models("one two three")
     models.backend.gate.clear()
@@ -234,8 +234,9 @@ async def test_the_last_line_shows_how_to_stop_and_to_quit_whatever_is_going_on(
             return {str(key.render()).split()[-1] for key in seen}
 
         await chat.send("Count.")
-        spared = ["Settings", "List", "Model"][:n_spared]
-        rest = {"Send", "Stop", "New", "List", "Blocks", "Model", "Docs", "Settings", "Help", "Quit"}.difference(spared)
+        spared = ["Settings", "List", "Model", "Picture"][:n_spared]
+        keys = {"Send", "Stop", "New", "List", "Blocks", "Model", "Docs", "Picture", "Settings", "Help", "Quit"}
+        rest = keys.difference(spared)
         await chat.until(lambda: shown() == rest)
         await chat.press("alt+up")
         await chat.until(lambda: shown() >= {"Move", "Copy", "Stop", "Quit"})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui.dropped_paths import MAX_PASTE_CHARS, dropped_documents, may_be_paths, typed_paths
+from tui.dropped_paths import MAX_PASTE_CHARS, dropped_files, may_be_paths, typed_paths
 
 NAMES = ("manual.pdf", "my manual.md", "it's.txt", "規則 2.docx", "a(1)&b.txt", 'say "no".md', "100%25.txt")
 
@@ -32,25 +32,31 @@ def test_every_terminals_way_to_write_one_path(files: list[Path], number: int) -
     path = files[number]
     for text in (str(path), f"{path} ", f"{path}\n", shlex.quote(str(path)) + " ", escaped(path), path.as_uri()):
         assert may_be_paths(text)
-        assert dropped_documents(text) == [path]
+        assert dropped_files(text) == [path]
 
 
 def test_several_at_once(files: list[Path]) -> None:
     for join in (" ", "\n", " \n"):
         for write in (lambda path: shlex.quote(str(path)), escaped, Path.as_uri):
-            assert dropped_documents(join.join(map(write, files))) == files
-    assert dropped_documents("\n".join(map(str, files))) == files
-    assert dropped_documents(f"{files[0]} {files[0]}") == [files[0]]
+            assert dropped_files(join.join(map(write, files))) == files
+    assert dropped_files("\n".join(map(str, files))) == files
+    assert dropped_files(f"{files[0]} {files[0]}") == [files[0]]
 
 
-def test_what_is_not_wholly_readable_documents_stays_text(files: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(b"x")
+def test_pictures_may_be_among_them(files: list[Path], tmp_path: Path) -> None:
+    photo = tmp_path / "photo 1.PNG"
+    photo.write_bytes(b"x")
+    assert dropped_files(f"{shlex.quote(str(photo))} {files[0]}") == [photo, files[0]]
+
+
+def test_what_is_not_wholly_readable_files_stays_text(files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "tool.exe").write_bytes(b"x")
     manual = files[0]
     for text in (
         f"look at {manual}",
         f"{manual} please",
         f"{manual}\n{tmp_path / 'gone.pdf'}",
-        str(tmp_path / "photo.png"),
+        str(tmp_path / "tool.exe"),
         str(tmp_path),
         "/doc manual.pdf",
         "/" * 5000,
@@ -61,7 +67,7 @@ def test_what_is_not_wholly_readable_documents_stays_text(files: list[Path], tmp
         "manual.pdf",
         "",
     ):
-        assert dropped_documents(text) == []
+        assert dropped_files(text) == []
     assert not may_be_paths("Hello, /etc/hosts")
     assert not may_be_paths("/" * (MAX_PASTE_CHARS + 1))
 
@@ -69,7 +75,7 @@ def test_what_is_not_wholly_readable_documents_stays_text(files: list[Path], tmp
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=60))
 def test_any_text_is_taken(text: str, tmp_path: Path) -> None:
-    assert isinstance(dropped_documents(text), list)
+    assert isinstance(dropped_files(text), list)
     assert all(isinstance(path, Path) for path in typed_paths(text or "x", tmp_path))
 
 

@@ -12,15 +12,8 @@ from textual.message import Message as Event
 from edgeai import ContextOverflowError, HistoryError, Message, ModelNotFoundError
 from edgeai.session import Session
 from tests.fakes import FakeBackend
-from tui.engine import (
-    Engine,
-    ModelFailed,
-    ModelLoading,
-    ModelReady,
-    TurnBegun,
-    TurnEnded,
-    TurnReading,
-)
+from tui.engine import Engine
+from tui.engine_events import ModelFailed, ModelLoading, ModelReady, TurnBegun, TurnEnded, TurnReading
 from tui.turn import Question, Result
 
 

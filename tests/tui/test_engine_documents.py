@@ -17,7 +17,8 @@ from edgeai.documents.types import Block, Document
 from edgeai.session import Session
 from tests.tui.documented import PreparedBackend
 from tui.chat_documents import ChatDocument, ready_words, told
-from tui.engine import DocumentsCounted, Engine, ModelFailed, ModelReady, TurnEnded, WindowChanged
+from tui.engine import Engine
+from tui.engine_events import DocumentsCounted, ModelFailed, ModelReady, TurnEnded, WindowChanged
 from tui.turn import Question, preparation
 
 PUMP = "The pump stops by itself when the tank is empty."

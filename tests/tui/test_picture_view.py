@@ -7,16 +7,13 @@ import io
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from rich.cells import cell_len
 from rich.console import Console
-from textual.app import App, ComposeResult
-from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.style import Style
 
 from edgeai.media import Medium
 from tui import picture_output
@@ -25,9 +22,10 @@ from tui.graphics_protocols import MAX_PLACEHOLDERS, kitty, kitty_forget, new_im
 from tui.half_blocks import HalfBlocks, half_block_rows
 from tui.picture_output import print_picture
 from tui.picture_pixels import cells_for, pixels_of
-from tui.picture_view import PictureView
+from tui.picture_rows import PictureRows, small
 
 RGB = tuple[int, ...]
+Colour = tuple[int, int, int]
 MARK = r"\U0010eeee(.)(.)"
 
 
@@ -218,58 +216,59 @@ def test_nothing_is_printed_where_it_would_not_be_seen(monkeypatch: pytest.Monke
     assert out.getvalue() != ""
 
 
-class PictureApp(App[None]):
-    def __init__(self, view: PictureView) -> None:
-        super().__init__()
-        self._view = view
-
-    def compose(self) -> ComposeResult:
-        yield Static("above")
-        yield self._view
-        yield Static("below")
-
-
-def test_how_it_looks_in_the_application(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(PictureApp(PictureView(medium(drawing((800, 600))))), terminal_size=(70, 26))
-
-
-async def test_it_follows_the_terminal_s_width() -> None:
-    view = PictureView(medium(drawing((800, 600))))
-    async with PictureApp(view).run_test(size=(70, 40)) as pilot:
-        assert view.size == (53, 20)
-        await pilot.resize_terminal(20, 40)
-        await pilot.pause()
-        assert view.size == (20, 8)
-        assert all(view.render_line(y).cell_length == 20 for y in range(9))
+def shown(view: PictureRows, width: int) -> list[list[tuple[Colour, Colour]]]:
+    """The colours of the upper and the lower half of each cell."""
+    rows = []
+    for row in view.rows(width):
+        assert set(row.content.plain) == {"▀"}
+        cells = []
+        for start, end, style in row.content.spans:
+            assert isinstance(style, Style)
+            assert style.foreground
+            assert style.background
+            cells += [(style.foreground.rgb, style.background.rgb)] * (end - start)
+        rows.append(cells)
+    return rows
 
 
-def sent_by(pilot: Pilot[None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    sent: list[str] = []
-    monkeypatch.setattr(pilot.app._driver, "write", sent.append)
-    return sent
-
-
-async def test_kitty_draws_behind_placeholders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_text_hold_the_pixels_and_follow_their_width() -> None:
     image = drawing((800, 600))
-    view = PictureView(medium(image), can=Graphics("kitty", (8, 16)))
-    async with App[None]().run_test(size=(70, 40)) as pilot:
-        sent = sent_by(pilot, monkeypatch)
-        await pilot.app.mount(view)
-        await pilot.pause()
-        ((keys, shown),) = images_of("".join(sent))
-        assert (keys["c"], keys["r"], keys["U"]) == ("53", "20", "1")
-        assert shown is not None
-        assert np.array_equal(np.asarray(shown), np.asarray(pixels_of(view.medium, (53 * 8, 20 * 16))))
-        number = int(keys["i"])
-        for y in range(20):
-            (segment,) = [segment for segment in view.render_line(y) if segment.text.strip()]
-            assert segment.text == placeholders(53, y)
-            assert segment.style is not None
-            assert segment.style.color is not None
-            assert segment.style.color.triplet == tuple(number.to_bytes(3, "big"))
-        cut = view.render_line(4).crop(3, 7)  # as where something lies over it, or it is scrolled aside
-        assert (cut.text, cut.cell_length) == (placeholders(7, 4)[3 * 3 :], 4)
-        sent.clear()
-        await view.remove()
-        await pilot.pause()
-        assert kitty_forget(number) in sent
+    pixels = small(medium(image), Graphics())
+    assert pixels.size == (32, 24), "no more of it is kept than is shown"
+    view = PictureRows(pixels, Graphics(), pytest.fail)
+    for width, (columns, rows) in ((70, (32, 12)), (20, (20, 8)), (1, (1, 1))):
+        found = shown(view, width)
+        assert (len(found[0]), len(found)) == (columns, rows)
+        assert view.rows(width) is view.rows(width), "it is made once"
+    whole = np.asarray(pixels_of(medium(image), (32, 24)))
+    colours = [tuple(zip(*line, strict=True)) for line in shown(view, 70)]
+    assert np.array_equal(np.array([half for line in colours for half in line]), whole)
+    tiny = PictureRows(small(medium(Image.new("RGB", (1, 1))), Graphics()), Graphics(), pytest.fail)
+    assert shown(tiny, 70) == [[((0, 0, 0), (0, 0, 0))]]
+
+
+def test_kitty_draws_behind_placeholders_and_forgets() -> None:
+    image, sent = drawing((800, 600)), list[str]()
+    can = Graphics("kitty", (8, 16))
+    pixels = small(medium(image), can)
+    assert pixels.size == (256, 192)
+    view = PictureRows(pixels, can, sent.append)
+    rows = view.rows(70)
+    ((keys, drawn),) = images_of("".join(sent))
+    assert (keys["c"], keys["r"], keys["U"]) == ("32", "12", "1")
+    assert drawn is not None
+    assert np.array_equal(np.asarray(drawn), np.asarray(pixels_of(medium(image), (32 * 8, 12 * 16))))
+    number = int(keys["i"])
+    for y, row in enumerate(rows):
+        assert row.content.plain == placeholders(32, y)
+        assert row.content.cell_length == 32
+        ((_, _, style),) = row.content.spans
+        assert isinstance(style, Style)
+        assert style.foreground
+        assert style.foreground.rgb == tuple(number.to_bytes(3, "big"))
+    view.rows(70)
+    assert len(sent) == 1
+    view.forget()
+    assert sent[1:] == [kitty_forget(number)]
+    view.rows(20)
+    assert images_of(sent[-1])[0][0]["c"] == "20", "it is sent again"

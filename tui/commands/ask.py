@@ -23,6 +23,7 @@ from tui.progress_line import ProgressLine
 from tui.session_options import (
     document_option,
     given,
+    image_option,
     load_options,
     ocr_option,
     overflow_option,
@@ -48,15 +49,7 @@ if TYPE_CHECKING:
 @library_option
 @password_option
 @ocr_option
-@click.option(
-    "-i",
-    "--image",
-    "image_paths",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="A picture that the question is about; may be repeated. A model without eyes gets what is written in it.",
-)
+@image_option
 @click.option(
     "--audio",
     "audio_paths",
@@ -106,7 +99,7 @@ def command(
     sampling = take_sampling(options)
     schema = _read_schema(json_schema) if json_schema else None
     asking = {"response_format": schema, "overflow": overflow, **sampling}
-    loading = {"system": system, **options}
+    loading = {"system": system, "keep_states": True if image_paths or audio_paths else None, **options}
     with ProgressLine() as line, opened_libraries(library_names) as libraries, _engine(doc_paths, options):
         documents, n_failed = _documents(doc_paths, password, line, ocr)
         if doc_paths and not documents:

@@ -27,6 +27,7 @@ from tui.progress_line import ProgressLine
 from tui.session_options import (
     document_option,
     given,
+    image_option,
     load_options,
     ocr_option,
     overflow_option,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @library_option
 @password_option
 @ocr_option
+@image_option
 @input_option
 @output_option
 @echo_option
@@ -68,6 +70,7 @@ def command(
     library_names: tuple[str, ...],
     password: str | None,
     ocr: OcrMode,
+    image_paths: tuple[Path, ...],
     input_name: str | None,
     output_name: str | None,
     echo: Echo,
@@ -94,7 +97,7 @@ def command(
         if stored:
             history.update(stored.id, settings=own.to_json())
         new = ConversationSettings(**asked, documents=refs_of(documents))
-        begin = _Beginning(history, stored.id if stored else None, own, model or _model_of(stored))
+        begin = _Beginning(history, stored.id if stored else None, own, model or _model_of(stored), image_paths)
         if plain or not _has_terminal():
             from tui.plain_documents import LineDocuments
 
@@ -106,12 +109,13 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """Where a chat begins: a stored conversation or a new one, its settings and its model."""
+    """Where a chat begins: a stored conversation or a new one, its settings, its model, and the first pictures."""
 
     history: History
     conversation_id: str | None
     settings: ConversationSettings
     model: str | None
+    image_paths: Sequence[Path] = ()
 
 
 def _documents(doc_paths: Sequence[Path], password: str | None, ocr: OcrMode) -> tuple[list[Document], int]:
@@ -163,6 +167,7 @@ def _window(
     devices: tuple[str | None, str | None, Echo],
 ) -> int:
     from tui.app import EdgeAIApp
+    from tui.graphics import graphics
     from tui.voice import RealEnds
 
     def open_session(model: str | None, **more: Any) -> Session:
@@ -180,6 +185,8 @@ def _window(
         conversation_id=begin.conversation_id,
         documents=read[0],
         n_unreadable=read[1],
+        pictures=begin.image_paths,
+        graphics=graphics(),
         open_ends=lambda: RealEnds(*devices),
     )
     app.run()
@@ -215,4 +222,6 @@ def _plain(
         larger = None if "n_ctx" in options else reopen
         own = LineChat(session, begin.history, begin.settings, begin.conversation_id, overflow, about, reopen=larger)
         with closing(own) as chat:
+            if begin.image_paths:
+                click.echo(chat.show(begin.image_paths), err=True)
             return converse(chat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ from textual.widgets import TextArea
 from edgeai import ModelNotFoundError
 from edgeai.machine import resident_bytes
 from edgeai.safe_text import one_line
-from tui import engine
+from tui import engine_events
 from tui.attachments import mention
 from tui.chat import Chat, open_chat
 from tui.drafts import NEW
@@ -37,7 +38,13 @@ LIST_AND_SOURCE_FIT = 160
 
 
 class ChatScreen(VoiceCommands):
-    """The whole chat."""
+    """The whole chat.
+
+    Attributes:
+        first_pictures: files to begin with.
+    """
+
+    first_pictures: Sequence[Path] = ()
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop", priority=True, tooltip="Stop the answer; leave editing"),
@@ -48,6 +55,7 @@ class ChatScreen(VoiceCommands):
         Binding("ctrl+o", "pick_model", "Model", tooltip="Choose the model"),
         Binding("ctrl+f", "search", "Find", show=False, priority=True, tooltip="Search all conversations"),
         Binding("f2", "add_document", "Docs", tooltip="Add a document to this conversation"),
+        Binding("f8", "add_picture", "Picture", tooltip="Add a picture to your message"),
         Binding("f3", "documents", "Documents", show=False, tooltip="See and remove the documents"),
         Binding("f4", "sources", "Sources", show=False, tooltip="Open the sources of the last answer"),
         Binding("f5", "dictate", "Dictate", show=False, priority=True, tooltip="Write what you say into the prompt"),
@@ -58,6 +66,7 @@ class ChatScreen(VoiceCommands):
 
     def on_mount(self) -> None:
         """Begin with a new chat."""
+        self.begin_pictures()
         self.start_clock()
         self._list_wanted: bool | None = None
         self.set_interval(1.0, self._tick)
@@ -91,6 +100,8 @@ class ChatScreen(VoiceCommands):
                 title = (await asyncio.to_thread(self.history.get, message.conversation_id)).title
                 text = f"An answer in “{one_line(title)}” was interrupted. What was stored of it is kept."
                 self.conversation.add(Block("notice", text, title="Interrupted"))
+            if self.first_pictures:
+                await self.attach(self.first_pictures)
 
     # --- conversations ---
 
@@ -212,22 +223,23 @@ class ChatScreen(VoiceCommands):
 
     # --- the model ---
 
-    @on(engine.ModelLoading)
-    def _loading(self, event: engine.ModelLoading) -> None:
+    @on(engine_events.ModelLoading)
+    def _loading(self, event: engine_events.ModelLoading) -> None:
         self.load_note = f"loading {Path(event.model or 'the model').name} {event.share:.0%}"
         self.show_activity()
 
-    @on(engine.ModelReady)
-    def _ready(self, event: engine.ModelReady) -> None:
+    @on(engine_events.ModelReady)
+    def _ready(self, event: engine_events.ModelReady) -> None:
         self.status.model_name, self.status.n_ctx = event.model, event.n_ctx
         self.libraries = event.libraries
         self.status.context_used = 0
         self.load_note = ""
         self.forget_evaluated()
+        self.count_again()
         self.prepare()
 
-    @on(engine.ModelFailed)
-    def _failed(self, event: engine.ModelFailed) -> None:
+    @on(engine_events.ModelFailed)
+    def _failed(self, event: engine_events.ModelFailed) -> None:
         self.status.model_name = event.fallback or ""
         self.load_note = ""
         self.show_activity()

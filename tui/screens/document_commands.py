@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 
 from textual import on, work
 from textual.widget import Widget
 
 from edgeai.documents.read import is_readable
 from edgeai.safe_text import one_line
+from edgeai.vision.sniff import is_picture
 from tui.chat_documents import ChatDocument
-from tui.dropped_paths import dropped_documents, typed_paths
+from tui.dropped_paths import dropped_files, typed_paths
 from tui.screens.documents import DocumentParts
 from tui.widgets.conversation import Conversation
 from tui.widgets.document_bar import DocumentBar
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.source_view import SourceView
 
-COMMAND = "/doc"
 _REMOVE = "remove"
-
-
-def is_command(text: str) -> bool:
-    """Whether a message is a command about documents; one that begins with a blank is not."""
-    return text.rstrip() == COMMAND or text.startswith(f"{COMMAND} ")
 
 
 class DocumentCommands(DocumentParts):
@@ -34,9 +31,8 @@ class DocumentCommands(DocumentParts):
     # --- documents ---
 
     @work
-    async def obey(self, text: str) -> None:
+    async def obey_doc(self, rest: str) -> None:
         """Do what `/doc PATH`, `/doc remove NAME` or `/doc` says."""
-        rest = text[len(COMMAND) :].strip()
         if not rest:
             self.action_documents()
         elif rest.split()[0] == _REMOVE:
@@ -88,11 +84,18 @@ class DocumentCommands(DocumentParts):
     @on(PromptEditor.PathsPasted)
     @work
     async def _paths_pasted(self, event: PromptEditor.PathsPasted) -> None:
-        paths = await asyncio.to_thread(dropped_documents, event.text)
-        if paths:
-            await self.add_documents(paths)
-        else:
+        paths = await asyncio.to_thread(dropped_files, event.text)
+        pictures = [path for path in paths if is_picture(path)]
+        if not paths:
             self.prompt.paste_text(event.text)
+        if documents := [path for path in paths if path not in pictures]:
+            await self.add_documents(documents)
+        if pictures:
+            await self.attach(pictures)
+
+    async def attach(self, paths: Sequence[Path]) -> bool:
+        """Let pictures go with the next message; the screen's next part does."""
+        raise NotImplementedError
 
     # --- sources ---
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual import on
 
-from tui import engine
+from tui import engine_events
 from tui.chat_documents import ChatDocument, ready_words, told
 from tui.pace import Pace
 from tui.screens.reading import ReadingParts
@@ -56,12 +56,12 @@ class DocumentParts(ReadingParts):
             self.preparing.cancel()
             self.preparing = None
 
-    def read_preparation(self, event: engine.TurnReading) -> None:
+    def read_preparation(self, event: engine_events.TurnReading) -> None:
         """So much of the documents is evaluated."""
         self._pace.tell(event.n_done, event.n_total)
         self.show_activity()
 
-    def end_preparation(self, event: engine.TurnEnded) -> None:
+    def end_preparation(self, event: engine_events.TurnEnded) -> None:
         """They are ready, or not to be had."""
         self.preparing = None
         result = event.result
@@ -69,15 +69,15 @@ class DocumentParts(ReadingParts):
             told(self._prepared, cached_tokens=result.usage.cached_tokens, n_around=result.n_around)
         self.show_documents()
 
-    @on(engine.DocumentsCounted)
-    def _counted(self, event: engine.DocumentsCounted) -> None:
+    @on(engine_events.DocumentsCounted)
+    def _counted(self, event: engine_events.DocumentsCounted) -> None:
         for item in self.read_documents:
             if item.document is not None:
                 item.n_tokens = event.counts.get(item.document.sha256, item.n_tokens)
         self.show_documents()
 
-    @on(engine.WindowChanged)
-    def _window_changed(self, event: engine.WindowChanged) -> None:
+    @on(engine_events.WindowChanged)
+    def _window_changed(self, event: engine_events.WindowChanged) -> None:
         is_larger = event.n_ctx > self.status.n_ctx
         self.status.n_ctx = event.n_ctx
         self.load_note = ""

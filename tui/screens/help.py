@@ -26,6 +26,11 @@ ABOUT = (
         "evaluated. /doc remove NAME takes it away; without anything, /doc shows all.",
     ),
     (
+        "Pictures",
+        "/image PATH, F8, a picture dropped on the window, or @ before its name lets it go with your next message. A "
+        "model that sees gets the picture; another gets what is written in it. /image remove takes it away.",
+    ),
+    (
         "Sources",
         "Where an answer names its sources, they stand below it. A click, or its number with the answer chosen, opens "
         "the passage beside it.",

@@ -25,6 +25,7 @@ from tui.settings import ConversationSettings
 from tui.widgets.conversation import Conversation
 from tui.widgets.document_bar import DocumentBar
 from tui.widgets.keys import Keys
+from tui.widgets.picture_bar import PictureBar
 from tui.widgets.prompt import PromptEditor
 from tui.widgets.sidebar import Sidebar
 from tui.widgets.source_view import SourceView
@@ -82,6 +83,7 @@ class ChatParts(Screen[None]):
                 yield Conversation()
                 yield Static("Editing an earlier message: Enter sends it as a new branch, Esc leaves", id="editing")
                 yield DocumentBar()
+                yield PictureBar()
                 with Horizontal(id="prompt-row"):
                     yield PromptEditor()
                 yield StatusBar()

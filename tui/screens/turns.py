@@ -8,18 +8,20 @@ from collections.abc import Sequence
 
 from textual import on, work
 
-from edgeai import ContextOverflowError, EdgeAIError, Message
-from edgeai.history_types import StoredMessage, title_from, to_messages
+from edgeai import ContextOverflowError, EdgeAIError
+from edgeai.history_types import StoredMessage, title_from
 from edgeai.options import Overflow
-from tui import engine
-from tui.attachments import documents_in, split_files, with_files
+from tui import engine_events
+from tui.asked_pictures import conversation
+from tui.attachments import documents_in, pictures_in, split_files, with_files
 from tui.chat import Chat, blocks_of, open_chat, question_text
 from tui.chat_documents import told
+from tui.chat_pictures import ChatPicture
 from tui.document_refs import absolute
 from tui.drafts import NEW
 from tui.live_turn import FLUSH_S, LiveTurn, note_of
 from tui.screens.confirm import ConfirmScreen
-from tui.screens.document_commands import DocumentCommands, is_command
+from tui.screens.picture_commands import PictureCommands
 from tui.turn import Question
 from tui.turn_store import TurnStore
 from tui.widgets.block import Block
@@ -30,13 +32,14 @@ WELCOME = (
     "Everything you write stays on this device.\n"
     "Enter sends · Ctrl+J new line · Esc stops an answer\n"
     "@ brings a file · F2, /doc or a file dropped here adds a document\n"
+    "F8, /image or a picture dropped here shows it to the model\n"
     "F3 shows the documents · F4 opens the sources of an answer\n"
     "F5 writes what you say · F6 talks by voice\n"
     "Alt+↑ walks through what was said: copy, edit, ask again · F1 all keys"
 )
 
 
-class TurnScreen(DocumentCommands):
+class TurnScreen(PictureCommands):
     """Makes turns. One is made at a time, also while another conversation is shown."""
 
     def start_clock(self) -> None:
@@ -67,9 +70,10 @@ class TurnScreen(DocumentCommands):
 
     def submit(self, text: str) -> None:
         """Do what a command says, or ask the model."""
-        if is_command(text):
+        word, _, rest = text.partition(" ")
+        if (obey := {"/doc": self.obey_doc, "/image": self.obey_image}.get(word.rstrip())) is not None:
             self.prompt.write("")
-            self.obey(text)
+            obey(rest.strip())
         elif self.live is not None:
             self.say("An answer is being made: Esc stops it, then Enter sends your message.")
         else:
@@ -77,7 +81,7 @@ class TurnScreen(DocumentCommands):
 
     @work(exclusive=True, group="send")
     async def _send(self, text: str) -> None:
-        """Ask as soon as the documents are read, those that the message names too."""
+        """Ask as soon as documents and pictures are read, those that the message names too."""
         documents = self.chat.documents
         with self.errors_shown():
             named = {absolute(path) for path in await asyncio.to_thread(documents_in, text, self.folder)}
@@ -85,18 +89,30 @@ class TurnScreen(DocumentCommands):
             wanted = await self.add_documents(list(new)) if new else []
             if len(wanted) < len(new) or not await self.all_read([*self.unread, *wanted]):
                 return
+            shown = await asyncio.to_thread(pictures_in, text, self.folder)
+            if (shown and not await self.attach(shown)) or not await self.all_pictures_read():
+                return
             content = await asyncio.to_thread(with_files, text, self.folder)
             if self.live is None and self.chat.documents is documents:
                 path = self.chat.path if self.editing is None else self.chat.before(self.editing.id)
-                self.ask(text, content, path)
+                self.ask(text, content, path, tuple(self.attached))
 
-    def ask(self, typed: str, content: str, path: Sequence[StoredMessage], *, overflow: Overflow | None = None) -> None:
+    def ask(
+        self,
+        typed: str,
+        content: str,
+        path: Sequence[StoredMessage],
+        pictures: Sequence[ChatPicture] = (),
+        *,
+        overflow: Overflow | None = None,
+    ) -> None:
         """Ask the model.
 
         Args:
             typed: what goes back into the prompt when the turn cannot begin.
             content: the user's message; empty to answer the last message of the path (again).
             path: the conversation above it.
+            pictures: that go with the user's message.
             overflow: "trim" leaves out the oldest turns where the context is too small.
         """
         if overflow == "trim" and self.chat.id is not None:
@@ -105,25 +121,29 @@ class TurnScreen(DocumentCommands):
         documents = self.read_documents
         parent_id = path[-1].id if path else None
         settings = self.chat.settings
-        store = TurnStore(self.history, self.chat, content, parent_id)
-        asked_now = [Message("user", content)] if content else []
+        store = TurnStore(self.history, self.chat, content, parent_id, pictures)
+        refs = [item.ref for item in pictures if item.ref is not None]
+        messages, shown = conversation(path, settings.system, content, refs)
         question = Question(
-            [*to_messages(path, settings.system), *asked_now],
+            messages,
             begin=store.begin,
             save=store.save,
             finish=store.finish,
             sampling=settings.sampling(),
             overflow="trim" if self.chat.id in self.trimming else overflow or "error",
             documents=[item.document for item in documents if item.document is not None],
+            pictures=shown,
+            is_new=bool(content),
         )
-        asked = Block("user", question_text(content), title="You") if content else None
+        asked = Block("user", question_text(content), title="You", pictures=pictures) if content else None
         answer = Block("assistant", title=self.status.model_name or "Answer", streaming=True)
         turn = self.engine.ask(question)
-        self.live = LiveTurn(turn, store, path, content, typed, asked, answer, self.editing, documents)
+        self.live = LiveTurn(turn, store, path, content, typed, asked, answer, self.editing, documents, pictures)
         self.conversation.follows = True
         self.conversation.replace_from(len(path), self.live.blocks)
         if self.prompt.text == typed:
             self.prompt.write("")
+        self.pictures_sent(pictures)
         self.stop_editing()
         self._clock.resume()
         self.show_activity()
@@ -160,15 +180,15 @@ class TurnScreen(DocumentCommands):
         else:
             status.activity = self.documents_ready() or "ready" if status.model_name else "choose one with Ctrl+O"
 
-    @on(engine.TurnReading)
-    def _reading(self, event: engine.TurnReading) -> None:
+    @on(engine_events.TurnReading)
+    def _reading(self, event: engine_events.TurnReading) -> None:
         if self.live is not None and self.live.turn is event.turn:
             self.live.read(event.n_done, event.n_total)
         elif event.turn is self.preparing:
             self.read_preparation(event)
 
-    @on(engine.TurnBegun)
-    def _begun(self, event: engine.TurnBegun) -> None:
+    @on(engine_events.TurnBegun)
+    def _begun(self, event: engine_events.TurnBegun) -> None:
         live = self.live
         if live is None or live.turn is not event.turn:
             return
@@ -186,8 +206,8 @@ class TurnScreen(DocumentCommands):
 
     # --- its end ---
 
-    @on(engine.TurnEnded)
-    async def _ended(self, event: engine.TurnEnded) -> None:
+    @on(engine_events.TurnEnded)
+    async def _ended(self, event: engine_events.TurnEnded) -> None:
         live = self.live
         if event.turn is self.preparing:
             self.end_preparation(event)
@@ -222,12 +242,13 @@ class TurnScreen(DocumentCommands):
     def _take_back(self, live: LiveTurn) -> None:
         """The turn could not begin: the screen is again as it was before."""
         index = min(self.conversation.blocks.index(block) for block in live.blocks)
-        self.conversation.replace_from(index, blocks_of(self.chat.path[index:]))
-        self.give_back(live)
+        self.conversation.replace_from(index, blocks_of(self.chat.path[index:], self.book))
         if live.editing is not None:
             self.start_editing(live.editing)
+            self.attached = []  # its own, of which some may have been removed
+        self.give_back(live)
 
-    def _ended_elsewhere(self, live: LiveTurn, event: engine.TurnEnded) -> None:
+    def _ended_elsewhere(self, live: LiveTurn, event: engine_events.TurnEnded) -> None:
         """The user looks at another conversation."""
         if not event.turn.begun:
             self.give_back(live)
@@ -251,7 +272,7 @@ class TurnScreen(DocumentCommands):
 
         def answered(yes: bool | None) -> None:
             if yes and self.live is None:
-                self.ask(live.typed, live.content, live.path, overflow="trim")
+                self.ask(live.typed, live.content, live.path, live.pictures, overflow="trim")
             else:
                 self.conversation.add(Block("error", str(error), title="Too long"))
 
@@ -264,9 +285,10 @@ class TurnScreen(DocumentCommands):
         self.remember_draft()
         self.stop_editing()
         self.change_documents(chat)
+        self.change_pictures(chat)
         self.close_source()
         self.chat = chat
-        blocks = blocks_of(chat.path)
+        blocks = blocks_of(chat.path, self.book)
         if self.live is not None and chat.id is not None and self.live.store.conversation_id == chat.id:
             keys = {block.key for block in self.live.blocks}
             blocks = [*(block for block in blocks if block.key not in keys), *self.live.blocks]
@@ -275,6 +297,7 @@ class TurnScreen(DocumentCommands):
         self.prompt.set_sent(split_files(item.content)[0] for item in chat.path if item.role == "user")
         self.prompt.write(self.drafts.get(chat.id or NEW))
         self.restore_documents()
+        self.read_shown()
         self.show_activity()
 
     async def reload(self) -> None:
@@ -288,9 +311,10 @@ class TurnScreen(DocumentCommands):
                 self.chat = chat
                 notices = [block for block in self.conversation.blocks if block.kind in ("notice", "error")]
                 self.conversation.replace_from(0, [*self._same_or_new(chat), *notices])
+                self.read_shown()
                 self.show_title()
 
     def _same_or_new(self, chat: Chat) -> list[Block]:
         old = {block.key: block for block in self.conversation.blocks if block.key is not None}
-        new = blocks_of(chat.path)
+        new = blocks_of(chat.path, self.book)
         return [kept if (kept := old.get(block.key)) is not None and kept.shows_same(block) else block for block in new]

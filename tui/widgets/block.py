@@ -30,6 +30,7 @@ class Block:
         note: said beside the title (speed, why it ended).
         branch: which of how many siblings this is, from 1; (1, 1) shows nothing.
         sources: where the statements of an answer stand; listed under it.
+        pictures: shown above the text.
         strips: lines that were drawn, by line number; cleared when they change.
     """
 
@@ -43,6 +44,7 @@ class Block:
         note: str = "",
         branch: tuple[int, int] = (1, 1),
         sources: Sequence[Citation] = (),
+        pictures: Sequence[Flexible] = (),
         streaming: bool = False,
     ) -> None:
         self.kind: Kind = kind
@@ -51,6 +53,7 @@ class Block:
         self.note = note
         self.branch = branch
         self.sources = distinct(sources)
+        self.pictures = pictures
         self.strips: dict[int, Strip] = {}
         self._text = text
         self._stream = MarkdownStream() if streaming else None
@@ -81,7 +84,7 @@ class Block:
 
     def shows_same(self, other: Block) -> bool:
         """Whether another block would look the same."""
-        names = ("kind", "text", "title", "note", "branch", "sources", "streaming")
+        names = ("kind", "text", "title", "note", "branch", "sources", "pictures", "streaming")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def append(self, text: str) -> None:
@@ -110,7 +113,8 @@ class Block:
         if not self._lines:
             self._parse()
             body = self._body(width)
-            self._lines = [*self._header(), *body, *self._source_lines(body, width), Line(Row(EMPTY), HEADER, 0, 0)]
+            shown = [*self._header(), *self._picture_lines(width), *body, *self._source_lines(body, width)]
+            self._lines = [*shown, Line(Row(EMPTY), HEADER, 0, 0)]
         return self._lines
 
     def is_laid_out(self, width: int) -> bool:
@@ -166,6 +170,11 @@ class Block:
             parts.append((f"  {one_line(self.note)}", ".block-note"))
         row = Row(Content.assemble(*parts))
         yield Line(row, HEADER, 0, len(row.content))
+
+    def _picture_lines(self, width: int) -> Iterator[Line]:
+        for picture in self.pictures:
+            for row in picture.rows(width):
+                yield Line(row, HEADER, 0, len(row.content))
 
     def _body(self, width: int) -> list[Line]:
         new = self._finished.rows[self._n_wrapped :]

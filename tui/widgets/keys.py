@@ -8,7 +8,7 @@ from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
 _SPARED = (  # those that go first stand first
-    *("settings", "toggle_list", "pick_model", "add_document", "new_chat", "walk", "help"),
+    *("settings", "toggle_list", "pick_model", "add_picture", "add_document", "new_chat", "walk", "help"),
     *("block('export')", "block('copy_code')", "block('regenerate')", "block('edit')"),
 )
 
