@@ -98,6 +98,7 @@ def test_a_library_keeps_the_lines_and_reads_places_written_before(tmp_path: Pat
     with contextlib.closing(sqlite3.connect(tmp_path / "lib" / "library.sqlite")) as db, db:
         db.execute("UPDATE passages SET place = json_remove(place, '$[7]')")
         db.execute("ALTER TABLE documents DROP COLUMN reader")
+        db.execute("ALTER TABLE documents DROP COLUMN ocr")
         db.execute("PRAGMA user_version = 3")
     with Library.open(tmp_path / "lib") as library:
         (hit,) = library.search("kettle")

@@ -169,6 +169,7 @@ def test_a_library_of_version_1_gets_what_it_lacks(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "lib" / "library.sqlite") as old:
         old.execute("DROP TABLE roots")
         old.execute("ALTER TABLE documents DROP COLUMN reader")
+        old.execute("ALTER TABLE documents DROP COLUMN ocr")
         old.execute("PRAGMA user_version = 1")
     old.close()
     with Library.open(tmp_path / "lib") as library:
