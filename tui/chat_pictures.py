@@ -10,12 +10,10 @@ from textual.content import Content
 
 from edgeai.history_types import PictureRef
 from edgeai.safe_text import one_line
+from tui.picture_facts import facts
 from tui.picture_rows import PictureRows
 from tui.picture_shelf import ReadPicture
 from tui.rows import Row
-
-MAX_PICTURES = 20
-"""Of one message."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,23 +39,17 @@ class ChatPicture:
         """Its file's name, inert."""
         return one_line(self.path.name)
 
-    def facts(self, without_eyes: str = "text will be read") -> str:
-        """Its size and the tokens that it takes.
-
-        Args:
-            without_eyes: said where the model does not see it.
-        """
+    def facts(self, *, is_sent: bool = False) -> str:
+        """Its size and the tokens that it takes."""
         if self.is_gone:
             return "gone or changed: the conversation goes on without it"
         if self.ref is None:
             return "reading"
-        n_tokens, size = self.ref.n_tokens, f"{self.ref.width:,} x {self.ref.height:,}"
-        tokens = f"{n_tokens:,} tokens" if n_tokens else without_eyes if n_tokens == 0 else ""
-        return " · ".join(part for part in (size, tokens, *self.notes) if part)
+        return facts(self.ref, self.notes, is_sent=is_sent)
 
     def rows(self, width: int) -> Sequence[Row]:
         """As it stands above a message: itself, below it a caption."""
-        caption = f"▣ {self.name} · {self.facts('only its text was read')}"
+        caption = f"▣ {self.name} · {self.facts(is_sent=True)}"
         drawn = self.drawn.rows(width) if self.drawn is not None else ()
         return [*drawn, Row(Content.styled(caption, ".block-note").truncate(width, ellipsis=True))]
 

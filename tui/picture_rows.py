@@ -12,10 +12,9 @@ from edgeai.media import Medium
 from tui.graphics import Graphics
 from tui.graphics_protocols import kitty, kitty_forget, new_image_number, placeholders
 from tui.half_blocks import CELL, half_block_rows
+from tui.picture_facts import MAX_COLUMNS, MAX_ROWS
 from tui.picture_pixels import cells_for, pixels_of
 from tui.rows import Row
-
-MAX_COLUMNS, MAX_ROWS = 40, 12
 
 
 def small(medium: Medium, can: Graphics) -> Medium:

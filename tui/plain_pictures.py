@@ -14,12 +14,11 @@ from edgeai.messages import Message
 from edgeai.safe_text import one_line
 from edgeai.vision.finding import find_pictures
 from tui.asked_pictures import AskedPictures, conversation
-from tui.chat_pictures import MAX_PICTURES, ChatPicture
 from tui.document_refs import absolute
 from tui.dropped_paths import typed_paths
 from tui.output import message
+from tui.picture_facts import MAX_COLUMNS, MAX_PICTURES, MAX_ROWS, facts
 from tui.picture_output import print_picture
-from tui.picture_rows import MAX_COLUMNS, MAX_ROWS
 from tui.picture_shelf import PictureShelf
 
 if TYPE_CHECKING:
@@ -64,10 +63,10 @@ class LinePictures:
                 raise found
             read = self._shelf.read(absolute(found))
             n_tokens = self._asked.count(session, read.loaded.medium)
-            shown = ChatPicture(absolute(found), replace(read.ref, n_tokens=n_tokens), read.loaded.notes)
+            ref = replace(read.ref, n_tokens=n_tokens)
             print_picture(read.loaded.medium, columns=MAX_COLUMNS, rows=MAX_ROWS)
-            lines.append(f"{shown.name} · {shown.facts()}")
-            new |= {shown.ref: None} if shown.ref is not None else {}
+            lines.append(f"{_name(ref)} · {facts(ref, read.loaded.notes)}")
+            new[ref] = None
         if len(new) > MAX_PICTURES:
             raise OptionError(f"more than {MAX_PICTURES} pictures: a message takes at most {MAX_PICTURES}: name fewer")
         self.attached = list(new)

@@ -223,7 +223,8 @@ async def test_what_cannot_be_asked_comes_back(
     async with running_chat(Models("one"), folder=tmp_path) as chat:
         await chat.send("/image panel.png")
         await sees(chat, "panel.png")
-        await chat.send("What pressure?")
+        chat.screen.prompt.write("What pressure?")
+        await chat.press("enter")
         await chat.until(lambda: ("nothing is written" if installed else "pip install 'edgeai[ocr]'") in chat.notices)
         assert chat.screen.prompt.text == "What pressure?"
         await sees(chat, "panel.png")

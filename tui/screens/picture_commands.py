@@ -16,12 +16,13 @@ from edgeai.vision.finding import find_pictures
 from edgeai.vision.sniff import is_picture
 from tui import engine_events
 from tui.chat import Chat
-from tui.chat_pictures import MAX_PICTURES, ChatPicture, PictureBook
+from tui.chat_pictures import ChatPicture, PictureBook
 from tui.document_refs import absolute
 from tui.drafts import NEW
 from tui.dropped_paths import typed_paths
 from tui.graphics import Graphics
 from tui.live_turn import LiveTurn
+from tui.picture_facts import MAX_PICTURES
 from tui.picture_rows import PictureRows, small
 from tui.picture_shelf import PictureShelf
 from tui.screens.document_commands import DocumentCommands
