@@ -253,12 +253,14 @@ class Engine:
     def _count(self, picture: ChatPicture) -> None:
         if self._session is None or picture.ref is None:
             return  # it is counted when a model is there
+        problem: EdgeAIError | None = None
         try:
             picture.counted(self._pictures.read_and_count(self._session, picture.ref))
         except EdgeAIError as exc:
-            self._post(PictureCounted(picture, exc))
-        else:
-            self._post(PictureCounted(picture))
+            problem = exc
+        except Exception as exc:  # noqa: BLE001 - the window must go on
+            problem = GenerationError(f"{picture.name}: its tokens cannot be counted: {type(exc).__name__}: {exc}")
+        self._post(PictureCounted(picture, problem))
 
     def _store(self, turn: Turn, result: Result) -> None:
         try:

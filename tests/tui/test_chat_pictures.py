@@ -240,3 +240,22 @@ async def test_another_model_counts_anew(tmp_path: Path) -> None:
         models.backend = Models("two").backend
         chat.screen.engine.load("blind")
         await chat.until(lambda: bar(chat) == "▣ panel.png 48 x 32 · text will be read")
+
+
+async def test_what_cannot_be_counted_is_said_and_the_window_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel_in(tmp_path)
+    models = Models("one", sees=True)
+
+    def wrong(_medium: Medium) -> list[int]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(models.backend, "media_tokens", wrong)
+    async with running_chat(models, folder=tmp_path) as chat:
+        await chat.send("/image panel.png")
+        await chat.until(lambda: "panel.png: its tokens cannot be counted: ZeroDivisionError" in chat.notices)
+        assert bar(chat) == "▣ panel.png 48 x 32"
+        await chat.send("/image remove")
+        await chat.ask("What?")
+        assert chat.texts == ["What?", "one"]

@@ -55,6 +55,10 @@ def test_a_picture_goes_with_the_next_line_and_stays_in_the_conversation(
         "panel.png",
     ]
     assert [[Path(ref.path).name for ref in item.pictures] for item in stored()] == [["panel.png"], [], [], []]
+    capsys.readouterr()
+    with History() as history:
+        assert main(["history", "show", history.conversations()[0].id]) == 0
+    assert "You\n▣ panel.png\nWhat?\n" in capsys.readouterr().out
     (tmp_path / "panel.png").unlink()
     assert chat(monkeypatch, "Still?\n", "--continue") == 0
     assert media(models)[-1] == []

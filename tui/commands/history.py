@@ -177,6 +177,8 @@ def _print_conversation(conversation: Conversation, messages: list[StoredMessage
         if message.status != "complete":
             head.append(f"  {message.status}", style="yellow")
         out.print(head)
+        for shown in message.pictures:
+            out.print(Text(f"▣ {one_line(Path(shown.path).name)}", style="dim"), soft_wrap=True)
         out.print(Text(plain(message.content)), soft_wrap=True)
 
 
