@@ -72,8 +72,8 @@ class Answer:
         job, new = self._job, list[Message]()
         if job.ground.is_silent and job.tools is None:
             return self._say_nothing_found(outcome)
-        if job.preface and job.output is None:
-            self._response._push(job.preface, 0)
+        preface = job.preface if job.output is None else ""
+        self._response._push(preface, 0)
         for _round in range(MAX_TOOL_ROUNDS):
             shown, calls, reason = self._generate()
             new.append(Message("assistant", shown, tool_calls=calls))
@@ -84,7 +84,8 @@ class Answer:
             new += [Message("tool", job.tools.run(call), tool_name=call.name) for call in calls]
             self._prompt = self._next_prompt([*job.messages, *new])
         outcome.text = self._response.partial_text
-        outcome.citations = tuple(self._citer.citations) if self._citer else ()
+        found = self._citer.citations if self._citer else []
+        outcome.citations = tuple(citation.behind(preface) for citation in found)
         outcome.usage, outcome.timings = self._usage, self._timings or Timings()
         if job.output is not None:
             outcome.parsed = job.output.parse(outcome.text)

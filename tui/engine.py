@@ -28,7 +28,6 @@ from tui.engine_events import (
 from tui.engine_room import Room, tokens_around
 from tui.libraries import library_name
 from tui.picture_shelf import PictureShelf
-from tui.sources import behind
 from tui.turn import Question, Result, Turn
 
 if TYPE_CHECKING:
@@ -207,7 +206,7 @@ class Engine:
             turn.run(response, preface)
             result.finish_reason = response.finish_reason
             result.usage, result.timings = response.usage, response.timings
-            result.citations = [behind(preface, citation) for citation in response.citations]
+            result.citations = [citation.behind(preface) for citation in response.citations]
             if not self._libraries:
                 n_tokens += sum(self._pictures.count(session, medium) for item in messages for medium in item.media)
                 result.n_around = tokens_around(session, n_tokens, messages, response)

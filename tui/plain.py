@@ -28,7 +28,7 @@ from tui.plain_documents import LineDocuments
 from tui.plain_pictures import LinePictures
 from tui.progress_line import ProgressLine
 from tui.settings import ConversationSettings
-from tui.sources import behind, distinct, source_line, to_stats
+from tui.sources import distinct, source_line, to_stats
 
 HELP = """\
 /help              show this
@@ -236,7 +236,7 @@ class LineChat:
             "timings": asdict(response.timings),
         }
         if response.citations:
-            stats["citations"] = to_stats([behind(preface, citation) for citation in response.citations])
+            stats["citations"] = to_stats([citation.behind(preface) for citation in response.citations])
         return stats
 
 

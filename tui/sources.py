@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,6 @@ def distinct(citations: Iterable[Citation]) -> tuple[Citation, ...]:
 def heading_text(citation: Citation) -> str:
     """The headings that it stands under, on one line."""
     return " › ".join(one_line(heading).strip() for heading in citation.headings)
-
-
-def behind(preface: str, citation: Citation) -> Citation:
-    """A citation of a text that has got a preface."""
-    return replace(citation, start=citation.start + len(preface), end=citation.end + len(preface))
 
 
 def source_line(number: int, citation: Citation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,10 @@ class Citation:
     headings: tuple[str, ...] = ()
     page: int | None = None
     line: int | None = None
+
+    def behind(self, text: str) -> Citation:
+        """The same citation where the answer has got a text before it."""
+        return replace(self, start=self.start + len(text), end=self.end + len(text))
 
     @property
     def label(self) -> str:

@@ -48,7 +48,7 @@ class PacedSource:
     def hear(self, waveform: Waveform, in_s: float) -> None:
         """A loudspeaker sounds in the room, and begins in so many seconds."""
         with self._lock:
-            begin = round((in_s + _ROOM_S) * self.sample_rate_hz)
+            begin = max(0, round((in_s + _ROOM_S) * self.sample_rate_hz))  # a busy machine may be late
             missing = max(0, begin + len(waveform) - len(self._room))
             self._room = np.concatenate([self._room, np.zeros(missing, np.float32)])
             self._room[begin : begin + len(waveform)] += waveform

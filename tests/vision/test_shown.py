@@ -62,6 +62,19 @@ def test_where_nothing_is_written_a_model_without_eyes_is_not_asked(png: Path, m
     assert (session.messages, backend.requests) == ([], [])
 
 
+def test_marks_of_documents_stand_where_they_are_said_to(
+    png: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeai.vision.ocr.read_text", written("Model 7"))
+    (tmp_path / "manual.txt").write_text("The pump of model 7 needs 40 ml of oil every week.\n", "utf-8")
+    session = Session(backend=FakeBackend().enqueue("The pump of model 7 needs 40 ml of oil every week."))
+    document = session.load_document(tmp_path / "manual.txt")
+    response = session.chat("How much oil does the pump need?", images=[png], documents=[document])
+    assert response.text.startswith("(I have not seen panel.png")
+    (citation,) = response.citations
+    assert response.text[citation.start : citation.end].strip(" []").startswith("manual.txt")
+
+
 def test_without_the_extra_the_error_names_both_ways_out(png: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_picture: object) -> PictureText:
         raise OptionError("reading needs rapidocr: pip install 'edgeai[ocr]'")
