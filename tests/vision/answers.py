@@ -29,11 +29,11 @@ GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 24}
 
 
 @contextmanager
-def opened(name: str, folder: Path) -> Iterator[Session]:
+def opened(name: str, folder: Path, **options: Any) -> Iterator[Session]:
     """The model, quantized to TYPES[name] into a folder, and opened as users open it."""
     ftype, projector = TYPES[name]
     artifact = quantize(MODEL_DIR, folder / name / "tiny.gguf", Options(ftype=ftype, projector=projector))
-    with Session(artifact.path, n_threads=1, n_ctx=256) as session:
+    with Session(artifact.path, n_threads=1, n_ctx=256, **options) as session:
         yield session
 
 

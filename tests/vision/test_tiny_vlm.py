@@ -91,6 +91,13 @@ def test_boxes_are_where_the_shapes_are(session: Session) -> None:
     assert statistics.fmean(overlaps) >= 0.85
 
 
+def test_batches_smaller_than_a_picture_cannot_end_the_process(tmp_path: Path) -> None:
+    """Gemma 3 evaluates a picture at once; llama.cpp ends the process where a batch cannot hold it."""
+    with opened("F16", tmp_path, n_batch=8, n_ubatch=4) as session:
+        response = session.chat("How many shapes are there?", images=[draw(held_out(300))], temperature=0, max_tokens=9)
+        assert response.text == "one"
+
+
 def test_a_second_question_about_a_picture_evaluates_only_itself(session: Session) -> None:
     medium = shown(300)
     first = session.chat(messages=[Message("user", "How many shapes are there?", media=(medium,))], temperature=0)
