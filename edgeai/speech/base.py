@@ -42,12 +42,7 @@ class Recognizer(Protocol):
         ...
 
     def recognize(
-        self,
-        waveforms: Sequence[Waveform],
-        language: str | None = None,
-        *,
-        with_words: bool = False,
-        quick: bool = False,
+        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         """Hear what is said in each waveform.
 
@@ -55,7 +50,6 @@ class Recognizer(Protocol):
             waveforms: [n_samples] each, 16 kHz, at most MAX_WINDOW_S long.
             language: ISO 639-1; None finds it out for each.
             with_words: tell the times of words too, where the engine can.
-            quick: somebody waits: rather at once than a little better.
         Raises:
             OptionError: it does not know the language.
         """

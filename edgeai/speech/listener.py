@@ -171,7 +171,7 @@ class Listener:
         return Heard("said" if is_all else "partial", words, silent_since, hearing.waveform)
 
     def _words(self, waveform: Waveform) -> str:
-        found = self._recognizer.recognize([waveform], self._language, quick=True)[0]
+        found = self._recognizer.recognize([waveform], self._language)[0]
         return one_line(" ".join(segment.text for segment in found.segments)).strip()
 
     def _problem(self, error: Exception, hearing: Hearing) -> str:

@@ -12,7 +12,7 @@ from edgeai.errors import AudioError, ModelFormatError, ModelNotFoundError, Opti
 from edgeai.speech.base import MAX_WINDOW_S, Recognized
 from edgeai.speech.log_mel import FRAMES_PER_S, log_mel
 from edgeai.speech.types import SAMPLE_RATE_HZ, Segment, Word
-from edgeai.speech.whisper_answer import ATTEMPTS, QUICK_ATTEMPTS, Answer, Attempt, Window
+from edgeai.speech.whisper_answer import ATTEMPTS, Answer, Attempt, Window
 from edgeai.speech.whisper_tokens import Piece, WhisperTokens
 from edgeai.speech.whisper_words import Said, word_times
 
@@ -62,12 +62,7 @@ class WhisperRecognizer:
         self.languages = self._tokens.languages
 
     def recognize(
-        self,
-        waveforms: Sequence[Waveform],
-        language: str | None = None,
-        *,
-        with_words: bool = False,
-        quick: bool = False,
+        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         """Hear what is said in each waveform.
 
@@ -75,7 +70,6 @@ class WhisperRecognizer:
             waveforms: [n_samples] each, 16 kHz, at most MAX_WINDOW_S long; several are quicker together.
             language: ISO 639-1; None finds it out for each.
             with_words: tell the times of words too.
-            quick: somebody waits; fewer doubtful answers are heard again.
         Raises:
             OptionError: it does not know the language, or was closed.
             AudioError: a waveform is too long, or none.
@@ -83,9 +77,7 @@ class WhisperRecognizer:
         self._check(waveforms, language)
         languages = [language or self.languages[0]] * len(waveforms)
         segments: list[list[Segment]] = [[] for _ in waveforms]
-        attempts = QUICK_ATTEMPTS if quick else ATTEMPTS
-        heard = [(index, waveform) for index, waveform in enumerate(waveforms) if np.any(waveform)]
-        waiting = [Window(index, 0.0, waveform, attempts) for index, waveform in heard]
+        waiting = [Window(index, 0.0, waveform) for index, waveform in enumerate(waveforms) if np.any(waveform)]
         n_together = 1 if with_words and language is None else _BATCH  # words are aligned in one language
         while waiting:
             batch, waiting = _next_batch(waiting, n_together)
@@ -122,7 +114,7 @@ class WhisperRecognizer:
 
     def _hear(self, batch: Sequence[Window], language: str | None, *, with_words: bool) -> list[Answer]:
         """Each window's answer, all at once."""
-        attempt = batch[0].attempts[batch[0].n_tried]
+        attempt = ATTEMPTS[batch[0].n_tried]
         encoded = self._model.encode(self._ctranslate2.StorageView.from_array(self._features(batch, attempt)))
         languages = self._languages(encoded, language, len(batch))
         results = self._generate(encoded, languages, attempt, max(window.duration_s for window in batch))

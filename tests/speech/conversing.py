@@ -148,12 +148,7 @@ class LengthRecognizer:
         self.called = threading.Event()
 
     def recognize(
-        self,
-        waveforms: Sequence[Waveform],
-        language: str | None = None,
-        *,
-        with_words: bool = False,
-        quick: bool = False,
+        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         self.n_calls += 1
         self.called.set()

@@ -91,12 +91,7 @@ class FakeRecognizer:
         self.fails_at = fails_at
 
     def recognize(
-        self,
-        waveforms: Sequence[Waveform],
-        language: str | None = None,
-        *,
-        with_words: bool = False,
-        quick: bool = False,
+        self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:
         """A segment from the beginning to the end of each window."""
         if self.fails_at == len(self.asked):
