@@ -66,6 +66,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, 
     What is in it already is read only where it changed. Folders and globs are remembered: `edgeai docs update`
     finds new files in them too. Ctrl-C keeps what was read.
     """
+    from edgeai.documents.library_empty import discard_if_empty
     from edgeai.documents.library_roots import find
     from edgeai.documents.library_types import UpdateReport
 
@@ -82,7 +83,9 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, 
                 click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
         with when_free(folder, lambda: opened(folder), line) as library:
-            return _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json, added=paths)
+            code = _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json, added=paths)
+        discard_if_empty(folder)  # none of the first files could be read
+        return code
 
 
 @command.command()
@@ -145,8 +148,11 @@ def remove(paths: tuple[Path, ...], name: str) -> int:
     \b
       edgeai docs remove old-manual.pdf archive/
 
-    A folder stands for all that is below it. No update brings them back; adding them does.
+    A folder stands for all that is below it. No update brings them back; adding them does. With the last document
+    goes the library.
     """
+    from edgeai.documents.library_empty import discard_if_empty
+
     n_removed, n_failed, folder = 0, 0, existing_library_dir(name)
     with when_free(folder, lambda: opened(folder)) as library:
         for path in paths:
@@ -155,7 +161,8 @@ def remove(paths: tuple[Path, ...], name: str) -> int:
             if not removed and not was_remembered:
                 n_failed += 1
                 message("error", f"{path}: not in library {name}: `edgeai docs list` shows what is", "red")
-    click.echo(f"library {name}: {counted(n_removed, 'document')} removed")
+    is_gone = discard_if_empty(folder)
+    click.echo(f"library {name}: {counted(n_removed, 'document')} removed{', the library with it' * is_gone}")
     return 1 if n_failed else 0
 
 
