@@ -14,6 +14,7 @@ from edgeai.fit import AUTO_N_CTX
 from edgeai.gguf_header import read_header
 from edgeai.safe_text import one_line
 from tui import session_options
+from tui.docs_words import counted
 from tui.output import message
 from tui.progress_line import ProgressLine
 
@@ -102,5 +103,6 @@ def _shown(line: ProgressLine, path: Path) -> Callable[[int, int], None]:
 def _scanned(document: Document) -> str:
     pages = document.pages_without_text
     some = ", ".join(map(str, pages[:5])) + (" …" if len(pages) > 5 else "")
-    what = f"{len(pages)} of {document.n_pages} pages are pictures without text (p. {some})"
+    verb = "is a picture" if len(pages) == 1 else "are pictures"
+    what = f"{len(pages)} of {counted(document.n_pages, 'page')} {verb} without text (p. {some})"
     return f"{document.path}: {what}: {advice(document.ocr)}"

@@ -23,6 +23,8 @@ _BLOCK_SAMPLES = SAMPLE_RATE_HZ
 _MAX_RATE_HZ = 768_000
 _MAX_DAMAGED = 1000  # packets in a row of which nothing is heard
 _SLACK_S = 1.0  # that a container may promise too much
+_WAV_SLACK_BYTES = 64
+_NOT_KNOWN_BYTES = 2**31 - 2**16
 
 
 def main(parent_pid: int) -> None:
@@ -77,7 +79,20 @@ def _decode(file: Any, start_s: float, pipe: Pipe[Job]) -> None:
             )
         end_s = start_s + n_sent / SAMPLE_RATE_HZ
         is_short = duration_s is not None and end_s < duration_s - max(_SLACK_S, 0.02 * duration_s)
-        pipe.send(Ended(decoding.n_damaged > 0 or is_short))
+        pipe.send(Ended(decoding.n_damaged > 0 or is_short or _is_cut_wav(file)))
+
+
+def _is_cut_wav(file: Any) -> bool:
+    """Whether a WAV file is shorter than its head says: FFmpeg takes the file's own length then, and says nothing.
+
+    Programs that write as they record leave 0 or the largest number there, which says nothing either.
+    """
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    n_promised = int.from_bytes(head[4:8], "little")
+    is_told = 0 < n_promised < _NOT_KNOWN_BYTES
+    return head[:4] == b"RIFF" and head[8:] == b"WAVE" and is_told and n_bytes < n_promised + 8 - _WAV_SLACK_BYTES
 
 
 @contextlib.contextmanager

@@ -76,6 +76,21 @@ def test_a_damaged_part_is_left_out_and_told(folder: Path, recognizer: FakeRecog
     assert err == "note: a.mp3: a part is damaged or missing and was left out\n"
 
 
+def test_a_wav_file_that_is_cut_short_is_told(folder: Path, recognizer: FakeRecognizer, capsys: Capture) -> None:
+    path = wav(folder / "a.wav", np.concatenate([english()] * 2), SAMPLE_RATE_HZ)
+    whole = path.read_bytes()
+    for data, notes in (
+        (whole[: len(whole) // 2], ["note: a.wav: a part is damaged or missing and was left out"]),
+        (whole[:4] + b"\xff\xff\xff\xff" + whole[8:], []),  # written while it was recorded
+        (whole, []),
+    ):
+        path.write_bytes(data)
+        assert main(["transcribe", "a.wav"]) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith("peak ")
+        assert err.splitlines() == notes
+
+
 def test_what_is_no_number_is_silence_and_what_is_too_loud_is_clipped(folder: Path) -> None:
     spoken = english() / np.abs(english()).max()
     loud = 40 * spoken
