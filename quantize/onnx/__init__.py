@@ -1,0 +1,1 @@
+"""ONNX artifacts: the model that the GGUF route reads, written as a graph for ONNX Runtime."""
