@@ -70,6 +70,13 @@ def test_without_a_terminal_it_is_plain_by_itself(models: FakeModels, monkeypatc
     assert len(stored()) == 1
 
 
+def test_devices_are_of_no_use_line_by_line(
+    models: FakeModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chat(monkeypatch, "", "--input", "vmic") == 0
+    assert capsys.readouterr().err.count("note: --input, --output and --echo are for talking in the window") == 1
+
+
 def test_bytes_that_are_no_text(models: FakeModels, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe_in(monkeypatch, b"a \xff b\r\n")
     assert main(["chat"]) == 0

@@ -101,6 +101,9 @@ def command(
         if plain or not _has_terminal():
             from tui.plain_documents import LineDocuments
 
+            if input_name or output_name or echo != "mute":
+                note = "--input, --output and --echo are for talking in the window: line by line there is no voice"
+                message("note", note, "yellow")
             about = LineDocuments(own.documents, documents, password, libraries)
             return _plain(begin, about, given(options), overflow)
         devices = (input_name, output_name, echo)
