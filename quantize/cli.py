@@ -29,6 +29,7 @@ else:
     _ParamType = click.ParamType  # which older versions of click do not have as a generic
 
 _PREFERENCES = ("balance", "quality", "speed", "size")  # quantize.choose has them too, and loads numpy
+_BLOCK_SIZES = ("16", "32", "64", "128", "256")
 _MOST_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
 
 
@@ -99,7 +100,8 @@ _TYPE = _Chosen("type", "check_type")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("source", required=False, type=_PATH)
-@click.option("--bits", type=int, help="4 (Q4_K_M) or 8 (Q8_0).  [default: 4]")
+@click.option("--format", "form", type=click.Choice(("gguf", "onnx")), help="What to make.  [default: gguf]")
+@click.option("--bits", type=int, help="4 (Q4_K_M) or 8 (Q8_0); of ONNX also 32, as it was.  [default: 4]")
 @click.option("--ftype", metavar="NAME", help=f"A mix of types: {', '.join(FTYPES)}.")
 @click.option("--auto", is_flag=True, help="Build the mixes that fit this machine, measure each here, keep the best.")
 @click.option("--prefer", type=click.Choice(_PREFERENCES), help="With --auto: what counts most.  [default: balance]")
@@ -112,6 +114,9 @@ _TYPE = _Chosen("type", "check_type")
     help="With --auto: measure on N layers; all by default, and a sample where the model is large.",
 )
 @click.option("-o", "--out", type=_Place(), metavar="PATH", help="The artifact's file, or a folder/ for it.")
+@click.option("--block-size", type=click.Choice(_BLOCK_SIZES), help="Of ONNX: weights with one scale.  [default: 32]")
+@click.option("--asymmetric", is_flag=True, help="Of ONNX: blocks have zero points of their own.")
+@click.option("--rtn", is_flag=True, help="Of ONNX: round to nearest, without a search for better scales.")
 @click.option("--imatrix", type=_PATH, help="A file with an importance matrix (GGUF or .dat).")
 @click.option(
     "--calibrate",
@@ -150,23 +155,29 @@ _TYPE = _Chosen("type", "check_type")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(__version__, prog_name="quantize", message="%(prog)s %(version)s")
 def command(source: Path | None, **flags: Any) -> int:
-    """Turn a Hugging Face folder (or a GGUF of a float type) into a small GGUF for this device.
+    """Turn a Hugging Face folder (or a GGUF of a float type) into a small GGUF or ONNX model for this device.
 
     \b
       quantize --bits 4 SmolLM2-135M-Instruct/
       quantize --auto --prefer speed SmolLM2-135M-Instruct/
+      quantize --format onnx --bits 4 SmolLM2-135M-Instruct/ -o out/
 
     `quantize report A.gguf --reference B.gguf` measures what an artifact lost.
     """
-    from quantize.flags import job_of
-    from quantize.job import run
-
     text = _PATH(flags["calibrate"]) if flags["calibrate"] else None
     if source is None and text is not None and _is_model(text):
         source, text = text, None  # `--calibrate model/` names no text
     if flags["calibrate"] is not None:
         flags["calibrate"] = str(text or "")
-    run(job_of(source, flags))
+    if flags["form"] == "onnx":
+        from quantize.onnx import job as onnx
+
+        onnx.run(onnx.job_of(source, flags))
+    else:
+        from quantize import flags as gguf
+        from quantize.job import run
+
+        run(gguf.job_of(source, flags))
     return 0
 
 
@@ -255,7 +266,8 @@ def _run(args: Sequence[str] | None) -> int:
         error(str(exc) if isinstance(exc, EdgeAIError) else exc.format_message())
         return 1
     except ModuleNotFoundError as exc:
-        error(f"{exc.name} is not installed, which `quantize` needs: pip install 'edgeai[quantize]'")
+        extra = "onnx" if exc.name == "onnx" else "quantize"
+        error(f"{exc.name} is not installed, which `quantize` needs: pip install 'edgeai[{extra}]'")
         return 1
     except OSError as exc:
         error(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))

@@ -52,6 +52,9 @@ def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:
     for one, other in (("bits", "ftype"), ("imatrix", "calibrate"), ("auto", "bits"), ("auto", "ftype")):
         if flags[one] is not None and flags[one] is not False and flags[other] is not None:
             raise click.UsageError(f"Give --{one} or --{other}, not both.")
+    for name in ("block_size", "asymmetric", "rtn"):
+        if flags[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} is for --format onnx: give that too.")
     for name in ("prefer", "max_size", "max_kld", "layers"):
         if flags[name] is not None and not flags["auto"]:
             raise click.UsageError(f"--{name.replace('_', '-')} is for --auto: give that too.")

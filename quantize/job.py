@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from edgeai.errors import QuantizeError
 from quantize import printing, terminal
 from quantize.auto import Wishes, auto
-from quantize.calibrate import calibrate, check_text, imatrix_path, read_text, write_stand_in
+from quantize.calibrate import check_text, imatrix_path, read_text, write_stand_in
 from quantize.candidates import Candidate, fitting
 from quantize.checkpoint import Checkpoint
 from quantize.choices import check_matches
@@ -22,12 +21,13 @@ from quantize.imatrix import read_imatrix
 from quantize.naming import artifact_path
 from quantize.opening import opened, projector_beside, projector_target
 from quantize.picture import check_picture, draw
-from quantize.pipeline import Artifact, Model, Options, plan_model, quantize_model
+from quantize.pipeline import Artifact, Model, Options, artifact_bytes, plan_model, quantize_model
 from quantize.plan import Planned
+from quantize.preparing import calibrated, check_source, check_writable, float_file
 from quantize.recipe import Recipe, check_architecture
-from quantize.reference import check_room_beside_reference, reference_file
+from quantize.reference import check_room_beside_reference
 from quantize.report import Report, reports
-from quantize.writer import check_target, work_dir
+from quantize.writer import check_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,25 +127,15 @@ def measure(
 
 def _check(job: Job) -> None:
     """Refuse now what would be refused after all the work."""
-    if not job.source.is_dir() and not (job.source.exists() and job.source.suffix.lower() == ".gguf"):
-        problem = "is something else" if job.source.exists() else "no such file or folder"
-        raise QuantizeError(
-            f"{job.source}: {problem}, expected a Hugging Face folder (config.json, *.safetensors, tokenizer files) "
-            "or a .gguf file; check the path"
-        )
+    check_source(job.source)
     if job.out_is_folder and job.out.exists() and not job.out.is_dir():
         raise QuantizeError(f"{job.out}/ is a file, expected a folder: choose another place with --out")
-    if not job.dry_run and not os.access(folder := _there(job.folder), os.W_OK):
-        raise QuantizeError(f"{folder}: the folder cannot be written by you: choose another place with --out")
+    if not job.dry_run:
+        check_writable(job.folder)
     if job.picture is not None:
         check_picture(job.picture)
     if job.calibrate is not None:
         check_text(job.calibrate)
-
-
-def _there(folder: Path) -> Path:
-    """A folder, or the nearest above it that exists."""
-    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
 
 
 def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
@@ -155,8 +145,9 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
         _checked_plan(job, model)
         text = None if job.calibrate is None else read_text(job.calibrate)
         if not job.source.is_file():
-            check_room_beside_reference(model, target, options, will_calibrate=text is not None)
-        float_path = _float_file(job, model, stack)
+            n_bytes = artifact_bytes(model, options, will_calibrate=text is not None)
+            check_room_beside_reference(model, target, n_bytes, will_calibrate=text is not None)
+        float_path = float_file(model, job.source, job.folder, job.options, stack)
         if text is not None:
             options = _calibrated(job, float_path, target, text)
     with projector_beside(job, model, target) as other:
@@ -181,7 +172,7 @@ def _choose(job: Job, model: Model) -> None:
             check_target(job.target(model, candidate.ftype).absolute(), job.source, force=options.force)
         target = _free_target(job, model, "auto")
         with ExitStack() as stack:  # `auto` makes its own float file, and the disk need not hold two
-            options = _calibrated(job, _float_file(job, model, stack), target, text)
+            options = _calibrated(job, float_file(model, job.source, job.folder, job.options, stack), target, text)
     with (
         projector_beside(job, model, job.target(model, "auto").absolute()) as other,
         terminal.step_progress() as progress,
@@ -252,27 +243,9 @@ def _written(model: Model, target: Path, options: Options) -> Artifact:
         return quantize_model(model, target, options, progress)
 
 
-def _float_file(job: Job, model: Model, stack: ExitStack) -> Path:
-    """A file of the model as it was, to run: the source itself where it is a GGUF, else one made for a while."""
-    if job.source.is_file():
-        return job.source
-    path = stack.enter_context(work_dir(job.folder)) / "reference.gguf"
-    with terminal.write_progress() as progress:
-        return reference_file(model, path, job.options, progress).path
-
-
 def _calibrated(job: Job, float_path: Path, target: Path, text: str) -> Options:
     assert job.calibrate is not None
-    with terminal.step_progress() as progress:
-        progress("calibrating", 0, 0)  # the model is loaded first
-        path = calibrate(
-            float_path,
-            target,
-            job.calibrate,
-            text,
-            n_threads=job.options.n_threads,
-            on_progress=lambda n_done, n_total: progress("calibrating", n_done, n_total),
-        )
+    path = calibrated(float_path, target, job.calibrate, text, job.options.n_threads)
     return replace(job.options, imatrix=path, imatrix_name=path.name)  # it is handed on: no folder's name in it
 
 

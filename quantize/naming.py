@@ -1,4 +1,4 @@
-"""Names of artifacts, by the GGUF naming convention: `SmolLM2-135M-Instruct-Q4_K_M.gguf`.
+"""Names of artifacts, by the GGUF naming convention: `SmolLM2-135M-Instruct-Q4_K_M.gguf`, `…-int4-onnx/`.
 
 Source: docs/gguf.md of ggml-org/ggml; `gguf.naming_convention`.
 """
@@ -52,6 +52,16 @@ def projector_path(metadata: Sequence[Meta], artifact: Path, qtype: str, *, name
 
 def artifact_name(metadata: Sequence[Meta], source: Path, ftype: str) -> str:
     """The name of an artifact's file; what the metadata says is hostile, and no folder."""
+    return f"{_named(metadata, source, ftype) or f'model-{ftype}'}.gguf"
+
+
+def folder_name(metadata: Sequence[Meta], source: Path, bits: int) -> str:
+    """The name of an ONNX artifact's folder; likewise."""
+    kind = "float32" if bits == 32 else f"int{bits}"
+    return f"{_named(metadata, source, None) or 'model'}-{kind}-onnx"
+
+
+def _named(metadata: Sequence[Meta], source: Path, ftype: str | None) -> str:
     found = {meta.key: str(meta.value) for meta in metadata}
     values = {key: found.get(f"general.{key}") for key in _KEYS}
     name = naming_convention(
@@ -62,5 +72,4 @@ def artifact_name(metadata: Sequence[Meta], source: Path, ftype: str) -> str:
         values["size_label"],
         ftype,
     )
-    fit = _UNFIT.sub("-", name).strip("-.")[:200]
-    return f"{fit or f'model-{ftype}'}.gguf"
+    return _UNFIT.sub("-", name).strip("-.")[:200]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from quantize.report import Report
 
 
-_PIPED_WIDTH = 200  # columns: whoever searches the plan finds a tensor's line whole
+PIPED_WIDTH = 200
+"""Columns of a plan where nobody looks: whoever searches it finds a tensor's line whole."""
 
 
 def print_plan(planned: Sequence[Planned], ftype: str, projector: Projector | None = None, *, as_json: bool) -> None:
@@ -36,7 +37,7 @@ def print_plan(planned: Sequence[Planned], ftype: str, projector: Projector | No
     if as_json:
         print_json([_tensor_facts(item) | {"file": file} for file, _, items in parts for item in items])
         return
-    out = console(piped_width=_PIPED_WIDTH)
+    out = console(piped_width=PIPED_WIDTH)
     for file, of_most, items in parts:
         out.print(tensor_table(items))
         n_bytes, name = sum(item.n_bytes for item in items), of_most if file == "model" else f"projector {of_most}"

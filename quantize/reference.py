@@ -41,20 +41,19 @@ def reference_file(
     return quantize_model(model, path, replace(plain, ftype="BF16"), progress)
 
 
-def check_room_beside_reference(model: Model, target: Path, options: Options, *, will_calibrate: bool) -> None:
+def check_room_beside_reference(model: Model, target: Path, n_artifact_bytes: int, *, will_calibrate: bool) -> None:
     """Refuse before the work begins what the disk cannot hold at once: the reference, the artifact, and what is
     collected.
 
     Args:
         model: all of it.
-        target: the artifact's file; the reference is written to its folder.
-        options: how the artifact is made.
+        target: the artifact; the reference is written to its folder.
+        n_artifact_bytes: its size.
         will_calibrate: an importance matrix is collected and kept too.
     Raises:
         QuantizeError: with both numbers.
     """
-    n_bytes = artifact_bytes(model, Options(ftype="F16"))
-    n_bytes += artifact_bytes(model, options, will_calibrate=will_calibrate)
+    n_bytes = artifact_bytes(model, Options(ftype="F16")) + n_artifact_bytes
     if will_calibrate:
         shapes = [tensor.shape for tensor in model.tensors if len(tensor.shape) > 1]
         n_bytes += _SUM_BYTES * sum(math.prod(shape[:-2]) * shape[-1] for shape in shapes)

@@ -132,7 +132,7 @@ def test_a_recipes_pattern_is_refused_too(folder: Path, tmp_path: Path, capsys: 
 def test_what_needs_an_importance_matrix_is_refused_at_once(
     more: list[str], folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "_float_file", _no_work)
+    monkeypatch.setattr(job, "float_file", _no_work)
     assert main(["--ftype", "IQ1_S", *more, str(folder)]) == 1
     assert "without an importance matrix" in capsys.readouterr().err
     assert not list(folder.glob("*.gguf"))
@@ -208,7 +208,7 @@ def test_an_artifact_that_exists_is_known_before_calibrating(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["--ftype", "IQ4_NL", str(folder)]) == 0
-    monkeypatch.setattr(job, "_float_file", _no_work)
+    monkeypatch.setattr(job, "float_file", _no_work)
     for flags in (["--auto", "--calibrate"], ["--ftype", "IQ4_NL", "--calibrate"]):
         assert main([*flags, str(folder)]) == 1
         assert "-IQ4_NL.gguf exists" in capsys.readouterr().err
@@ -219,7 +219,7 @@ def test_a_text_that_is_too_short_is_known_before_the_work(
 ) -> None:
     text = tmp_path / "short.txt"
     text.write_text("Hello.", encoding="utf-8")
-    monkeypatch.setattr(job, "_float_file", _no_work)
+    monkeypatch.setattr(job, "float_file", _no_work)
     for flags in ([], ["--auto"]):
         assert main([*flags, "--calibrate", str(text), str(folder)]) == 1
         assert "short.txt: a text of 6 bytes is too short, expected at least 1,024 tokens" in capsys.readouterr().err

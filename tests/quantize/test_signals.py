@@ -42,9 +42,9 @@ sys.exit(main(["--dry-run", "nowhere"]))
 """
 
 
-def _stopped(arguments: list[str], *signals: signal.Signals, before: str = "") -> tuple[int, str]:
+def stopped(arguments: list[str], *signals: signal.Signals, before: str = "", program: str = STOPS) -> tuple[int, str]:
     """The exit code and stderr of a command that gets signals while it writes."""
-    command = [sys.executable, "-c", STOPS.format(before=before), *arguments]
+    command = [sys.executable, "-c", program.format(before=before), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
@@ -59,7 +59,7 @@ def _stopped(arguments: list[str], *signals: signal.Signals, before: str = "") -
 def test_nothing_half_written_is_left(number: int, code: int, more: list[str], tmp_path: Path) -> None:
     folder = case_checkpoint(tmp_path, "llama")
     before = sorted(folder.iterdir())
-    ended, told = _stopped([*more, str(folder)], signal.Signals(number))
+    ended, told = stopped([*more, str(folder)], signal.Signals(number))
     assert ended == code
     assert told.strip() == ""
     assert sorted(folder.iterdir()) == before
@@ -68,7 +68,7 @@ def test_nothing_half_written_is_left(number: int, code: int, more: list[str], t
 def test_a_second_signal_does_not_cut_the_cleaning_short(tmp_path: Path) -> None:
     folder = case_checkpoint(tmp_path, "llama")
     before = sorted(folder.iterdir())
-    code, told = _stopped(["--report", str(folder)], signal.SIGHUP, signal.SIGTERM)
+    code, told = stopped(["--report", str(folder)], signal.SIGHUP, signal.SIGTERM)
     assert code in (129, 143)  # they may come in any order
     assert told == ""
     assert sorted(folder.iterdir()) == before
@@ -77,7 +77,7 @@ def test_a_second_signal_does_not_cut_the_cleaning_short(tmp_path: Path) -> None
 def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
     folder = case_checkpoint(tmp_path, "llama")
     ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
-    code, _ = _stopped([str(folder)], signal.SIGHUP, signal.SIGTERM, before=ignored)
+    code, _ = stopped([str(folder)], signal.SIGHUP, signal.SIGTERM, before=ignored)
     assert code == 143
 
 
