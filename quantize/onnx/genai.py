@@ -17,7 +17,11 @@ from quantize.checkpoint import Checkpoint
 from quantize.onnx.parts import Decoder
 from quantize.onnx.writer import MODEL_FILE
 
-_KINDS = {"phi2": "phi", "gemma3": "gemma3_text", "plamo": "decoder", "plamo3": "decoder"}  # others are called the same
+_KINDS = {  # GenAI's names of llama.cpp's architectures
+    **{name: name for name in ("llama", "phi3", "qwen2", "qwen3", "gemma2")},
+    **{"phi2": "phi", "gemma3": "gemma3_text", "qwen2vl": "qwen2", "qwen3vl": "qwen3"},
+}
+_OTHER_KIND = "decoder"
 _INPUTS = {
     "input_ids": "input_ids",
     "attention_mask": "attention_mask",
@@ -57,7 +61,7 @@ def genai_config(decoder: Decoder, metadata: Sequence[Meta], ends: Sequence[int]
             },
             "eos_token_id": list(ends) if len(ends) > 1 else ends[0],
             "pad_token_id": found.get("tokenizer.ggml.padding_token_id", ends[0]),
-            "type": _KINDS.get(decoder.arch, decoder.arch),
+            "type": _KINDS.get(decoder.arch, _OTHER_KIND),
             "vocab_size": decoder.n_vocab,
         },
         "search": _search(found, decoder.n_ctx_train),

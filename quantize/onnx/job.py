@@ -14,6 +14,7 @@ import click
 from edgeai.errors import UnsupportedBitsError
 from quantize import terminal
 from quantize.calibrate import check_text, imatrix_path, read_text
+from quantize.checkpoint import Checkpoint
 from quantize.naming import folder_name
 from quantize.onnx import printing
 from quantize.onnx.folder import artifact_bytes, check_folder, is_artifact, write_folder
@@ -22,6 +23,7 @@ from quantize.onnx.plan import plan_graph
 from quantize.picture import check_picture, draw
 from quantize.pipeline import Model, Options, open_model
 from quantize.preparing import calibrated, check_source, check_writable, float_file
+from quantize.projectors import has_pictures
 from quantize.reference import check_room_beside_reference
 from quantize.report import Report, reports
 from quantize.writer import check_target
@@ -122,6 +124,8 @@ def run(job: OnnxJob) -> None:
         printing.print_plan(planned, job.options, as_json=job.as_json)
         return
     target = _target(job, model)
+    if job.source.is_dir() and has_pictures(Checkpoint.open(job.source).config):
+        terminal.note("this model sees pictures, and ONNX is written of its text part alone: --format gguf keeps both")
     with ExitStack() as stack:
         options, float_path = _prepared(job, model, target, stack)
         with terminal.write_progress() as progress:
