@@ -41,6 +41,11 @@ class Recognizer(Protocol):
         """ISO 639-1 codes of what it understands."""
         ...
 
+    @property
+    def n_workers(self) -> int:
+        """Calls of `recognize`, each in a thread of its own, that are quicker together than one after the other."""
+        ...
+
     def recognize(
         self, waveforms: Sequence[Waveform], language: str | None = None, *, with_words: bool = False
     ) -> list[Recognized]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -107,17 +108,19 @@ def hear(
     voice.reset()
     progress = _Progress(on_progress, start_s)
     windows = packed(progress.passing(stretches(sound, voice, on_heard=progress.listened)))
-    spoken = None if language == "auto" else language
-    last: str | None = None
-    while batch := list(islice(windows, _BATCH)):
-        segments: list[Segment] = []
-        for window, found in zip(
-            batch, _recognize(batch, recognizer, spoken, last, with_words=with_words), strict=True
-        ):
-            last = found.language if found.segments else last
-            segments += (_shifted(window.moved(segment), start_s) for segment in found.segments)
-        yield Heard(tuple(segments), start_s + batch[-1].end_s)
-        progress.recognized(batch[-1].end_s)
+    pool = ThreadPoolExecutor(recognizer.n_workers)
+    hearing = _Hearing(recognizer, None if language == "auto" else language, pool, with_words=with_words)
+    try:
+        for batch, found in hearing.in_order(windows):
+            segments = [
+                _shifted(window.moved(segment), start_s)
+                for window, recognized in zip(batch, found, strict=True)
+                for segment in recognized.segments
+            ]
+            yield Heard(tuple(segments), start_s + batch[-1].end_s)
+            progress.recognized(batch[-1].end_s)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def transcript_of(segments: Sequence[Segment], duration_s: float) -> Transcript:
@@ -134,24 +137,53 @@ def transcript_of(segments: Sequence[Segment], duration_s: float) -> Transcript:
     return Transcript("".join(pieces), language, tuple(segments), duration_s)
 
 
-def _recognize(
-    batch: Sequence[Packed], recognizer: Recognizer, language: str | None, last: str | None, *, with_words: bool
-) -> list[Recognized]:
-    """What is heard in each window. Where no language is given, short ones have that of what was said before them."""
-    waveforms = [window.waveform for window in batch]
-    if language is not None:
-        return recognizer.recognize(waveforms, language, with_words=with_words)
-    long = [at for at, waveform in enumerate(waveforms) if len(waveform) >= _MIN_DETECT_S * SAMPLE_RATE_HZ]
-    short = [at for at in range(len(waveforms)) if at not in long]
-    found: dict[int, Recognized] = {}
-    if long:
-        heard = recognizer.recognize([waveforms[at] for at in long], None, with_words=with_words)
-        found.update(zip(long, heard, strict=True))
-        last = last or next((each.language for each in heard if each.segments), None)
-    if short:
-        heard = recognizer.recognize([waveforms[at] for at in short], last, with_words=with_words)
-        found.update(zip(short, heard, strict=True))
-    return [found[at] for at in range(len(batch))]
+class _Hearing:
+    """Windows on their way through a recognizer: some batches are heard at once, while the next one is listened for."""
+
+    def __init__(
+        self, recognizer: Recognizer, language: str | None, pool: ThreadPoolExecutor, *, with_words: bool
+    ) -> None:
+        self._recognizer, self._language, self._pool, self._with_words = recognizer, language, pool, with_words
+        self._last: str | None = None  # language that was spoken
+        self._waiting: deque[tuple[list[Packed], Future[list[Recognized]]]] = deque()
+
+    def in_order(self, windows: Iterator[Packed]) -> Iterator[tuple[list[Packed], list[Recognized]]]:
+        """Batches of windows, and what is heard in each window."""
+        while batch := list(islice(windows, _BATCH)):
+            if self._language is None and any(map(_is_short, batch)):  # their language is that of what was before
+                yield from self._heard(0)
+            self._waiting.append((batch, self._pool.submit(self._recognize, batch, self._last)))
+            yield from self._heard(self._recognizer.n_workers)
+        yield from self._heard(0)
+
+    def _heard(self, n_left: int) -> Iterator[tuple[list[Packed], list[Recognized]]]:
+        while len(self._waiting) > n_left:
+            batch, future = self._waiting.popleft()
+            found = future.result()
+            self._last = next((each.language for each in reversed(found) if each.segments), self._last)
+            yield batch, found
+
+    def _recognize(self, batch: Sequence[Packed], last: str | None) -> list[Recognized]:
+        """What is heard in each window. Where no language is given, short ones have that of what was said before."""
+        hear, with_words = self._recognizer.recognize, self._with_words
+        if self._language is not None:
+            return hear([window.waveform for window in batch], self._language, with_words=with_words)
+        long = [at for at, window in enumerate(batch) if not _is_short(window)]
+        short = [at for at in range(len(batch)) if at not in long]
+        found: dict[int, Recognized] = {}
+        if long:
+            heard = hear([batch[at].waveform for at in long], None, with_words=with_words)
+            found.update(zip(long, heard, strict=True))
+            last = last or next((each.language for each in heard if each.segments), None)
+        if short:
+            heard = hear([batch[at].waveform for at in short], last, with_words=with_words)
+            found.update(zip(short, heard, strict=True))
+        return [found[at] for at in range(len(batch))]
+
+
+def _is_short(window: Packed) -> bool:
+    """Whether it may not tell its language."""
+    return len(window.waveform) < _MIN_DETECT_S * SAMPLE_RATE_HZ
 
 
 class _Progress:

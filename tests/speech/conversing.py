@@ -139,6 +139,7 @@ class LengthRecognizer:
     """
 
     name = "fake"
+    n_workers = 1
     languages = ("en",)
 
     def __init__(self) -> None:

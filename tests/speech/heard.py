@@ -84,6 +84,7 @@ class FakeRecognizer:
     """
 
     name = "fake"
+    n_workers = 1
     languages = ("en", "ja")
 
     def __init__(self, fails_at: int | None = None) -> None:
