@@ -104,5 +104,5 @@ def _scanned(document: Document) -> str:
     pages = document.pages_without_text
     some = ", ".join(map(str, pages[:5])) + (" …" if len(pages) > 5 else "")
     verb = "is a picture" if len(pages) == 1 else "are pictures"
-    what = f"{len(pages)} of {counted(document.n_pages, 'page')} {verb} without text (p. {some})"
+    what = f"{len(pages)} of {counted(document.n_pages or len(pages), 'page')} {verb} without text (p. {some})"
     return f"{document.path}: {what}: {advice(document.ocr)}"
