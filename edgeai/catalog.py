@@ -15,8 +15,9 @@ from edgeai.catalog_entry import CatalogEntry, ModelFile, PackagePart
 from edgeai.config import config_text, set_config_text
 from edgeai.errors import ModelNotFoundError, OptionError, UnsupportedModalityError
 from edgeai.gguf_header import GGUFHeader
-from edgeai.installed import InstalledModel, check_name, gguf_in, installed_models, read_installed, remove_model
+from edgeai.installed import InstalledModel, check_name, installed_models, model_in, read_installed, remove_model
 from edgeai.model_record import SPEECH_COMMANDS
+from edgeai.onnx_folder import is_graph
 from edgeai.paths import models_dir
 from edgeai.toml_text import read_toml
 
@@ -26,7 +27,7 @@ _CATALOG_PATH = Path(__file__).with_name("catalog.toml")
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A model's files. `entry` is its catalog entry, where it is one of the catalog's."""
+    """A model's files; of an ONNX folder `path` is the graph. `entry` is its entry, where it is the catalog's."""
 
     name: str
     path: Path
@@ -67,13 +68,17 @@ class Catalog:
         Its name must be the entry's, no other fine-tune may be named beside it, and it must have the entry's
         architecture and size. A name that is only alike is another model's.
         """
-        entry = self.entries.get(_normalized(header.metadata.get("general.name")))
-        if entry is None or header.architecture != entry.architecture:
-            return None
-        finetune = _normalized(header.metadata.get("general.finetune"))
         sizes = {"n_layer": header["block_count"], "n_embd": header["embedding_length"]}
-        is_it = all(entry.shape.get(name, size) == size for name, size in sizes.items())
-        return entry if is_it and (not finetune or f"-{finetune}-" in f"-{entry.name}-") else None
+        entry = self.entry_like(header.metadata.get("general.name"), header.architecture, sizes)
+        finetune = _normalized(header.metadata.get("general.finetune"))
+        return entry if entry and (not finetune or f"-{finetune}-" in f"-{entry.name}-") else None
+
+    def entry_like(self, name: object, architecture: str, sizes: Mapping[str, object]) -> CatalogEntry | None:
+        """The entry of a model that calls itself so, and has its architecture and sizes (`n_layer`, `n_embd`)."""
+        entry = self.entries.get(_normalized(name))
+        if entry is None or architecture != entry.architecture:
+            return None
+        return entry if all(entry.shape.get(key, size) == size for key, size in sizes.items()) else None
 
     def installed(self) -> list[InstalledModel]:
         """The models in the user's folder, by name."""
@@ -83,8 +88,8 @@ class Catalog:
         """The files of a model.
 
         Args:
-            model: the name of an installed model, the path of a .gguf file, or a folder with one; None is the
-                user's default.
+            model: the name of an installed model, the path of a .gguf file, a folder with one, or an ONNX folder; None
+                is the user's default.
         Raises:
             ModelNotFoundError: neither installed nor a file.
             UnsupportedModalityError: these are weights of speech, which no conversation can be held with.
@@ -112,12 +117,12 @@ class Catalog:
 
     def _at_path(self, path: Path) -> ResolvedModel:
         if not _exists(path):
-            raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, a folder with one, or a name")
+            raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, a model's folder, or a name")
         if not path.is_dir():
-            return ResolvedModel(path.stem, path)
+            return ResolvedModel(path.absolute().parent.name if is_graph(path) else path.stem, path)
         if path.resolve().parent == models_dir().resolve() and _is_name(path.name):
             return self._installed(path.name)
-        file, mmproj_path = gguf_in(path)
+        file, mmproj_path = model_in(path)
         return ResolvedModel(path.resolve().name, file, None, mmproj_path)
 
     def _not_installed(self, name: str) -> str:
@@ -168,7 +173,7 @@ def _normalized(text: object) -> str:
 
 
 def _looks_like_path(text: str) -> bool:
-    return text.lower().endswith(".gguf") or text.startswith(("~", ".")) or "/" in text or os.sep in text
+    return text.lower().endswith((".gguf", ".onnx")) or text.startswith(("~", ".")) or "/" in text or os.sep in text
 
 
 def _exists(path: Path) -> bool:

@@ -43,6 +43,9 @@ _F32_BYTES, _F16_BYTES = 4, 2
 _PROCESS_BYTES = 60 * 2**20  # Python twice, edgeai, llama.cpp's library and graphs
 _VOCABULARY_ENTRY_BYTES = 160  # a token's or a merge's text in llama.cpp's tables
 _LOGIT_BYTES = 24  # a token's logit and its entry in the sampler
+_ONNX_PACKED = 2.0
+_ONNX_PROCESS_BYTES = 130 * 2**20
+_ONNX_VOCABULARY_ENTRY_BYTES = 400
 _SMALLER_KV_TYPES = ("q8_0", "q4_0")  # the least lossy first
 _KV_BLOCK = 32  # their elements with a common scale: a head's width is a multiple of it
 _LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
@@ -154,7 +157,7 @@ def choose_n_ctx(shape: ModelShape, options: LoadOptions, available_bytes: int) 
         check_fit(shape, options, options.n_ctx, available_bytes)
         return options.n_ctx
     wanted = min(trained or AUTO_N_CTX, AUTO_N_CTX)
-    if options.n_gpu_layers:
+    if options.uses_gpu:
         return wanted
     n_ctx = largest_n_ctx(shape, options, available_bytes, wanted)
     if n_ctx < min(wanted, _LEAST_N_CTX):
@@ -169,7 +172,7 @@ def check_fit(shape: ModelShape, options: LoadOptions, n_ctx: int, available_byt
         ModelTooLargeError: with the numbers, and the nearest thing that would fit.
     """
     need = estimate_for(shape, options, n_ctx)
-    if options.n_gpu_layers or fits(need, available_bytes):
+    if options.uses_gpu or fits(need, available_bytes):
         return
     raise ModelTooLargeError(
         f"{shape.name} needs {_size(need.total_bytes)} of memory with n_ctx = {n_ctx:,} "
@@ -217,7 +220,7 @@ def smaller_kv_types(shape: ModelShape, options: LoadOptions, n_ctx: int, availa
         The least lossy first, each with a larger window than the one before; benchmarks/kv_types.py measures losses.
     """
     found: list[KVTypes] = []
-    if options.flash_attn is False or shape.head_dim % _KV_BLOCK:
+    if shape.is_onnx or options.flash_attn is False or shape.head_dim % _KV_BLOCK:
         return ()
     largest = largest_n_ctx(shape, options, available_bytes, n_ctx)
     for name in _SMALLER_KV_TYPES:
@@ -230,6 +233,8 @@ def smaller_kv_types(shape: ModelShape, options: LoadOptions, n_ctx: int, availa
 
 def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimate:
     """The memory that a model needs when it is loaded in this way."""
+    if shape.is_onnx:
+        return _estimate_onnx(shape, n_ctx, min(options.n_batch, n_ctx))
     return estimate(
         shape,
         n_ctx=n_ctx,
@@ -238,6 +243,18 @@ def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimat
         type_v=options.type_v,
         swa_full=options.swa_full,
         flash_attn=options.fused_attention,
+    )
+
+
+def _estimate_onnx(shape: ModelShape, n_ctx: int, n_batch: int) -> Estimate:
+    """The same for ONNX Runtime: it packs copies of weights that it has mapped, and keeps K and V in float32."""
+    kv_bytes = sum(group.n_layer * (group.k_width + group.v_width) for group in shape.kv_layers) * n_ctx * _F32_BYTES
+    width = 3 * shape.n_ff + 4 * max(shape.n_embd, shape.n_head * shape.head_dim)
+    return Estimate(
+        weights_bytes=int(_ONNX_PACKED * shape.weights_bytes),
+        kv_bytes=kv_bytes,
+        compute_bytes=n_batch * (width + shape.n_head * n_ctx) * _F32_BYTES + _LOGIT_BYTES * shape.n_vocab,
+        runtime_bytes=_ONNX_PROCESS_BYTES + _ONNX_VOCABULARY_ENTRY_BYTES * shape.n_vocab,
     )
 
 

@@ -63,25 +63,41 @@ def check_model(header: GGUFHeader, reader: HeaderReader) -> None:
     _check_numbers(keys)
 
 
+def check_vocabulary_alone(header: GGUFHeader, reader: HeaderReader) -> None:
+    """The same for a file that is loaded with llama.cpp's vocab_only: neither its layers nor its tensors count."""
+    _check_architecture(header, reader)
+    _check_split(header, reader)
+    _check_template(header, reader)
+    check_vocabulary(header, reader)
+
+
 def _check_kind(header: GGUFHeader, reader: HeaderReader) -> None:
     metadata = header.metadata
     kind = metadata.get("general.type", "model")
     if isinstance(kind, str) and kind in _OTHER_KINDS:
         reader.fail(f"this is {_OTHER_KINDS[kind]}", "choose a model's .gguf file")
-    architecture = metadata.get("general.architecture")
+    if _check_architecture(header, reader) in _DRAFTS:
+        reader.fail("this is a draft model for speculative decoding", "choose the model that it was made for")
+    _check_split(header, reader)
+    if not header.tensors:
+        reader.fail("the file has no tensors, so it is not a model", "choose a model's .gguf file")
+
+
+def _check_architecture(header: GGUFHeader, reader: HeaderReader) -> str:
+    architecture = header.metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture.isprintable() or not 0 < len(architecture) <= _MAX_NAME:
         reader.fail(f"general.architecture = {shortened(architecture)}, expected a name such as 'llama'")
-    if architecture in _DRAFTS:
-        reader.fail("this is a draft model for speculative decoding", "choose the model that it was made for")
-    n_parts = metadata.get("split.count", 0)
+    return architecture
+
+
+def _check_split(header: GGUFHeader, reader: HeaderReader) -> None:
+    n_parts = header.metadata.get("split.count", 0)
     if isinstance(n_parts, int) and n_parts > 1:
         # llama.cpp would open the other parts by itself, unchecked
-        part = metadata.get("split.no", 0)
+        part = header.metadata.get("split.no", 0)
         part = part + 1 if isinstance(part, int) else "?"
         advice = "join the parts first: llama-gguf-split --merge FIRST-PART OUTPUT"
         reader.fail(f"this is part {part} of {n_parts} of a split model (split.count)", advice)
-    if not header.tensors:
-        reader.fail("the file has no tensors, so it is not a model", "choose a model's .gguf file")
 
 
 def _check_template(header: GGUFHeader, reader: HeaderReader) -> None:

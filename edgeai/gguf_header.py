@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
 from edgeai.errors import ModelFormatError, ModelNotFoundError
-from edgeai.gguf_checks import check_model
+from edgeai.gguf_checks import check_model, check_vocabulary_alone
 from edgeai.gguf_reader import HeaderReader, read_alignment, read_counts, read_metadata, read_tensors
 from edgeai.gguf_types import ArrayInfo, GGUFHeader, TensorInfo
 
-__all__ = ["ArrayInfo", "GGUFHeader", "TensorInfo", "read_header"]
+__all__ = ["ArrayInfo", "GGUFHeader", "TensorInfo", "read_header", "read_vocabulary"]
 
 _LOOKS_LIKE = (
     (b"version https://git-lfs", "a git-lfs pointer, not the file it points to: run `git lfs pull`"),
@@ -46,11 +47,22 @@ def read_header(path: str | os.PathLike[str]) -> GGUFHeader:
         ModelNotFoundError: no such file.
         ModelFormatError: not a GGUF file, damaged, or of a kind that llama.cpp would crash on.
     """
-    path = Path(path)
+    return _checked(Path(path), check_model)
+
+
+def read_vocabulary(path: str | os.PathLike[str]) -> GGUFHeader:
+    """Read and check a GGUF file of which only the vocabulary counts; see `read_header`."""
+    return _checked(Path(path), check_vocabulary_alone)
+
+
+def _checked(path: Path, check: Callable[[GGUFHeader, HeaderReader], None]) -> GGUFHeader:
     n_file_bytes = _size_of(path)
     try:
         with path.open("rb") as file:
-            return _read(HeaderReader(file, path, n_file_bytes))
+            reader = HeaderReader(file, path, n_file_bytes)
+            header = _read(reader)
+            check(header, reader)
+            return header
     except OSError as exc:
         raise ModelFormatError(f"{path}: cannot be read: {exc.strerror}") from exc
 
@@ -76,11 +88,9 @@ def _read(reader: HeaderReader) -> GGUFHeader:
     version, n_tensors, n_keys = read_counts(reader)
     metadata = read_metadata(reader, n_keys)
     tensors = read_tensors(reader, n_tensors, read_alignment(reader, metadata))
-    header = GGUFHeader(
+    return GGUFHeader(
         reader.path, version, MappingProxyType(metadata), tensors, reader.n_file_bytes, reader.value_types
     )
-    check_model(header, reader)
-    return header
 
 
 def _check_magic(reader: HeaderReader) -> None:

@@ -16,6 +16,15 @@ from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError, Opti
 from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks
 from edgeai.gguf_header import read_header
 from edgeai.model_record import SPEECH_COMMANDS, data_of, is_bare_name, read_record, write_record
+from edgeai.onnx_folder import (
+    OnnxFolder,
+    folder_bytes,
+    graph_in,
+    is_graph,
+    is_onnx_folder,
+    read_folder,
+    recorded_digests,
+)
 from edgeai.paths import models_dir
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
@@ -30,7 +39,7 @@ class InstalledModel:
 
     Attributes:
         name: the name it is called by.
-        path: the weights; the target of the link may be gone.
+        path: the weights, of an ONNX folder the graph; the target of the link may be gone.
         mmproj_path: the picture or sound projector, where it has one.
         sha256: of the weights, as they were when installed; None where it is not recorded.
         mmproj_sha256: the same of the projector.
@@ -38,7 +47,7 @@ class InstalledModel:
         licence: as its catalog entry or its metadata says.
         added: the date, ISO 8601.
         speech: what weights of speech do, a key of SPEECH_COMMANDS; "" of a language model.
-        data: files that weights of speech need beside them: name to SHA-256.
+        data: files that weights of speech, or a graph, need beside them: name to SHA-256.
     """
 
     name: str
@@ -69,6 +78,8 @@ class InstalledModel:
     @property
     def size_bytes(self) -> int:
         """All its files; 0 where they are gone."""
+        if is_graph(self.path) and not self.speech:
+            return folder_bytes(self.path)
         paths = (self.path, self.mmproj_path, *self._data_paths)
         return sum(path.stat().st_size for path in paths if path and path.is_file())
 
@@ -116,6 +127,15 @@ def _is_imatrix(path: Path) -> bool:
     return path.name.lower().endswith(".imatrix.gguf")
 
 
+def model_in(folder: Path) -> tuple[Path, Path | None]:
+    """The one model in a folder: its graph, or its .gguf file and the projector if there is one.
+
+    Raises:
+        ModelNotFoundError: there is no model in it, or more than one.
+    """
+    return (graph_in(folder), None) if is_onnx_folder(folder) else gguf_in(folder)
+
+
 def gguf_in(folder: Path) -> tuple[Path, Path | None]:
     """The one model in a folder, and its projector if there is one.
 
@@ -128,7 +148,8 @@ def gguf_in(folder: Path) -> tuple[Path, Path | None]:
     if len(models) != 1:
         found = ", ".join(path.name for path in models[:4]) or "none"
         raise ModelNotFoundError(
-            f"{folder}: expected one .gguf file in the folder, found {found}: give the file itself"
+            f"{folder}: expected one .gguf file in the folder, or model.onnx with genai_config.json, found {found}: "
+            "give the file itself"
         )
     return models[0], projectors[0] if len(projectors) == 1 else None
 
@@ -165,10 +186,12 @@ def read_installed(name: str) -> InstalledModel:
     speech, file = record.get("speech"), record.get("file")
     if isinstance(speech, str) and speech in SPEECH_COMMANDS and is_bare_name(file):
         return _installed(name, folder / file, record, speech=speech, data=data_of(record))
+    if is_bare_name(file) and is_graph(Path(file)):
+        return _installed(name, folder / file, record, data=data_of(record))
     path = _inside(folder, file)
     mmproj_path = _inside(folder, record.get("mmproj_file"))
     if path is None:
-        path, mmproj_path = gguf_in(folder)
+        path, mmproj_path = model_in(folder)
         record = {}
     return _installed(name, path, record, mmproj_path=mmproj_path)
 
@@ -203,11 +226,11 @@ def add_model(
     force: bool = False,
     on_progress: Progress = no_progress,
 ) -> InstalledModel:
-    """Copy a GGUF file (or a folder with one) into the user's folder, or link to it.
+    """Copy a GGUF file (or a folder with one), or an ONNX folder, into the user's folder, or link to it.
 
     Args:
         path: the file or folder.
-        name: what to call it; made of the file's name where not given.
+        name: what to call it; made of the file's or folder's name where not given.
         link: make a link instead of a copy; nothing is hashed then.
         force: replace a model of the same name.
         on_progress: told about the copy.
@@ -217,25 +240,28 @@ def add_model(
         ModelError: the name is taken.
     """
     source, mmproj = _source_files(Path(path).expanduser())
-    name = name_from(source) if name is None else check_name(name)
+    onnx = read_folder(source) if is_graph(source) else None
+    own_name = onnx.path.with_name(f"{onnx.path.name}.onnx") if onnx else source
+    name = name_from(own_name) if name is None else check_name(name)
     target = models_dir() / name
     if target.exists() and not force:
         raise ModelError(f"a model named {name} is installed already: choose another --name, or remove it first")
-    licence = str(read_header(source).metadata.get("general.license", ""))
-    n_bytes = source.stat().st_size + (mmproj.stat().st_size if mmproj else 0)
+    licence = onnx.licence if onnx else str(read_header(source).metadata.get("general.license", ""))
+    files = _files(onnx, link=link) if onnx else [source, *([mmproj] if mmproj else [])]
+    n_bytes = sum(file.stat().st_size for file in files)
     if not link and n_bytes > (n_free := free_bytes(models_dir())):
         raise ModelError(f"{source}: {n_bytes:,} bytes, and {n_free:,} are free on the disk: make room, or use --link")
     put = _link if link else _copy
     with staged_dir(target) as staging:
-        digest = put(source, staging, on_progress)
-        mmproj_digest = put(mmproj, staging, on_progress) if mmproj else None
+        digests = {file.name: put(file, staging, on_progress) for file in files}
         write_record(
             staging,
-            file=source.name,
-            sha256=digest,
+            data={file.name: digests[file.name] or "" for file in files if file != files[0]} if onnx else None,
+            file=files[0].name,
+            sha256=digests[files[0].name],
             mmproj_file=mmproj.name if mmproj else None,
-            mmproj_sha256=mmproj_digest,
-            source=str(source.resolve()),
+            mmproj_sha256=digests[mmproj.name] if mmproj else None,
+            source=str((onnx.path if onnx else source).resolve()),
             licence=licence[:200],
         )
     return read_installed(name)
@@ -243,14 +269,21 @@ def add_model(
 
 def _source_files(path: Path) -> tuple[Path, Path | None]:
     if path.is_dir():
-        return gguf_in(path)
+        return model_in(path)
     if not path.is_file():
-        raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, or a folder with one")
+        raise ModelNotFoundError(f"{path}: no such file: expected a .gguf file, or a model's folder")
+    if is_graph(path):
+        return path, None
     if path.suffix.lower() != ".gguf":
         raise ModelFormatError(f"{path}: expected a name that ends in .gguf: convert other formats with `quantize`")
     if _SHARD.search(path.name):
         raise ModelFormatError(f"{path}: one piece of a split model: merge it first with `llama-gguf-split --merge`")
     return path, None
+
+
+def _files(onnx: OnnxFolder, *, link: bool) -> list[Path]:
+    """The graph first; to link to it is enough, for the rest is looked for beside the file itself."""
+    return [onnx.graph, *([] if link else (path for path in onnx.files if path != onnx.graph))]
 
 
 def _copy(source: Path, folder: Path, on_progress: Progress) -> str:
@@ -286,6 +319,15 @@ def verify_model(name: str, on_progress: Progress = no_progress) -> bool:
     model = read_installed(name)
     if (missing := model.missing) is not None:
         raise ModelNotFoundError(f"{name}: {missing.resolve()} is gone: remove the model and add it again")
-    if model.sha256 is None:
+    digests = model.digests or _own_digests(model)
+    if not digests:
         raise ModelError(f"{name}: no checksum was recorded when it was added (it is a link or was put there by hand)")
-    return all(sha256(path, on_progress) == digest for path, digest in model.digests.items())
+    return all(sha256(path, on_progress) == digest for path, digest in digests.items())
+
+
+def _own_digests(model: InstalledModel) -> dict[Path, str]:
+    """Those that an ONNX folder was written with."""
+    if model.speech or not is_graph(model.path):
+        return {}
+    folder = read_folder(model.path).path
+    return {folder / name: digest for name, digest in recorded_digests(folder).items() if digest}

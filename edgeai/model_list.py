@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from edgeai.catalog import Catalog, default_name
 from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelError
-from edgeai.fit import ModelShape, estimate
+from edgeai.fit import ModelShape, estimate_for
 from edgeai.gguf_header import GGUFHeader, read_header
 from edgeai.gguf_projector import input_width, read_projector
 from edgeai.installed import InstalledModel
 from edgeai.machine import available_memory_bytes
 from edgeai.model_record import SPEECH_COMMANDS
+from edgeai.onnx_folder import is_graph, read_folder
+from edgeai.options import LoadOptions
 
 USUAL_N_CTX = 4096
 """The context window that "does it fit" is asked for, tokens."""
@@ -121,27 +124,27 @@ def _projected(installed: InstalledModel | None, header: GGUFHeader | None) -> t
 def _facts(name: str, entry: CatalogEntry | None, installed: InstalledModel | None, free_bytes: int) -> ModelFacts:
     """What is known: of an installed model from its file's header, of others from the catalog."""
     speech = installed.speech if installed else entry.speech if entry else ""
-    header, problem = (None, _lack(installed)) if speech else _header(installed)
+    header, problem = (None, _lack(installed)) if speech else _head(installed)
     shape, projector_bytes = None, 0
     if header is not None:
-        shape = ModelShape.from_header(header)
+        shape = header.shape
         projector_bytes = installed.size_bytes - header.n_file_bytes if installed else 0
     elif installed is None and entry is not None and not speech:
         shape = ModelShape.from_entry(entry)
     n_ctx = min(shape.n_ctx_train or USUAL_N_CTX, USUAL_N_CTX) if shape else 0
     memory_bytes = _need(shape, n_ctx, projector_bytes) if shape else None
-    modalities = (speech,) if speech else ("text", *_projected(installed, header))
+    modalities = (speech,) if speech else ("text", *_projected(installed, header.gguf if header else None))
     return ModelFacts(
         name=name,
         title=entry.title if entry else header.name if header else name,
         architecture=header.architecture if header else entry.architecture if entry else "",
         parameters=entry.parameters if entry else header.n_params if header else 0,
-        ftype=header.file_type if header else entry.ftype if entry else "",
+        ftype=header.ftype if header else entry.ftype if entry else "",
         size_bytes=installed.size_bytes if installed else entry.size_bytes if entry else 0,
         licence=entry.licence if entry else installed.licence if installed else "",
         modalities=entry.modalities if entry and entry.speech == speech else modalities,
         n_ctx_train=shape.n_ctx_train if shape else entry.n_ctx_train if entry else None,
-        has_chat_template=header.chat_template is not None if header else None,
+        has_chat_template=header.has_chat_template if header else None,
         memory_bytes=memory_bytes,
         fits=None if memory_bytes is None else memory_bytes <= free_bytes,
         installed=installed,
@@ -157,19 +160,58 @@ def _lack(installed: InstalledModel | None) -> str:
     return f"{missing} is gone: `edgeai models pull {missing.parent.name}` fetches it again" if missing else ""
 
 
-def _header(installed: InstalledModel | None) -> tuple[GGUFHeader | None, str]:
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What an installed model's file says of itself; see ModelFacts."""
+
+    shape: ModelShape
+    name: str
+    architecture: str
+    n_params: int
+    ftype: str
+    has_chat_template: bool
+    n_file_bytes: int
+    gguf: GGUFHeader | None = None
+
+
+def _head(installed: InstalledModel | None) -> tuple[_Head | None, str]:
     """The head of an installed model's file, or what is wrong with it."""
     if installed is None:
         return None, ""
-    if not installed.exists:
-        return None, f"{installed.path.resolve()} is gone"
+    if installed.missing is not None:
+        return None, f"{installed.missing.resolve()} is gone"
     try:
-        header = read_header(installed.path)
-        ModelShape.from_header(header)
+        return (_onnx_head if is_graph(installed.path) else _gguf_head)(installed.path), ""
     except ModelError as exc:
         return None, str(exc)
-    return header, ""
+
+
+def _gguf_head(path: Path) -> _Head:
+    header = read_header(path)
+    return _Head(
+        shape=ModelShape.from_header(header),
+        name=header.name,
+        architecture=header.architecture,
+        n_params=header.n_params,
+        ftype=header.file_type,
+        has_chat_template=header.chat_template is not None,
+        n_file_bytes=header.n_file_bytes,
+        gguf=header,
+    )
+
+
+def _onnx_head(path: Path) -> _Head:
+    folder = read_folder(path)
+    return _Head(
+        shape=ModelShape.from_onnx(folder),
+        name=folder.name,
+        architecture=folder.architecture,
+        n_params=folder.n_params,
+        ftype=f"ONNX {folder.bits} bits" if folder.bits else "ONNX",
+        has_chat_template=folder.chat_template is not None,
+        n_file_bytes=folder.n_file_bytes,
+    )
 
 
 def _need(shape: ModelShape, n_ctx: int, projector_bytes: int) -> int:
-    return estimate(shape, n_ctx=n_ctx).total_bytes + projector_bytes
+    return estimate_for(shape, LoadOptions(), n_ctx).total_bytes + projector_bytes

@@ -10,6 +10,7 @@ from typing import Any
 from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelFormatError
 from edgeai.gguf_header import ArrayInfo, GGUFHeader
+from edgeai.onnx_folder import OnnxFolder
 
 # Layers without a window come once in so many; llama.cpp's own numbers for headers that do not say.
 _WINDOW_PATTERNS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "gpt-oss": 2, "olmo2": 4, "plamo3": 8}
@@ -66,6 +67,7 @@ class ModelShape:
         state_bytes: what recurrent layers hold, at any length.
         d_inner: width of recurrent layers; 0 without any.
         name: for messages: a path, or a catalog name.
+        is_onnx: ONNX Runtime runs it, not llama.cpp.
     """
 
     weights_bytes: int
@@ -84,6 +86,7 @@ class ModelShape:
     state_bytes: int = 0
     d_inner: int = 0
     name: str = "the model"
+    is_onnx: bool = False
 
     def __post_init__(self) -> None:
         if self.kv_layers or self.state_bytes:
@@ -115,6 +118,25 @@ class ModelShape:
                 "token: choose a language model"
             )
         return _HeaderShape(header).shape()
+
+    @classmethod
+    def from_onnx(cls, folder: OnnxFolder) -> ModelShape:
+        """The shape of an ONNX folder. Its layers keep all the context, windows or not."""
+        decoder = folder.decoder
+        return cls(
+            weights_bytes=folder.weights_bytes,
+            n_layer=decoder.n_layer,
+            n_embd=decoder.n_embd,
+            n_head=decoder.n_head,
+            n_head_kv=decoder.n_head_kv,
+            head_dim=decoder.head_dim,
+            n_ff=4 * decoder.n_embd,  # which no file beside the graph tells
+            n_vocab=decoder.n_vocab,
+            n_merges=decoder.n_vocab,
+            n_ctx_train=folder.n_ctx_train,
+            name=str(folder.path),
+            is_onnx=True,
+        )
 
     @classmethod
     def from_entry(cls, entry: CatalogEntry) -> ModelShape:

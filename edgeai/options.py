@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from edgeai.errors import OptionError
+from edgeai.onnx_providers import CPU, PROVIDERS
 
 Auto = Literal["auto"]
 Overflow = Literal["error", "trim"]
@@ -53,6 +54,8 @@ class LoadOptions:
         image_max_tokens: tokens of a picture at most, for models that see pictures in their own shape (Qwen-VL); fewer
             are quicker and take less memory, and show less. 0 takes 1,024.
         keep_states: keep the evaluated state of documents on the disk, so that they are not evaluated again.
+        provider: what runs an ONNX model: one of `edgeai.onnx_providers.PROVIDERS`; "auto" takes the best that the
+            installed onnxruntime has. GGUF models have n_gpu_layers.
     """
 
     n_ctx: int | Auto = "auto"
@@ -72,6 +75,7 @@ class LoadOptions:
     keep_states: bool = False
     mmproj_path: str | None = None
     image_max_tokens: int = 0
+    provider: str = "auto"
 
     def __post_init__(self) -> None:
         if self.mmproj_path is not None:
@@ -101,12 +105,19 @@ class LoadOptions:
             raise OptionError(f'isolation = {self.isolation!r}: expected "process" or "none"')
         if self.watchdog_s != "auto":
             _check_number("watchdog_s", self.watchdog_s, 0.1, 1e9)
+        if self.provider != "auto" and self.provider not in PROVIDERS:
+            raise OptionError(f"provider = {self.provider!r:.60}: expected auto or one of {', '.join(PROVIDERS)}")
         if self.flash_attn not in (None, True, False):
             raise OptionError(f"flash_attn = {self.flash_attn!r}: expected True, False or None")
         if self.flash_attn is False and self.type_v not in _FLOAT_TYPES:
             raise OptionError(
                 f"type_v = {self.type_v!r} needs flash_attn: leave flash_attn out, or take type_v = 'f16'"
             )
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a device with memory of its own takes part."""
+        return self.n_gpu_layers != 0 or self.provider not in ("auto", CPU)
 
     @property
     def fused_attention(self) -> bool | None:

@@ -208,7 +208,7 @@ def test_those_not_used_for_longest_make_room(tmp_path: Path) -> None:
     with opened(path) as backend:
         answer(backend, prompts[0] + QUESTION, len(DOCUMENT))
     (first,) = kept_states(states_dir())
-    key = state_key(path, LoadOptions(n_batch=64, n_ubatch=64), 512, states_dir())
+    key = state_key([path], LoadOptions(n_batch=64, n_ubatch=64), 512, states_dir())
     assert first.key == key
     store = StateStore(states_dir(), key, limit_bytes=int(2.5 * first.n_bytes))
     data = (store.engine_dir / first.name).read_bytes()

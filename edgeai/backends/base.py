@@ -36,6 +36,7 @@ class ModelInfo:
         hears: whether it takes sounds in, through a projector.
         sees: whether it takes pictures in, likewise.
         n_picture_tokens: of a picture, or of a tile of one, at most; 0 where it does not see.
+        provider: what runs an ONNX model, one of `edgeai.onnx_providers.PROVIDERS`; "" of other models.
     """
 
     path: str
@@ -54,6 +55,7 @@ class ModelInfo:
     hears: bool = False
     sees: bool = False
     n_picture_tokens: int = 0
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)

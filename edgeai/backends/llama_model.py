@@ -26,7 +26,13 @@ class LlamaModel:
     """
 
     def __init__(
-        self, llama_cpp: Any, path: Path, options: LoadOptions, on_progress: Callable[[float], None] | None
+        self,
+        llama_cpp: Any,
+        path: Path,
+        options: LoadOptions,
+        on_progress: Callable[[float], None] | None,
+        *,
+        vocab_only: bool = False,
     ) -> None:
         self._llama = llama_cpp
         self._path = path
@@ -34,6 +40,7 @@ class LlamaModel:
         params.n_gpu_layers = options.n_gpu_layers
         params.load_mode = _load_mode(llama_cpp, options)
         params.use_extra_bufts = not _has_amx(llama_cpp)
+        params.vocab_only = vocab_only
         if on_progress is not None:
             params.progress_callback = _progress_callback(llama_cpp, on_progress)
         recent_errors.clear()

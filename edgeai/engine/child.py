@@ -11,11 +11,12 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+from edgeai.backends import llama  # noqa: F401 - wanted most often: imported ahead, with all that it needs
 from edgeai.backends.base import Event, Piece, PrefillProgress, StateSaved
-from edgeai.backends.llama import LlamaBackend
+from edgeai.backends.decoding import DecodingBackend
 from edgeai.backends.llama_native import bindings
+from edgeai.engine.opening import opener
 from edgeai.engine.parent import parents_pipe
 from edgeai.engine.wire import (
     Cancel,
@@ -58,27 +59,31 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
     """Wait for the first request, close the sandbox and load the model."""
     load = pipe.receive()
     assert isinstance(load, Load)
-    sandbox = enter(load.policy)
-    engine = _Engine(pipe)
 
     def report(share: float) -> None:
         pipe.send(Loading(share))
 
-    with engine.failures_told():
-        backend = LlamaBackend(
-            Path(load.path),
-            load.options,
-            n_ctx=load.n_ctx,
-            max_threads=load.max_threads,
-            states_dir=Path(load.states_dir) if load.states_dir else None,
-            max_picture_ratio=load.max_picture_ratio,
-            n_picture_tokens=load.n_picture_tokens,
-            on_progress=_Steps(report),
-        )
-        engine.backend = backend
-        pipe.send(Loaded(backend.info, sandbox))
+    with _failures_told(pipe):
+        open_model = opener(load)
+        sandbox = enter(load.policy)
+        engine = _Engine(pipe)
+        engine.backend = open_model(_Steps(report))
+        pipe.send(Loaded(engine.backend.info, sandbox))
         return engine
     return None
+
+
+@contextlib.contextmanager
+def _failures_told(pipe: Pipe[Request]) -> Iterator[None]:
+    """Errors become replies; only the end of the pipe is an end."""
+    try:
+        yield
+    except (EOFError, BrokenPipeError):
+        raise
+    except EdgeAIError as exc:
+        pipe.send(Failed(type(exc).__name__, str(exc)))
+    except Exception as exc:  # noqa: BLE001 - the session must hear of it, whatever it is
+        pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))
 
 
 class _Steps:
@@ -97,7 +102,7 @@ class _Steps:
 class _Engine:
     """The loop of requests and replies."""
 
-    backend: LlamaBackend
+    backend: DecodingBackend
 
     def __init__(self, pipe: Pipe[Request]) -> None:
         self._pipe = pipe
@@ -123,7 +128,7 @@ class _Engine:
         """Answer requests for ever."""
         while True:
             request = self._requests.get()
-            with self.failures_told():
+            with _failures_told(self._pipe):
                 if isinstance(request, Tokenize):
                     ids = self.backend.tokenize(
                         request.text.decode("utf-8", "replace"),
@@ -158,15 +163,3 @@ class _Engine:
         if isinstance(event, StateSaved):
             return Saved(event.name)
         return Ended(event.reason, event.usage, event.timings, event.tokens, self.backend.n_evaluated)
-
-    @contextlib.contextmanager
-    def failures_told(self) -> Iterator[None]:
-        """Errors become replies; only the end of the pipe is an end."""
-        try:
-            yield
-        except (EOFError, BrokenPipeError):
-            raise
-        except EdgeAIError as exc:
-            self._pipe.send(Failed(type(exc).__name__, str(exc)))
-        except Exception as exc:  # noqa: BLE001 - the session must hear of it, whatever it is
-            self._pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))

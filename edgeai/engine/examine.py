@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeai.errors import ModelError, UnsupportedModalityError
+from edgeai.errors import ModelError, OptionError, UnsupportedModalityError
 from edgeai.options import LoadOptions
 
 if TYPE_CHECKING:
     from edgeai.catalog import ResolvedModel
+    from edgeai.catalog_entry import CatalogEntry
     from edgeai.gguf_header import GGUFHeader
     from edgeai.gguf_projector import Projector
     from edgeai.model_shape import ModelShape
@@ -21,6 +22,10 @@ _log = logging.getLogger(__name__)
 _HEADROOM_BYTES = 2**30  # address space that is reserved and never used: arenas, thread stacks, lazy imports
 _IMAGE_TOKENS = 1024
 """Of a picture that is seen in its own shape: at 4,096 the masks of Qwen2.5-VL's windows alone take 2.5 GiB."""
+_FOR_GGUF = (
+    *("n_ubatch", "n_gpu_layers", "type_k", "type_v", "flash_attn", "use_mmap", "use_mlock", "swa_full"),
+    *("mmproj_path", "image_max_tokens"),
+)
 _THREAD_BYTES = 80 * 2**20  # of address space: a stack and an arena
 
 
@@ -29,17 +34,21 @@ class Examined:
     """A model whose files have been checked, and how it is going to be opened.
 
     Attributes:
-        header: of the model's file.
-        options: with the projector's path, absolute, or "".
+        path: the model's file; of an ONNX folder the graph.
+        files: what the engine reads.
+        entry: the catalog's, of a model that says itself that it is this one.
+        options: with the projector's path, absolute, or ""; and a provider's name.
         shape: the model's, with the projector in its weights.
         n_ctx: context window, tokens.
         max_threads: threads at most.
-        n_file_bytes: of both files.
+        n_file_bytes: of all its files.
         max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
         n_picture_tokens: of a picture, or of a tile of one, at most; likewise.
     """
 
-    header: GGUFHeader
+    path: Path
+    files: tuple[Path, ...]
+    entry: CatalogEntry | None
     options: LoadOptions
     shape: ModelShape
     n_ctx: int
@@ -56,12 +65,23 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
         ModelFormatError: a file is corrupted or of an unknown kind.
         UnsupportedModalityError: the projector that was asked for is of a kind that is not known.
         ModelTooLargeError: it does not fit the memory that is free.
-        OptionError: n_ctx is beyond what the model was trained for.
+        OptionError: n_ctx is beyond what the model was trained for, or an option is for models of another kind.
     """
+    from edgeai.onnx_folder import is_graph
+
+    return _examine_onnx(found, options) if is_graph(found.path) else _examine_gguf(found, options)
+
+
+def _examine_gguf(found: ResolvedModel, options: LoadOptions) -> Examined:
+    from edgeai.catalog import Catalog
     from edgeai.fit import ModelShape, choose_n_ctx
     from edgeai.gguf_header import read_header
-    from edgeai.machine import available_memory_bytes, usable_cores
+    from edgeai.machine import available_memory_bytes
 
+    if options.provider != "auto":
+        raise OptionError(
+            f"provider = {options.provider!r} is for ONNX models: leave it out, or set n_gpu_layers for a GGUF file"
+        )
     header = read_header(found.path)
     shape, n_file_bytes = ModelShape.from_header(header), header.n_file_bytes
     projector = _projector(found, options, header)
@@ -71,10 +91,53 @@ def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
         options = _for_pictures(options, projector)
     n_ctx = choose_n_ctx(shape, options, available_memory_bytes())
     options = replace(options, mmproj_path=str(projector.path.absolute()) if projector is not None else "")
-    max_threads = usable_cores() if options.n_threads == "auto" else options.n_threads
-    max_ratio = projector.max_ratio if projector is not None else 0
-    n_picture_tokens = projector.n_picture_tokens if projector is not None else 0
-    return Examined(header, options, shape, n_ctx, max_threads, n_file_bytes, max_ratio, n_picture_tokens)
+    return Examined(
+        path=header.path,
+        files=(header.path, *([projector.path] if projector is not None else [])),
+        entry=Catalog.load().entry_of(header),
+        options=options,
+        shape=shape,
+        n_ctx=n_ctx,
+        max_threads=_max_threads(options),
+        n_file_bytes=n_file_bytes,
+        max_picture_ratio=projector.max_ratio if projector is not None else 0,
+        n_picture_tokens=projector.n_picture_tokens if projector is not None else 0,
+    )
+
+
+def _examine_onnx(found: ResolvedModel, options: LoadOptions) -> Examined:
+    from edgeai.catalog import Catalog
+    from edgeai.fit import ModelShape, choose_n_ctx
+    from edgeai.machine import available_memory_bytes
+    from edgeai.onnx_folder import read_folder
+    from edgeai.onnx_providers import choose_provider
+
+    folder = read_folder(found.path)
+    for name in _FOR_GGUF:
+        value = getattr(options, name)
+        if value and value != getattr(LoadOptions(), name):
+            raise OptionError(
+                f"{name} = {value!r:.60} is for GGUF models, and {folder.path} is an ONNX folder: leave it out"
+            )
+    options = replace(options, mmproj_path="", provider=choose_provider(options.provider))
+    shape = ModelShape.from_onnx(folder)
+    sizes = {"n_layer": shape.n_layer, "n_embd": shape.n_embd}
+    return Examined(
+        path=folder.graph,
+        files=(folder.graph, *(path for path in folder.files if path != folder.graph)),
+        entry=Catalog.load().entry_like(folder.name, folder.architecture, sizes),
+        options=options,
+        shape=shape,
+        n_ctx=choose_n_ctx(shape, options, available_memory_bytes()),
+        max_threads=_max_threads(options),
+        n_file_bytes=folder.n_file_bytes,
+    )
+
+
+def _max_threads(options: LoadOptions) -> int:
+    from edgeai.machine import usable_cores
+
+    return usable_cores() if options.n_threads == "auto" else options.n_threads
 
 
 def _for_pictures(options: LoadOptions, projector: Projector) -> LoadOptions:
@@ -121,12 +184,11 @@ def policy(examined: Examined, states_dir: str | None) -> Policy:
     from edgeai.sandbox import Policy
 
     options = examined.options
-    if options.n_gpu_layers:
+    if options.uses_gpu:
         return Policy(readable=None)
     need = estimate_for(examined.shape, options, examined.n_ctx)
-    paths = [examined.header.path, *([Path(options.mmproj_path)] if options.mmproj_path else [])]
     return Policy(
-        readable=tuple(str(path.resolve()) for path in paths),
+        readable=tuple(str(path.resolve()) for path in examined.files),
         writable=(states_dir,) if states_dir else (),
         file_bytes=2 * need.kv_bytes + _HEADROOM_BYTES if states_dir else 0,
         memory_bytes=examined.n_file_bytes

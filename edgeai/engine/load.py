@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import Backend
@@ -19,11 +18,11 @@ from edgeai.errors import EngineCrashedError
 from edgeai.options import LoadOptions
 
 if TYPE_CHECKING:
-    from edgeai.backends.llama import LlamaBackend
+    from edgeai.backends.decoding import DecodingBackend
     from edgeai.catalog import ResolvedModel
     from edgeai.engine.backend import ProcessBackend
     from edgeai.engine.process import EngineProcess
-    from edgeai.gguf_header import GGUFHeader
+    from edgeai.engine.wire import Load
     from edgeai.kv_store.store import StateStore
 
 _log = logging.getLogger(__name__)
@@ -61,20 +60,19 @@ def load(
         ModelFormatError: the file is corrupted or of an unknown kind, or it has crashed the engine twice.
         ModelTooLargeError: it does not fit the memory that is free.
         ModelError: no engine process can be started here.
-        OptionError: n_ctx is beyond what the model was trained for.
+        OptionError: n_ctx is beyond what the model was trained for, or an option is for models of another kind.
         EngineCrashedError: the engine crashed or hung while it loaded the model.
     """
     from edgeai.catalog import Catalog
 
     started = time.perf_counter()
-    catalog = Catalog.load()
-    found = catalog.resolve(model)
+    found = Catalog.load().resolve(model)
     if options.isolation == "process":
-        backend, header = _load_in_process(found, options, on_progress)
+        backend, examined = _load_in_process(found, options, on_progress)
     else:
-        backend, header = _load_here(found, options, on_progress)
+        backend, examined = _load_here(found, options, on_progress)
     load_ms = (time.perf_counter() - started) * 1000
-    entry = found.entry or catalog.entry_of(header)
+    entry = found.entry or examined.entry
     if entry is None:
         return Loaded(backend, found.name, load_ms)
     return Loaded(backend, found.name, load_ms, entry.sampling, entry.system)
@@ -112,28 +110,18 @@ def _engine_process() -> EngineProcess:
 
 def _load_here(
     found: ResolvedModel, options: LoadOptions, on_progress: Callable[[float], None] | None
-) -> tuple[Backend, GGUFHeader]:
-    from edgeai.backends.llama import LlamaBackend
+) -> tuple[Backend, Examined]:
+    from edgeai.engine.opening import opener
 
     examined = examine(found, options)
-    store = _store(found.path, examined)
+    store = _store(examined)
     _import_meanwhile(options)
-    backend = LlamaBackend(
-        examined.header.path,
-        examined.options,
-        n_ctx=examined.n_ctx,
-        max_threads=examined.max_threads,
-        states_dir=store.engine_dir if store else None,
-        max_picture_ratio=examined.max_picture_ratio,
-        n_picture_tokens=examined.n_picture_tokens,
-        on_progress=on_progress,
-    )
-    return _storing(backend, store, found.name), examined.header
+    return _storing(opener(_request(examined, store))(on_progress), store, found.name), examined
 
 
 def _load_in_process(
     found: ResolvedModel, options: LoadOptions, on_progress: Callable[[float], None] | None
-) -> tuple[Backend, GGUFHeader]:
+) -> tuple[Backend, Examined]:
     from edgeai.engine import crash_marks
 
     path, name = found.path, found.name
@@ -158,35 +146,40 @@ def _open(
     found: ResolvedModel,
     options: LoadOptions,
     on_progress: Callable[[float], None] | None,
-) -> tuple[Backend, GGUFHeader]:
+) -> tuple[Backend, Examined]:
     from edgeai.engine.backend import ProcessBackend
-    from edgeai.engine.wire import Load
 
     examined = examine(found, options)
-    store = _store(found.path, examined)
-    states_dir = str(store.engine_dir.absolute()) if store else None
-    bounds, path = policy(examined, states_dir), str(found.path.absolute())
+    store = _store(examined)
     _import_meanwhile(options)
     backend = ProcessBackend(
         process,
-        Load(
-            path,
-            examined.options,
-            examined.n_ctx,
-            examined.max_threads,
-            bounds,
-            states_dir,
-            examined.max_picture_ratio,
-            examined.n_picture_tokens,
-        ),
+        _request(examined, store),
         size_bytes=examined.n_file_bytes,
         watchdog_s=None if options.watchdog_s == "auto" else options.watchdog_s,
         on_progress=on_progress,
     )
-    return _storing(backend, store, found.name), examined.header
+    return _storing(backend, store, found.name), examined
 
 
-def _store(path: Path, examined: Examined) -> StateStore | None:
+def _request(examined: Examined, store: StateStore | None) -> Load:
+    """What an engine is told to load."""
+    from edgeai.engine.wire import Load
+
+    states_dir = str(store.engine_dir.absolute()) if store else None
+    return Load(
+        str(examined.path.absolute()),
+        examined.options,
+        examined.n_ctx,
+        examined.max_threads,
+        policy(examined, states_dir),
+        states_dir,
+        examined.max_picture_ratio,
+        examined.n_picture_tokens,
+    )
+
+
+def _store(examined: Examined) -> StateStore | None:
     """Where the states of this model are kept; None where they are not to be, or cannot."""
     options, n_ctx = examined.options, examined.n_ctx
     if not options.keep_states:
@@ -199,7 +192,7 @@ def _store(path: Path, examined: Examined) -> StateStore | None:
     try:
         if not (most := limit_bytes(root)):
             return None
-        store = StateStore(root, state_key(path, options, n_ctx, root), most)
+        store = StateStore(root, state_key(examined.files, options, n_ctx, root), most)
         store.verify_ahead()
         return store
     except OSError as exc:
@@ -207,7 +200,7 @@ def _store(path: Path, examined: Examined) -> StateStore | None:
         return None
 
 
-def _storing(backend: LlamaBackend | ProcessBackend, store: StateStore | None, name: str) -> Backend:
+def _storing(backend: DecodingBackend | ProcessBackend, store: StateStore | None, name: str) -> Backend:
     if store is None:
         return backend
     from edgeai.kv_store.backend import StoringBackend

@@ -7,11 +7,15 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgeai.files import sha256, write_text
+from edgeai.onnx_folder import is_graph
+from edgeai.onnx_providers import installed_version
 from edgeai.options import LoadOptions
 
 _FORMAT = 2  # of the files
@@ -19,20 +23,20 @@ _MAX_DIGESTS = 200
 _SETTINGS = ("n_batch", "n_ubatch", "n_gpu_layers", "type_k", "type_v", "fused_attention", "swa_full")
 
 
-def state_key(path: Path, options: LoadOptions, n_ctx: int, root: Path) -> str:
+def state_key(files: Sequence[Path], options: LoadOptions, n_ctx: int, root: Path) -> str:
     """The name under which states of a model that is opened like this are kept.
 
     Args:
-        path: the model's file. Its content counts, not its name.
+        files: the model's first, its projector's; of an ONNX folder all. Their content counts, not their names.
         options: how it is opened. What changes the pieces of a prompt, or the cache's cells, counts.
         n_ctx: context window, tokens.
         root: the store's folder, where the hashes of files are remembered.
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "format": _FORMAT,
-        "model": _digest(path, root),
+        "model": _digest(files[0], root),
         "library": importlib.metadata.version("llama-cpp-python"),
         "machine": platform.machine(),
         "n_ctx": n_ctx,
@@ -40,6 +44,9 @@ def state_key(path: Path, options: LoadOptions, n_ctx: int, root: Path) -> str:
     }
     if options.mmproj_path:
         facts["projector"] = _digest(Path(options.mmproj_path), root)
+    if is_graph(files[0]):
+        facts["library"] = f"onnxruntime {installed_version()} {options.provider}"
+        facts["files"] = {path.name: _digest(path, root) for path in files}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -1,0 +1,222 @@
+"""An ONNX Runtime session of a decoder: fixed buffers go in and come out, one piece of tokens at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeai.backends.onnx_graph import FLOAT16, Graph
+from edgeai.errors import GenerationError, ModelError, ModelFormatError, ModelTooLargeError, OptionError
+from edgeai.onnx_folder import OnnxFolder
+from edgeai.onnx_providers import CPU, PROVIDERS, device_of, our_names
+from edgeai.safe_text import one_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_WORDS = 300
+_UNKNOWN_OPERATOR = re.compile(r"(?:Fatal error: (?:[\w.]*:)?|implementation for |No Op registered for )(\w+)\b")
+_UNKNOWN_VERSION = re.compile(r"(Opset \d+) is under development|Unsupported model (IR version: \d+)")
+_TERMINATED = "terminate flag"
+
+
+class TerminateSwitch:
+    """Ends a running evaluation from any thread, before its next operator."""
+
+    def __init__(self, onnxruntime: Any) -> None:
+        self.options = onnxruntime.RunOptions()
+        self.options.log_severity_level = 4
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the running evaluation is to end."""
+        return bool(self.options.terminate)
+
+    def set(self) -> None:
+        """End the running evaluation."""
+        self.options.terminate = True
+
+    def clear(self) -> None:
+        """Let the next evaluation run."""
+        self.options.terminate = False
+
+
+def import_onnxruntime() -> Any:
+    """The module `onnxruntime`, silent.
+
+    Raises:
+        ModelError: it is missing or cannot be loaded.
+    """
+    try:
+        onnxruntime = import_module("onnxruntime")
+    except (ImportError, OSError) as exc:
+        raise ModelError(f"onnxruntime cannot be loaded ({exc}): pip install onnxruntime") from exc
+    onnxruntime.set_default_logger_severity(4)
+    return onnxruntime
+
+
+class OnnxSession:
+    """A decoder that is loaded.
+
+    Attributes:
+        provider: what runs it, our name.
+        logits: the last token's, as of the last evaluation. float32 [n_vocab]
+        caches: K and V of each layer, in the order of `names`. [1, n_head_kv, n_ctx, head_dim]
+    """
+
+    def __init__(self, folder: OnnxFolder, graph: Graph, *, n_ctx: int, n_batch: int, n_threads: int, provider: str):
+        """Load it. The graph has been checked before (`onnx_graph`).
+
+        Raises:
+            ModelFormatError: ONNX Runtime refuses it.
+            ModelTooLargeError: there is no memory for it.
+            OptionError: there is no such provider.
+        """
+        self._onnxruntime = import_onnxruntime()
+        self.abort = TerminateSwitch(self._onnxruntime)
+        self._folder, self._graph = folder, graph
+        self._session = self._opened(n_threads, provider)
+        self.provider = our_names(self._session.get_providers())[0]
+        self._n_ctx = n_ctx
+        self.caches: list[NDArray[Any]] = []
+        self.logits: NDArray[np.float32] = np.zeros(folder.decoder.n_vocab, np.float32)
+        self._answer: NDArray[Any] | None = None
+        self._values: list[Any] = []
+        self._binding = self._session.io_binding()
+        self._inputs = {
+            "input_ids": np.zeros(n_batch, np.int64),
+            "attention_mask": np.ones(n_ctx, np.int64),
+            "position_ids": np.arange(n_ctx, dtype=np.int64),
+        }
+        try:
+            self._bind_caches()
+            self._bind_logits()
+        except RuntimeError as exc:
+            raise ModelTooLargeError(f"{folder.path}: no memory for n_ctx = {n_ctx:,}: {_line(exc)}") from exc
+
+    def evaluate(self, n_past: int, tokens: Sequence[int]) -> bool:
+        """Evaluate tokens after the first `n_past` of the caches; False when it was ended.
+
+        Raises:
+            GenerationError: ONNX Runtime failed.
+        """
+        n_tokens = len(tokens)
+        self._inputs["input_ids"][:n_tokens] = tokens
+        self._bind("input_ids", 0, n_tokens)
+        self._bind("attention_mask", 0, n_past + n_tokens)
+        self._bind("position_ids", n_past, n_tokens)
+        if not self._graph.last_only:
+            self._binding.bind_output(self._folder.decoder.logits, "cpu")
+        try:
+            self._session.run_with_iobinding(self._binding, self.abort.options)
+        except Exception as exc:  # ONNX Runtime's errors have no class in common
+            if self.abort.is_set and _TERMINATED in str(exc):
+                return False
+            raise GenerationError(f"ONNX Runtime failed after {n_past:,} tokens: {_line(exc)}") from exc
+        self._take_logits(n_tokens)
+        return True
+
+    def close(self) -> None:
+        """Free native memory; the arrays that lay there are gone with it."""
+        self.caches.clear()
+        self._answer, self.logits = None, np.zeros(0, np.float32)
+        del self._binding, self._values, self._session
+
+    def _opened(self, n_threads: int, provider: str) -> Any:
+        options = self._onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
+        options.log_severity_level = 4
+        options.enable_mem_pattern = False  # one would be kept for each length of the text
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        available = self._onnxruntime.get_available_providers()
+        if PROVIDERS[provider] not in available:
+            raise OptionError(
+                f"provider = {provider!r}: the installed onnxruntime {self._onnxruntime.__version__} has "
+                f"{', '.join(our_names(available))} only: choose one of these, or install another build of it"
+            )
+        providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS[CPU]]))
+        path = str(self._folder.graph)
+        try:
+            return self._onnxruntime.InferenceSession(
+                path, options, providers=providers, enable_fallback=0, read_config_from_model=0
+            )
+        except Exception as exc:  # ONNX Runtime's errors have no class in common
+            raise self._refused(exc) from exc
+
+    def _refused(self, exc: Exception) -> ModelError:
+        words, path = str(exc), self._folder.graph
+        operator, version = _UNKNOWN_OPERATOR.search(words), _UNKNOWN_VERSION.search(words)
+        if operator or version:
+            what = f"the operator {operator[1]}" if operator else (version[1] or version[2]).lower() if version else ""
+            return ModelFormatError(
+                f"{path}: the installed onnxruntime {self._onnxruntime.__version__} is too old for {what}: install a "
+                "newer one (pip install -U onnxruntime)"
+            )
+        if isinstance(exc, MemoryError) or "Failed to allocate" in words or "bad_alloc" in words:
+            return ModelTooLargeError(f"{path}: no memory for its weights: close other programs, or take a smaller one")
+        return ModelFormatError(f"{path}: ONNX Runtime cannot load it ({_line(exc)}): build it again")
+
+    def _bind_caches(self) -> None:
+        decoder = self._folder.decoder
+        kind = np.float16 if self._graph.cache_kind == FLOAT16 else np.float32
+        shape = (1, decoder.n_head_kv, self._n_ctx, decoder.head_dim)
+        for layer in range(decoder.n_layer):
+            for past, present in zip(decoder.past, decoder.present, strict=True):
+                value = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+                    shape, kind, device_of(self.provider), 0
+                )
+                self._binding.bind_ortvalue_input(past % layer, value)
+                self._binding.bind_ortvalue_output(present % layer, value)
+                self._values.append(value)
+        self.caches = [_view(value, shape, kind) for value in self._values] if device_of(self.provider) == "cpu" else []
+
+    def _bind(self, name: str, start: int, n_tokens: int) -> None:
+        """Put the next numbers where the graph asks for them."""
+        theirs = self._folder.decoder.inputs[name]
+        if theirs in self._graph.inputs:
+            address = self._inputs[name][start:].ctypes.data
+            self._binding.bind_input(theirs, "cpu", 0, np.int64, (1, n_tokens), address)
+
+    def _bind_logits(self) -> None:
+        """Those of the last token alone stand at one place; for those of all, ONNX Runtime makes room each time."""
+        decoder = self._folder.decoder
+        kind = np.float16 if self._graph.outputs[decoder.logits].kind == FLOAT16 else np.float32
+        self._logits_kind: Any = kind
+        if not self._graph.last_only:
+            return
+        shape = (1, 1, decoder.n_vocab)
+        self._value = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
+        self._binding.bind_ortvalue_output(decoder.logits, self._value)
+        self._answer = _view(self._value, shape, kind)[0, 0]
+        if kind is np.float32:
+            self.logits = self._answer
+
+    def _take_logits(self, n_tokens: int) -> None:
+        answer = self._answer
+        if answer is None:
+            outputs = self._binding.get_outputs_as_ortvaluevector()
+            value, shape = outputs[len(outputs) - 1], (1, n_tokens, self._folder.decoder.n_vocab)
+            if tuple(value.shape()) != shape:
+                raise GenerationError(f"the graph answers logits of the shape {list(value.shape())}, not {list(shape)}")
+            answer = _view(value, shape, self._logits_kind)[0, -1]
+        if answer is not self.logits:
+            self.logits[:] = answer
+
+
+def _view(value: Any, shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+    """An OrtValue's own memory, which it must outlive."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    buffer = (ctypes.c_uint8 * size).from_address(value.data_ptr())
+    return np.frombuffer(buffer, kind).reshape(shape)
+
+
+def _line(exc: Exception) -> str:
+    return one_line(str(exc))[:_MAX_WORDS]
