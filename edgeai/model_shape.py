@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgeai.catalog_entry import CatalogEntry
 from edgeai.errors import ModelFormatError
-from edgeai.gguf_header import ArrayInfo, GGUFHeader
-from edgeai.onnx_folder import OnnxFolder
+from edgeai.gguf_header import ArrayInfo, GGUFHeader, read_header
+from edgeai.onnx_folder import OnnxFolder, is_graph, read_folder
 
 # Layers without a window come once in so many; llama.cpp's own numbers for headers that do not say.
 _WINDOW_PATTERNS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "gpt-oss": 2, "olmo2": 4, "plamo3": 8}
@@ -118,6 +119,15 @@ class ModelShape:
                 "token: choose a language model"
             )
         return _HeaderShape(header).shape()
+
+    @classmethod
+    def from_file(cls, path: Path) -> ModelShape:
+        """The shape of a .gguf file, or of a graph's folder.
+
+        Raises:
+            ModelFormatError: none of a language model that we can run.
+        """
+        return cls.from_onnx(read_folder(path)) if is_graph(path) else cls.from_header(read_header(path))
 
     @classmethod
     def from_onnx(cls, folder: OnnxFolder) -> ModelShape:

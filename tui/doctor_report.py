@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgeai.cgroup import cpu_quota, memory_limit
 from edgeai.history import History
 from edgeai.machine import machine
 from edgeai.model_list import ModelFacts, all_models
+from edgeai.onnx_providers import installed_providers, installed_version
 from edgeai.paths import cache_dir, config_path, data_dir, history_path, models_dir
 from edgeai.sandbox.probe import probe
 from edgeai.speech.devices import devices
@@ -67,6 +69,7 @@ def examine() -> Report:
     sections: dict[str, Callable[[Report], dict[str, Any]]] = {
         "machine": _machine,
         "llama_cpp": _llama_cpp,
+        "onnxruntime": _onnxruntime,
         "isolation": _isolation,
         "audio": _audio,
         "terminal": _terminal,
@@ -108,6 +111,15 @@ def _llama_cpp(report: Report) -> dict[str, Any]:
             "compile it here: pip install --force-reinstall --no-binary :all: --no-deps llama-cpp-python",
         )
     return {**asdict(info), "features": list(info.features)}
+
+
+def _onnxruntime(_report: Report) -> dict[str, Any]:
+    """What runs ONNX models, and whether their tokenizers can be read."""
+    return {
+        "version": installed_version() or None,
+        "providers": list(installed_providers()),
+        "tokenizers": find_spec("tokenizers") is not None,
+    }
 
 
 def _isolation(report: Report) -> dict[str, Any]:

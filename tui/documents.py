@@ -11,7 +11,7 @@ from edgeai.documents.read import find_documents, read_document
 from edgeai.documents.scans import advice
 from edgeai.errors import DocumentError
 from edgeai.fit import AUTO_N_CTX
-from edgeai.gguf_header import read_header
+from edgeai.model_shape import ModelShape
 from edgeai.safe_text import one_line
 from tui import session_options
 from tui.docs_words import counted
@@ -62,7 +62,7 @@ def open_session_with(documents: Sequence[Document], model: str | None, **option
     if not documents:
         return session_options.open_session(model, **options)
     if "n_ctx" not in options and n_ctx_for(documents, None) is not None:
-        trained = read_header(Catalog.load().resolve(model).path)["context_length"]
+        trained = ModelShape.from_file(Catalog.load().resolve(model).path).n_ctx_train
         if (n_ctx := n_ctx_for(documents, trained)) is not None:
             options["n_ctx"] = n_ctx
     session = session_options.open_session(model, **{"keep_states": True, **options})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edgeai import OptionError, SamplingOptions
+from edgeai.onnx_providers import PROVIDERS
 from edgeai.options import KV_TYPES
 from tui.path_type import DOCUMENT_PATH
 
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+model_option = click.option(
+    "-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a model's folder."
+)
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["auto", *PROVIDERS]),
+    help="What runs an ONNX model (auto, the default: the best that the installed onnxruntime has).",
+)
 _LOAD = (
-    click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder."),
+    model_option,
     click.option(
         "--mmproj",
         "mmproj_path",
@@ -30,6 +39,7 @@ _LOAD = (
     click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load."),
     click.option("--type-k", type=click.Choice(KV_TYPES), help="Type of the K cache; q8_0 takes half of f16's memory."),
     click.option("--type-v", type=click.Choice(KV_TYPES), help="The same of the V cache."),
+    provider_option,
     click.option(
         "--isolation",
         type=click.Choice(["process", "none"]),

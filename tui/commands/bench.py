@@ -64,7 +64,8 @@ def _counts(_ctx: click.Context, param: click.Parameter, value: str | None) -> l
 
 
 @click.command()
-@click.option("-m", "--model", metavar="MODEL", help="A name (see `edgeai models`), a .gguf file, or a folder.")
+@session_options.model_option
+@session_options.provider_option
 @click.option("--lengths", callback=_counts, default="128,512,1024", show_default=True, help="Tokens of the prompts.")
 @click.option("--threads", callback=_counts, metavar="N,N,…", help="By default 1, 2, 4 … up to the cores, and auto.")
 @click.option("--decode", "n_decode", type=click.IntRange(2), default=64, show_default=True, help="Tokens to write.")
@@ -72,6 +73,7 @@ def _counts(_ctx: click.Context, param: click.Parameter, value: str | None) -> l
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     model: str | None,
+    provider: str | None,
     lengths: list[int],
     threads: list[int | str] | None,
     n_decode: int,
@@ -85,7 +87,8 @@ def command(
     with ProgressLine() as line:
         for n_threads in threads or _usual_threads():
             line.show(f"threads {n_threads}: loading the model")
-            with session_options.open_session(model, n_ctx=n_ctx, n_threads=n_threads) as session:
+            options = session_options.given({"n_ctx": n_ctx, "n_threads": n_threads, "provider": provider})
+            with session_options.open_session(model, **options) as session:
                 about = _about(session)
                 for run in _measure(session, n_threads, lengths, n_decode, repeat, line):
                     runs.append(run)
@@ -134,6 +137,7 @@ def _about(session: Session) -> dict[str, Any]:
         "size_bytes": info.size_bytes,
         "n_params": info.n_params,
         "n_ctx": session.n_ctx,
+        "provider": info.provider or None,
         "cpu_name": here.cpu_name,
         "usable_cores": here.usable_cores,
         "system": here.system,
@@ -144,7 +148,8 @@ def _print(about: dict[str, Any], runs: Sequence[Run]) -> None:
     out = console()
     out.print(
         one_line(
-            f"{about['model']}, {bytes_text(about['size_bytes'])} · {about['cpu_name']}, {about['usable_cores']} cores"
+            f"{about['model']}, {bytes_text(about['size_bytes'])}{_runs_on(about['provider'])} · {about['cpu_name']}, "
+            f"{about['usable_cores']} cores"
         )
     )
     listing = table(
@@ -168,6 +173,10 @@ def _print(about: dict[str, Any], runs: Sequence[Run]) -> None:
             bar(run.decode_tokens_per_s, most_decode),
         )
     out.print(listing)
+
+
+def _runs_on(provider: str | None) -> str:
+    return f", on {provider} by ONNX Runtime" if provider else ""
 
 
 def bar(value: float, most: float, n_cells: int = _BAR_CELLS) -> str:

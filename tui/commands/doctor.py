@@ -58,6 +58,9 @@ def _rows(report: Report) -> Rows:
     if llama := facts["llama_cpp"]:
         gpu = ", with GPU" if llama["gpu_offload"] else ""
         yield "llama.cpp", f"llama-cpp-python {llama['version']}{gpu}: {' '.join(llama['features'])}"
+    if (onnx := facts["onnxruntime"]) and onnx["version"]:
+        lack = "" if onnx["tokenizers"] else "; tokenizers is missing: pip install 'edgeai[onnx]'"
+        yield "ONNX", f"onnxruntime {onnx['version']} on {', '.join(onnx['providers'])}{lack}"
     if isolation := facts["isolation"]:
         yield "isolation", f"{isolation['mode']}: {isolation['reason']}"
         for label, phrases in (("sandbox", isolation["applied"]), ("gaps", isolation["missing"])):

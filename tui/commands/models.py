@@ -180,7 +180,7 @@ def _path_text(model: ModelFacts) -> str:
 @click.option("--link", is_flag=True, help="Link to the file instead of copying it.")
 @click.option("--force", is_flag=True, help="Replace a model of the same name.")
 def add(path: Path, name: str | None, link: bool, force: bool) -> None:
-    """Add a GGUF file, or a folder with one, after checking its header."""
+    """Add a GGUF file, a folder with one, or an ONNX folder, after checking what it says of itself."""
     with transfer_progress() as progress:
         task = progress.add_task("copying", total=None)
         model = add_model(
