@@ -30,7 +30,7 @@ def ours(path: str, n_threads: int, isolation: Any) -> Run:
 
     def run(prompt: str, n_new: int) -> Answer:
         session.complete("0", max_tokens=1).wait()  # empties the cache
-        response = session.complete(prompt, temperature=0, max_tokens=n_new)
+        response = session.complete(prompt, temperature=0, repeat_penalty=1.0, max_tokens=n_new)
         text, usage, timings = response.text, response.usage, response.timings
         assert usage.cached_tokens == 0
         return {
