@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
 from quantize.base import F32
+from quantize.onnx.graph import LAST_POSITION
 from quantize.onnx.options import OnnxOptions
 from quantize.onnx.writer import MODEL_FILE, write_graph
 from quantize.pipeline import Model
@@ -21,6 +23,20 @@ def written(model: Model, folder: Path, **options: object) -> Path:
     folder.mkdir(parents=True)
     write_graph(model, folder, OnnxOptions(**options))  # type: ignore[arg-type]
     return folder
+
+
+def at_all_positions(folder: Path) -> bytes:
+    """The graph without the nodes that take the last token alone: its logits are those after each token."""
+    model = onnx.load(folder / MODEL_FILE, load_external_data=False)
+    taken = {node.output[0]: node.input[0] for node in model.graph.node if node.name.startswith(LAST_POSITION)}
+    kept = [node for node in model.graph.node if not node.name.startswith(LAST_POSITION)]
+    for node in kept:
+        node.input[:] = [taken.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "sequence_length"
+    data: bytes = model.SerializeToString()
+    return data
 
 
 class Runner:
@@ -60,7 +76,7 @@ class Runner:
         binding.bind_output("logits", "cpu")
         self.session.run_with_iobinding(binding)
         self.n_past += len(tokens)
-        found: F32 = binding.copy_outputs_to_cpu()[-1][0]
+        found: F32 = binding.get_outputs()[-1].numpy()[0]
         return found
 
     def in_pieces(self, tokens: list[int], size: int) -> F32:

@@ -12,7 +12,7 @@ from gguf import GGUFValueType
 from quantize.base import Meta
 from quantize.families import family_of
 from quantize.pipeline import Model, open_model
-from tests.quantize.onnx.running import Runner, apart, difference, written
+from tests.quantize.onnx.running import Runner, apart, at_all_positions, difference, written
 from tests.quantize.oracles import N_LONG, N_SHORT, logits, text
 from tests.quantize.plamo_memory import PLAMO, PLAMO3, checkpoint
 from tests.quantize.reference_plamo import logits as plamo_logits
@@ -76,3 +76,12 @@ def test_logits_are_those_of_plamo(config: dict[str, Any], changes: dict[str, An
     runner = Runner(written(model, tmp_path / "out", bits=32), 40)
     assert difference(runner.rows(tokens, 3), expected) < 1e-3
     assert difference(runner.in_pieces(tokens, 9), runner.in_pieces(tokens, 40)) < ROUNDING
+
+
+@pytest.mark.parametrize("case", ["llama", "phi2", "gemma3"])
+def test_without_the_nodes_of_the_last_position_there_are_logits_for_all(case: str, tmp_path: Path) -> None:
+    tokens, expected = text(N_SHORT), logits(case)
+    folder = written(open_model(case_checkpoint(tmp_path, case)), tmp_path / "out", bits=32)
+    found = Runner(folder, N_SHORT, at_all_positions(folder)).logits(tokens)
+    assert len(found) == N_SHORT
+    assert difference(found[-len(expected) :], expected) < 1e-3
