@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from edgeai.gguf_header import GGUFHeader
 from quantize.evaluate import N_CTX
 from quantize.imatrix import Entry, Imatrix
 from quantize.isolated.limits import n_inputs
@@ -74,7 +75,9 @@ def collect(
 
 def _received(running: Evaluation) -> Mapping[str, Entry]:
     """The entries that the process sends, each checked: of the model's own weights, and no more than these can fill."""
-    weights = {tensor.name: tensor for tensor in running.headers[0].tensors}
+    (header,) = running.headers
+    assert isinstance(header, GGUFHeader)
+    weights = {tensor.name: tensor for tensor in header.tensors}
     left = _MORE_INPUTS * sum(map(n_inputs, weights.values()))
     entries: dict[str, Entry] = {}
     for _ in range(running.next(Matrices).n_matrices):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,23 @@ N_CTX = 512
 Doing = Literal["loading the model", "tokenizing the text", "reading the text", "comparing what was read"]
 OnStep = Callable[[Doing], None]
 """Told of every step, before it begins: a sign of life."""
+
+
+class Model(Protocol):
+    """A model that reads a text, whatever its format; see `Evaluator`. It is a context manager."""
+
+    path: Path
+    n_ctx: int
+    n_vocab: int
+    on_step: OnStep
+
+    def tokenize(self, text: str) -> I32: ...
+    def logits(self, window: I32, first: int) -> Iterator[F32]: ...
+    def __enter__(self) -> Model: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
 
 _LEAST_N_CTX = 16
 _PIECE = 128  # tokens evaluated at once: [_PIECE, n_vocab] logits are all that is held

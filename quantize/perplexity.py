@@ -10,7 +10,7 @@ llama-perplexity evaluates several windows in one batch where they fit. With win
 its figures are ours digit by digit; a last batch of 3 windows is split where ggml's kernels round some rows otherwise,
 and differs by some parts in a thousand. `llama-perplexity -b N_CTX` has one window a batch, as here.
 
-llama.cpp runs in a process of its own, in the sandbox (quantize.isolated): a file may come from anybody.
+The models run in a process of its own, in the sandbox (quantize.isolated): a file may come from anybody.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def perplexity(
     """Measure a model's perplexity on a text.
 
     Args:
-        path: a .gguf file.
+        path: a .gguf file, or the folder of an ONNX model.
         text: at least two windows long.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; all by default.
@@ -128,8 +128,8 @@ def divergence(
     """Compare a model with the one it was made from, both on the same text, piece by piece side by side.
 
     Args:
-        candidate_path: a .gguf file.
-        reference_path: the .gguf file that it is measured by, usually F16 or F32.
+        candidate_path: a .gguf file, or the folder of an ONNX model.
+        reference_path: the one that it is measured by, usually F16 or F32.
         text: at least two windows long.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; all by default.

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgeai.gguf_header import GGUFHeader, read_header
 from edgeai.machine import available_memory_bytes
 from edgeai.safe_text import one_line
 from quantize.evaluate import N_CTX
 from quantize.perplexity import Divergence, divergences
 from quantize.speed import Speed, measure_speeds
+from quantize.subjects import Subject, bits_per_weight, file_type, n_params, read_subject
 from quantize.texts import evaluation_text
 
 OnProgress = Callable[[str, int, int], None]
@@ -36,11 +36,11 @@ class Report:
     """What is known of one artifact.
 
     Attributes:
-        path: the file.
-        file_type: its mix of tensor types: "Q4_K_M".
-        n_params: weights.
+        path: the file, or the folder of an ONNX model.
+        file_type: its mix of tensor types: "Q4_K_M", "int4 ONNX".
+        n_params: weights; 0 where it does not say.
         size_bytes: the file's.
-        bpw: bits per weight, over all tensors.
+        bpw: bits per weight, over all tensors; NaN where that is not known.
         quality: how it differs from its reference, None where that was not measured.
         speed: on this machine, None where it was not measured.
     """
@@ -55,7 +55,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it for JSON."""
-        return {**asdict(self), "path": str(self.path)}
+        return {**asdict(self), "path": str(self.path), "bpw": None if math.isnan(self.bpw) else self.bpw}
 
     def cells(self) -> tuple[str, ...]:
         """A row of a table of several artifacts, under COLUMNS; a dash for what was not measured."""
@@ -63,7 +63,7 @@ class Report:
         return (
             self.file_type,
             _megabytes(self.size_bytes),
-            f"{self.bpw:.2f}",
+            "—" if math.isnan(self.bpw) else f"{self.bpw:.2f}",
             f"{quality.perplexity.value:.4g}" if quality else "—",
             f"{quality.kld_mean.value:.4f}" if quality else "—",
             f"{quality.kld_99:.4f}" if quality else "—",
@@ -76,7 +76,8 @@ class Report:
     def rows(self) -> list[tuple[str, str]]:
         """What was measured and its value, line by line, for one artifact."""
         rows = [("file", str(self.path)), ("file type", self.file_type)]
-        rows += [("size", f"{_megabytes(self.size_bytes)} MB, {self.bpw:.2f} bits per weight")]
+        per_weight = "" if math.isnan(self.bpw) else f", {self.bpw:.2f} bits per weight"
+        rows += [("size", f"{_megabytes(self.size_bytes)} MB{per_weight}")]
         return rows + _quality_rows(self.quality) + _speed_rows(self.speed)
 
 
@@ -121,8 +122,8 @@ def reports(
     """Measure artifacts: they take turns where speed is measured, and read the text together where memory allows.
 
     Args:
-        candidate_paths: .gguf files.
-        reference_path: the .gguf file that they are measured by, usually F16 or F32; None measures size and speed only.
+        candidate_paths: .gguf files, and folders of ONNX models.
+        reference_path: the one that they are measured by, usually F16 or F32; None measures size and speed only.
         text: to measure on; by default the bundled one.
         n_ctx: tokens of a window.
         n_chunks: windows to evaluate at most; None takes the whole text.
@@ -135,14 +136,14 @@ def reports(
         QuantizeError: the text is too short, the vocabularies differ, or a model gives no numbers.
         GenerationError: llama.cpp failed.
     """
-    headers = [read_header(path) for path in candidate_paths]
-    reference = None if reference_path is None else read_header(reference_path)
+    subjects = [read_subject(path) for path in candidate_paths]
+    reference = None if reference_path is None else read_subject(reference_path)
     tell = on_progress or (lambda _what, _n_done, _n_total: None)
-    speeds: Sequence[Speed | None] = [None] * len(headers)
+    speeds: Sequence[Speed | None] = [None] * len(subjects)
     if with_speed:
         tell("speed", 0, 0)
         speeds = measure_speeds(candidate_paths, n_threads=n_threads, on_progress=partial(tell, "speed"))
-    qualities: list[Divergence | None] = [None] * len(headers)
+    qualities: list[Divergence | None] = [None] * len(subjects)
     if reference is not None:
         compare = partial(
             divergences,
@@ -152,46 +153,44 @@ def reports(
             n_chunks=n_chunks,
             n_threads=n_threads,
         )
-        qualities = _qualities(_groups(headers, reference), compare, tell)
-    return [_report(*measured) for measured in zip(headers, qualities, speeds, strict=True)]
+        qualities = _qualities(_groups(subjects, reference), compare, tell)
+    return [_report(*measured) for measured in zip(subjects, qualities, speeds, strict=True)]
 
 
 def _qualities(
-    groups: Sequence[Sequence[GGUFHeader]], compare: Callable[..., list[Divergence]], tell: OnProgress
+    groups: Sequence[Sequence[Subject]], compare: Callable[..., list[Divergence]], tell: OnProgress
 ) -> list[Divergence | None]:
     """The divergence of each candidate, in order; `compare`: `divergences`, which lacks the candidates."""
     found: list[Divergence | None] = []
     for group in groups:
-        what = f"divergence of {group[0].file_type if len(group) == 1 else f'{len(group)} mixes'}"
+        what = f"divergence of {file_type(group[0]) if len(group) == 1 else f'{len(group)} mixes'}"
         tell(what, 0, 0)  # models are loaded first
-        found += compare([header.path for header in group], on_progress=partial(tell, what))
+        found += compare([subject.path for subject in group], on_progress=partial(tell, what))
     return found
 
 
-def _groups(headers: Sequence[GGUFHeader], reference: GGUFHeader) -> list[list[GGUFHeader]]:
+def _groups(subjects: Sequence[Subject], reference: Subject) -> list[list[Subject]]:
     """Candidates that fit into memory together, beside their reference; in order."""
     room = available_memory_bytes() // 2 - reference.n_file_bytes
-    groups: list[list[GGUFHeader]] = []
+    groups: list[list[Subject]] = []
     taken = 0
-    for header in headers:
-        needed = 2 * header.n_file_bytes  # for llama.cpp may repack the weights
+    for subject in subjects:
+        needed = 2 * subject.n_file_bytes  # for weights may be repacked
         if not groups or taken + needed > room:
             groups.append([])
             taken = 0
-        groups[-1].append(header)
+        groups[-1].append(subject)
         taken += needed
     return groups
 
 
-def _report(header: GGUFHeader, quality: Divergence | None, speed: Speed | None) -> Report:
-    n_params = sum(tensor.n_elements for tensor in header.tensors)
-    n_tensor_bytes = sum(tensor.n_bytes for tensor in header.tensors)
+def _report(subject: Subject, quality: Divergence | None, speed: Speed | None) -> Report:
     return Report(
-        path=header.path,
-        file_type=header.file_type,
-        n_params=n_params,
-        size_bytes=header.n_file_bytes,
-        bpw=8 * n_tensor_bytes / n_params,
+        path=subject.path,
+        file_type=file_type(subject),
+        n_params=n_params(subject),
+        size_bytes=subject.n_file_bytes,
+        bpw=bits_per_weight(subject),
         quality=quality,
         speed=speed,
     )

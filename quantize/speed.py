@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeai.gguf_header import read_header
 from edgeai.machine import resident_bytes
 from edgeai.session import Session
 from edgeai.speed_prompt import speed_prompt
+from quantize.subjects import n_ctx_train, read_subject
 
 _SPARE_TOKENS = 16
 
@@ -51,7 +51,7 @@ def measure_speeds(
     """Read a prompt and write after it, as a session does in use. The files take turns, so that all meet the same load.
 
     Args:
-        paths: .gguf files.
+        paths: .gguf files, and folders of ONNX models.
         n_prompt: tokens to read, about; fewer where the model was trained for less.
         n_decode: tokens to write.
         repeat: rounds, each with another prompt.
@@ -74,8 +74,8 @@ def measure_speeds(
 
 def _run(path: str | os.PathLike[str], n_prompt: int, n_decode: int, n_threads: int | None, index: int) -> Speed:
     n_ctx = n_prompt + n_decode + _SPARE_TOKENS
-    trained = read_header(path)["context_length"]
-    if isinstance(trained, int) and trained < n_ctx:
+    trained = n_ctx_train(read_subject(path))
+    if trained is not None and trained < n_ctx:
         n_ctx, n_decode = trained, min(n_decode, trained // 4)
         n_prompt = max(1, n_ctx - n_decode - _SPARE_TOKENS)
     with Session(path, n_ctx=n_ctx, n_threads="auto" if n_threads is None else n_threads) as session:

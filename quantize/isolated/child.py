@@ -21,6 +21,7 @@ def main(parent_pid: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         bindings()
         job = pipe.receive()
+        tasks.prepare(job)
         enter(job.policy)
         threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
         _do(job, pipe)

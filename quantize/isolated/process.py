@@ -25,12 +25,13 @@ from edgeai.errors import (
     ModelTooLargeError,
     QuantizeError,
 )
-from edgeai.gguf_header import GGUFHeader, read_header
+from edgeai.gguf_header import read_header
 from edgeai.safe_text import one_line
 from quantize.evaluate import check_windows
 from quantize.isolated.limits import policy
 from quantize.isolated.wire import Began, Job, Reply, Task, Working
 from quantize.scores import F64
+from quantize.subjects import Subject, most_load_steps, read_subject
 
 _START = "import sys; sys.path[:] = sys.argv[2:]; from quantize.isolated.child import main; main(int(sys.argv[1]))"
 _MOST_TEXT_BYTES = MAX_MESSAGE_BYTES - 2**20
@@ -52,14 +53,14 @@ class Evaluation:
         headers: of the models, checked.
     """
 
-    def __init__(self, link: Link[Reply], headers: Sequence[GGUFHeader], n_ctx: int, n_text_bytes: int) -> None:
+    def __init__(self, link: Link[Reply], headers: Sequence[Subject], n_ctx: int, n_text_bytes: int) -> None:
         self.headers = headers
         self._link = link
         self._n_ctx = n_ctx
         self._most_windows = (_MOST_TOKENS_PER_BYTE * n_text_bytes + _FEW_TOKENS) // n_ctx
         self._step = Working(0, "loading the model")
         # loading tells of each tensor, tokenizing of each text, reading of each piece, comparing of some rows
-        self._most_steps = _FEW_STEPS + sum(2 * len(header.tensors) + n_ctx + _FEW_STEPS for header in headers)
+        self._most_steps = _FEW_STEPS + sum(most_load_steps(header) + n_ctx for header in headers)
 
     @property
     def path(self) -> Path:
@@ -143,7 +144,7 @@ def evaluation(
 
     Args:
         task: what is done; see quantize.isolated.wire.Job, also for the other arguments.
-        paths: .gguf files.
+        paths: .gguf files; or folders with an ONNX model, but for the task "collect".
         text: at least two windows long.
         n_ctx: tokens of a window.
         n_chunks: windows to take at most.
@@ -159,7 +160,8 @@ def evaluation(
     data = _encoded(text)
     process: ChildProcess[Reply] = ChildProcess(Reply, _START)  # it imports its libraries while the files are checked
     with contextlib.closing(process):
-        headers = [read_header(path) for path in paths]
+        read = read_header if task == "collect" else read_subject
+        headers: list[Subject] = [read(path) for path in paths]
         job = Job(
             task=task,
             paths=tuple(str(header.path.absolute()) for header in headers),
@@ -185,7 +187,7 @@ def _encoded(text: str) -> bytes:
 
 @contextlib.contextmanager
 def _running(
-    process: ChildProcess[Reply], job: Job, headers: Sequence[GGUFHeader], watchdog_s: float | None
+    process: ChildProcess[Reply], job: Job, headers: Sequence[Subject], watchdog_s: float | None
 ) -> Iterator[Evaluation]:
     """Give the process its job and watch over it; what it crashes with names the file."""
     link = Link(process, Pace(sum(header.n_file_bytes for header in headers), watchdog_s))
@@ -203,8 +205,9 @@ def _running(
 def _words(error: EngineCrashedError, path: Path, last_words: str) -> str:
     """The error's text for those who have no session to go on with: it names the file."""
     last = f"; its last words: {last_words}" if last_words else ""
+    engine = "ONNX Runtime" if path.is_dir() else "llama.cpp"
     return one_line(
-        f"{path}: llama.cpp {error.end}: expected a sound model and enough memory; make or fetch the file again, or "
+        f"{path}: {engine} {error.end}: expected a sound model and enough memory; make or fetch the file again, or "
         f"close other programs{last}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from edgeai.errors import QuantizeError
 from quantize import scores
 from quantize.base import F32
-from quantize.evaluate import I32, Doing, Evaluator, windows
+from quantize.evaluate import I32, Evaluator, Model, OnStep, windows
 from quantize.isolated.wire import (
     Began,
     Collected,
@@ -42,11 +43,29 @@ def run(job: Job, send: Send) -> None:
     {"guess": _guess, "compare": _compare, "collect": _collect}[job.task](job, send)
 
 
-def _open(job: Job, send: Send, index: int = 0, **options: object) -> Evaluator:
-    def tell(doing: Doing) -> None:
-        send(Working(index, doing))
+def prepare(job: Job) -> None:
+    """Import what a job needs, before a sandbox closes."""
+    if any(map(_is_onnx, job.paths)):
+        from quantize.onnx import evaluate
 
-    return Evaluator(job.paths[index], n_ctx=job.n_ctx, n_threads=job.n_threads, on_step=tell, **options)
+        evaluate.prepare()
+
+
+def _open(job: Job, send: Send, index: int = 0) -> Model:
+    path, tell = job.paths[index], _teller(send, index)
+    if not _is_onnx(path):
+        return Evaluator(path, n_ctx=job.n_ctx, n_threads=job.n_threads, on_step=tell)
+    from quantize.onnx.evaluate import OnnxEvaluator
+
+    return OnnxEvaluator(path, n_ctx=job.n_ctx, n_threads=job.n_threads, on_step=tell)
+
+
+def _teller(send: Send, index: int) -> OnStep:
+    return lambda doing: send(Working(index, doing))
+
+
+def _is_onnx(path: str) -> bool:
+    return Path(path).is_dir()
 
 
 def _begin(job: Job, send: Send, tokens: I32) -> list[I32]:
@@ -79,7 +98,13 @@ def _collect(job: Job, send: Send) -> None:
     from quantize.isolated.collector import Collector, read_window
 
     collector = Collector(process_output=job.process_output)
-    with _open(job, send, eval_callback=collector.callback) as model:
+    with Evaluator(
+        job.paths[0],
+        n_ctx=job.n_ctx,
+        n_threads=job.n_threads,
+        eval_callback=collector.callback,
+        on_step=_teller(send, 0),
+    ) as model:
         for window in _begin(job, send, model.tokenize(_text(job))):
             read_window(model, window, collector)
             send(Collected())
@@ -97,7 +122,7 @@ def _difference(found: Scores) -> Difference:
     return Difference(found.nll.tobytes(), found.reference_nll.tobytes(), found.kld.tobytes(), found.same_top.tobytes())
 
 
-def _common_tokens(candidate: Evaluator, reference: Evaluator, text: str) -> I32:
+def _common_tokens(candidate: Model, reference: Model, text: str) -> I32:
     tokens = candidate.tokenize(text)
     if candidate.n_vocab == reference.n_vocab and np.array_equal(tokens, reference.tokenize(text)):
         return tokens
@@ -107,7 +132,7 @@ def _common_tokens(candidate: Evaluator, reference: Evaluator, text: str) -> I32
     )
 
 
-def _compare_window(candidates: Sequence[Evaluator], reference: Evaluator, window: I32) -> Iterator[list[Scores]]:
+def _compare_window(candidates: Sequence[Model], reference: Model, window: I32) -> Iterator[list[Scores]]:
     """The scores of each candidate, a few rows of the window at a time."""
     first = reference.n_ctx // 2
     models = [_scored(model.logits(window, first), window) for model in (reference, *candidates)]
