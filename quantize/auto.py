@@ -10,13 +10,14 @@ layers; its speed is then an estimate for the whole, and its divergence that of 
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeai.errors import ModelFormatError, QuantizeError
 from edgeai.fit import estimate_for
@@ -32,6 +33,12 @@ from quantize.reference import reference_file
 from quantize.report import OnProgress, Report, pareto, reports
 from quantize.sample import layer_of, n_layers, sample_layers, sampled, sampled_imatrix
 from quantize.writer import check_room, check_target, move, work_dir
+
+if TYPE_CHECKING:
+    from quantize.onnx.folder import OnnxArtifact
+    from quantize.onnx.rivals import Rival
+
+_log = logging.getLogger(__name__)
 
 MAX_PARAMS = 600_000_000
 """Weights up to which all of a model is built for every mix; of a larger one, layers with so many at most."""
@@ -49,12 +56,14 @@ class Wishes:
         max_size_bytes: the largest file.
         max_kld: the largest mean KL divergence from F16, nats.
         n_layers: layers to measure on; None takes all of them, or what MAX_PARAMS allows.
+        with_onnx: consider ONNX too, where all layers are measured.
     """
 
     prefer: Preference = "balance"
     max_size_bytes: int | None = None
     max_kld: float | None = None
     n_layers: int | None = None
+    with_onnx: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Choice:
     """What was chosen, and from what.
 
     Attributes:
-        artifact: the file that was kept.
+        artifact: the file that was kept, or the folder of ONNX.
         best: its report.
         why: in words.
         reports: of all mixes that were measured. Sizes are those of the whole model's files.
@@ -72,7 +81,7 @@ class Choice:
         reference_ftype: what divergence was measured from: F16, or BF16 where that cannot hold the weights.
     """
 
-    artifact: Artifact
+    artifact: Artifact | OnnxArtifact
     best: Report
     why: str
     reports: list[Report]
@@ -135,13 +144,18 @@ def auto(
         check_target(target, source, force=options.force)
     layers = _layers(model, wishes.n_layers)
     is_whole = len(layers) == n_layers(model)
+    others = _rivals(model, source, out, options, wishes, is_whole=is_whole)
+    targets |= {ftype: rival.target for ftype, rival in others.items()}
     with work_dir(next(iter(targets.values())).parent) as work:
         with _standing_for_all(len(layers), n_layers(model)):
-            found, built, reference = _measured(model, candidates, options, layers, work, text, tell)
+            found, built, reference = _measured(model, candidates, others, options, layers, work, text, tell)
         best, why = choose(found, wishes.prefer, wishes.max_kld)
         target = targets[best.file_type]
         best_options = replace(options, ftype=best.file_type)
-        if is_whole:
+        artifact: Artifact | OnnxArtifact
+        if best.file_type in others:
+            artifact = others[best.file_type].keep()
+        elif is_whole:
             artifact = replace(built[best.file_type], path=target)
             move(work / _name(best.file_type), target, replace=options.force)
         else:
@@ -184,6 +198,7 @@ def _layers(model: Model, n_asked: int | None) -> list[int]:
 def _measured(
     model: Model,
     candidates: Sequence[Candidate],
+    others: Mapping[str, Rival],
     options: Options,
     layers: Sequence[int],
     work: Path,
@@ -197,7 +212,7 @@ def _measured(
         imatrix = work / "part.imatrix.gguf"
         write_imatrix(sampled_imatrix(read_imatrix(options.imatrix), layers), imatrix)
         options = replace(options, imatrix=imatrix)
-    _check_room(model, part, candidates, work)
+    _check_room(model, part, [*candidates, *others.values()], work)
     reference = reference_file(part, work / _name("F16"), options, _bytes_told(tell, "the reference"))
     built = {
         item.ftype: quantize_model(
@@ -205,19 +220,35 @@ def _measured(
         )
         for item in candidates
     }
+    folders = [rival.build(work, _bytes_told(tell, ftype)) for ftype, rival in others.items()]
     measured = reports(
-        [artifact.path for artifact in built.values()],
+        [*(artifact.path for artifact in built.values()), *folders],
         reference.path,
         text,
         n_chunks=_N_CHUNKS,
         n_threads=options.n_threads,
         on_progress=tell,
     )
-    pairs = zip(measured, candidates, strict=True)
-    return [_of_all(report, built[item.ftype], item, kv_missing_at) for report, item in pairs], built, reference
+    pairs = zip(measured, candidates, strict=False)
+    found = [_of_all(report, built[item.ftype], item, kv_missing_at) for report, item in pairs]
+    return found + measured[len(candidates) :], built, reference
 
 
-def _check_room(model: Model, part: Model, candidates: Sequence[Candidate], work: Path) -> None:
+def _rivals(
+    model: Model, source: Path, out: Path | None, options: Options, wishes: Wishes, *, is_whole: bool
+) -> dict[str, Rival]:
+    """What ONNX could be made, by the type of its weights."""
+    if not wishes.with_onnx:
+        return {}
+    if not is_whole:
+        _log.warning("ONNX is not compared: some layers are measured for all, which is for GGUF alone")
+        return {}
+    from quantize.onnx.rivals import rivals
+
+    return rivals(model, source, out, options, wishes.max_size_bytes)
+
+
+def _check_room(model: Model, part: Model, candidates: Sequence[Candidate | Rival], work: Path) -> None:
     """Refuse now what the disk cannot hold: the reference, all candidates, the artifact where it is built anew."""
     n_params, n_part_params = (sum(tensor.n_elements for tensor in item.tensors) for item in (model, part))
     sizes = [item.n_file_bytes for item in candidates]

@@ -41,6 +41,11 @@ class Candidate:
     planned: list[Planned]
     n_file_bytes: int
 
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits of all tensors for each parameter."""
+        return 8 * sum(item.n_bytes for item in self.planned) / sum(item.tensor.n_elements for item in self.planned)
+
 
 def fitting(model: Model, options: Options, max_size_bytes: int | None = None) -> list[Candidate]:
     """The mixes whose file is small enough, and which this machine's free memory has room for.

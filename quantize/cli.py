@@ -100,7 +100,12 @@ _TYPE = _Chosen("type", "check_type")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("source", required=False, type=_PATH)
-@click.option("--format", "form", type=click.Choice(("gguf", "onnx")), help="What to make.  [default: gguf]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("gguf", "onnx", "any")),
+    help="What to make; with --auto, any is what is best here.  [default: gguf]",
+)
 @click.option("--bits", type=int, help="4 (Q4_K_M) or 8 (Q8_0); of ONNX also 32, as it was.  [default: 4]")
 @click.option("--ftype", metavar="NAME", help=f"A mix of types: {', '.join(FTYPES)}.")
 @click.option("--auto", is_flag=True, help="Build the mixes that fit this machine, measure each here, keep the best.")

@@ -52,6 +52,8 @@ def _check_flags(source: Path | None, flags: dict[str, Any]) -> None:
     for one, other in (("bits", "ftype"), ("imatrix", "calibrate"), ("auto", "bits"), ("auto", "ftype")):
         if flags[one] is not None and flags[one] is not False and flags[other] is not None:
             raise click.UsageError(f"Give --{one} or --{other}, not both.")
+    if flags["form"] == "any" and not flags["auto"]:
+        raise click.UsageError("--format any is for --auto, which compares them: give that too.")
     for name in ("block_size", "asymmetric", "rtn"):
         if flags[name]:
             raise click.UsageError(f"--{name.replace('_', '-')} is for --format onnx: give that too.")
@@ -100,4 +102,5 @@ def _wishes(flags: dict[str, Any]) -> Wishes | None:
         max_size_bytes=flags["max_size"],
         max_kld=flags["max_kld"],
         n_layers=flags["layers"],
+        with_onnx=flags["form"] == "any",
     )

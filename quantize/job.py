@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeai.errors import QuantizeError
 from quantize import printing, terminal
@@ -28,6 +29,9 @@ from quantize.recipe import Recipe, check_architecture
 from quantize.reference import check_room_beside_reference
 from quantize.report import Report, reports
 from quantize.writer import check_target
+
+if TYPE_CHECKING:
+    from quantize.onnx.rivals import Rival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +169,15 @@ def _quantize(job: Job, model: Model, stack: ExitStack, started: float) -> None:
 
 def _choose(job: Job, model: Model) -> None:
     assert job.wishes is not None
-    options = job.options
+    options, wishes = job.options, job.wishes
+    if model.projector is not None and wishes.with_onnx:
+        terminal.note("this model sees pictures, which ONNX is not written for: GGUF alone is compared")
+        wishes = replace(wishes, with_onnx=False)
     if job.calibrate is not None:
         text = read_text(job.calibrate)
-        for candidate in _candidates(job, model, job.wishes):
+        for candidate in _candidates(job, model, wishes):
             check_target(job.target(model, candidate.ftype).absolute(), job.source, force=options.force)
+        _rivals(job, model, wishes)
         target = _free_target(job, model, "auto")
         with ExitStack() as stack:  # `auto` makes its own float file, and the disk need not hold two
             options = _calibrated(job, float_file(model, job.source, job.folder, job.options, stack), target, text)
@@ -181,11 +189,12 @@ def _choose(job: Job, model: Model) -> None:
             job.source,
             job.out,
             options,
-            job.wishes,
+            wishes,
             name=job.name,
             on_progress=progress,
         )
-    choice = replace(choice, artifact=replace(choice.artifact, projector=other))
+    if isinstance(choice.artifact, Artifact):
+        choice = replace(choice, artifact=replace(choice.artifact, projector=other))
     try:
         _draw(choice.reports, job.picture)
     finally:
@@ -198,7 +207,8 @@ def _print_plan(job: Job, model: Model) -> None:
         printing.print_plan(planned, job.options.ftype, model.projector, as_json=job.as_json)
         _tell_of_mxfp4(job.options.ftype, planned)
     else:
-        printing.print_candidates(_candidates(job, model, job.wishes), as_json=job.as_json)
+        mixes = _candidates(job, model, job.wishes)
+        printing.print_candidates([*mixes, *_rivals(job, model, job.wishes)], as_json=job.as_json)
 
 
 def _checked_plan(job: Job, model: Model) -> list[Planned]:
@@ -225,6 +235,15 @@ def _candidates(job: Job, model: Model, wishes: Wishes) -> list[Candidate]:
             write_stand_in(path, job.calibrate)
             options = replace(options, imatrix=path, imatrix_name=path.name)
         return fitting(model, options, wishes.max_size_bytes)
+
+
+def _rivals(job: Job, model: Model, wishes: Wishes) -> list[Rival]:
+    """What ONNX `auto` would build."""
+    if not wishes.with_onnx or model.projector is not None:
+        return []
+    from quantize.onnx.rivals import rivals
+
+    return list(rivals(model, job.source, job.out, job.options, wishes.max_size_bytes).values())
 
 
 def _free_target(job: Job, model: Model, ftype: str) -> Path:

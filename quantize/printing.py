@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from quantize.auto import Choice
     from quantize.candidates import Candidate
+    from quantize.onnx.folder import OnnxArtifact
+    from quantize.onnx.rivals import Rival
     from quantize.pipeline import Artifact
     from quantize.plan import Planned
     from quantize.projectors import Projector
@@ -54,14 +56,14 @@ def _tensor_facts(item: Planned) -> dict[str, Any]:
     }
 
 
-def print_candidates(candidates: Sequence[Candidate], *, as_json: bool) -> None:
-    """The mixes that --auto would build."""
+def print_candidates(candidates: Sequence[Candidate | Rival], *, as_json: bool) -> None:
+    """What --auto would build."""
     if as_json:
         print_json([{"ftype": item.ftype, "size_bytes": item.n_file_bytes} for item in candidates])
         return
     table = _table(("file type", "size", "bpw"), left=("file type",))
     for item in candidates:
-        table.add_row(item.ftype, size_text(item.n_file_bytes), f"{_bpw(item.planned):.2f}")
+        table.add_row(item.ftype, size_text(item.n_file_bytes), f"{item.bits_per_weight:.2f}")
     console().print(table)
 
 
@@ -109,7 +111,7 @@ def print_choice(choice: Choice, *, as_json: bool) -> None:
     _print_run(choice.artifact.path)
 
 
-def _projector_facts(artifact: Artifact) -> dict[str, Any]:
+def _projector_facts(artifact: Artifact | OnnxArtifact) -> dict[str, Any]:
     """For JSON: the file beside the artifact through which it sees."""
     made = artifact.projector
     if made is None:
@@ -117,7 +119,7 @@ def _projector_facts(artifact: Artifact) -> dict[str, Any]:
     return {"projector": {"path": str(made.path), "type": made.ftype, "size_bytes": made.size_bytes}}
 
 
-def _print_projector(artifact: Artifact, *, is_measured: bool) -> None:
+def _print_projector(artifact: Artifact | OnnxArtifact, *, is_measured: bool) -> None:
     made = artifact.projector
     if made is None:
         return
@@ -191,7 +193,7 @@ def _bpw(planned: Sequence[Planned]) -> float:
 
 def _print_run(path: Path) -> None:
     """The line that runs it. `edgeai` talks with models that have a chat template; others go on with a text."""
-    if read_header(path).chat_template is not None:
+    if path.is_dir() or read_header(path).chat_template is not None:
         line = f"edgeai chat --model {shlex.quote(str(path))}"
     else:
         code = f"import edgeai; print(edgeai.Session({str(path)!r}).complete('Once upon a time', max_tokens=100).text)"

@@ -8,6 +8,7 @@ and our Session, and edgeai.json, which is written last and has the size and the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,11 +24,12 @@ from edgeai import __version__
 from edgeai.errors import QuantizeError
 from edgeai.files import chunks, sync_dir
 from quantize.checkpoint import Checkpoint
+from quantize.naming import folder_name
 from quantize.onnx.decoder import decoder_of
 from quantize.onnx.genai import end_tokens, genai_config
 from quantize.onnx.options import OnnxOptions
 from quantize.onnx.parts import Decoder
-from quantize.onnx.plan import PlannedWeight, data_bytes, plan_weights
+from quantize.onnx.plan import PlannedWeight, data_bytes, plan_graph
 from quantize.onnx.tokenizer_files import adds_bos, write_tokenizer
 from quantize.onnx.writer import OPSETS, write_graph
 from quantize.pipeline import Model, Progress
@@ -62,6 +64,10 @@ class OnnxArtifact:
     planned: list[PlannedWeight] = field(repr=False)
 
     @property
+    def projector(self) -> None:
+        """There is none: it is the text model alone."""
+
+    @property
     def bits_per_weight(self) -> float:
         """Bits of all weights for each parameter."""
         return 8 * sum(item.n_bytes for item in self.planned) / max(self.n_params, 1)
@@ -85,22 +91,40 @@ def write_folder(
     Raises:
         QuantizeError: see its subclasses; nothing half-written is left.
     """
-    started = time.perf_counter()
     check_folder(target, source, force=options.force)
+    check_room(target, artifact_bytes(plan_graph(model, options)))
+    with staged_folder(target, replace=options.force) as folder:
+        return dataclasses.replace(fill_folder(model, source, folder, options, progress), path=target)
+
+
+def fill_folder(
+    model: Model,
+    source: Path,
+    folder: Path,
+    options: OnnxOptions,
+    progress: Callable[[Progress], None] | None = None,
+) -> OnnxArtifact:
+    """Write the files of an artifact into an empty folder; see `write_folder`, which does that out of sight."""
+    started = time.perf_counter()
     checkpoint = Checkpoint.open(source) if source.is_dir() else None
     decoder = decoder_of(model.metadata, model.tensors)
-    planned = plan_weights(decoder, options)
-    check_room(target, artifact_bytes(planned))
-    with staged_folder(target, replace=options.force) as folder:
-        write_graph(model, folder, options, progress)
-        write_tokenizer(model.metadata, checkpoint, folder)
-        ends = end_tokens(model.metadata, checkpoint)
-        _write_json(folder / "genai_config.json", genai_config(decoder, model.metadata, ends))
-        files = {path.name: _sealed(path) for path in sorted(folder.iterdir())}
-        _write_json(folder / MANIFEST, _manifest(model, decoder, options) | {"files": files})
-        size_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    planned = write_graph(model, folder, options, progress).planned
+    write_tokenizer(model.metadata, checkpoint, folder)
+    ends = end_tokens(model.metadata, checkpoint)
+    _write_json(folder / "genai_config.json", genai_config(decoder, model.metadata, ends))
+    files = {path.name: _sealed(path) for path in sorted(folder.iterdir())}
+    _write_json(folder / MANIFEST, _manifest(model, decoder, options) | {"files": files})
+    size_bytes = sum(path.stat().st_size for path in folder.iterdir())
     n_params = sum(tensor.n_elements for tensor in model.tensors)
-    return OnnxArtifact(target, options, size_bytes, n_params, time.perf_counter() - started, planned)
+    return OnnxArtifact(folder, options, size_bytes, n_params, time.perf_counter() - started, planned)
+
+
+def place(model: Model, source: Path, out: Path, bits: int) -> Path:
+    """The folder of an artifact: `out`, or a new one in it where that holds other things."""
+    target = out.absolute()
+    if target.is_dir() and any(target.iterdir()) and not is_artifact(target):
+        target /= folder_name(model.metadata, source, bits)
+    return target
 
 
 def artifact_bytes(planned: Sequence[PlannedWeight]) -> int:
@@ -161,25 +185,35 @@ def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         QuantizeError: the disk is full or cannot be written, or the target has come into being meanwhile.
     """
     with work_dir(target.parent) as work:
-        folder, old = work / "artifact", work / "replaced"
+        folder = work / "artifact"
         folder.mkdir()
         yield folder
+        put_folder(folder, target, replace=replace)
+
+
+def put_folder(folder: Path, target: Path, *, replace: bool) -> None:
+    """Give a whole folder of a `quantize.writer.work_dir` beside it its name; one that it replaces is moved there.
+
+    Raises:
+        QuantizeError: the target has come into being meanwhile, or cannot be written.
+    """
+    old = folder.with_name(f"{folder.name}-replaced")
+    try:
         sync_dir(folder)
-        try:
-            if os.path.lexists(target):
-                if not replace and any(target.iterdir()):
-                    raise QuantizeError(f"{target} has come into being meanwhile: choose another name with --out")
-                target.rename(old)
-            folder.rename(target)
-        except BaseException as exc:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            if isinstance(exc, OSError):
-                raise QuantizeError(
-                    f"{target}: cannot be written ({exc.strerror or exc}): choose another place with --out"
-                ) from exc
-            raise
+        if os.path.lexists(target):
+            if not replace and any(target.iterdir()):
+                raise QuantizeError(f"{target} has come into being meanwhile: choose another name with --out")
+            target.rename(old)
+        folder.rename(target)
         sync_dir(target.parent)
+    except BaseException as exc:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        if isinstance(exc, OSError):
+            raise QuantizeError(
+                f"{target}: cannot be written ({exc.strerror or exc}): choose another place with --out"
+            ) from exc
+        raise
 
 
 def _sealed(path: Path) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from edgeai.errors import UnsupportedBitsError
 from quantize import terminal
 from quantize.calibrate import check_text, imatrix_path, read_text
 from quantize.checkpoint import Checkpoint
-from quantize.naming import folder_name
 from quantize.onnx import printing
-from quantize.onnx.folder import artifact_bytes, check_folder, is_artifact, write_folder
+from quantize.onnx.folder import artifact_bytes, check_folder, place, write_folder
 from quantize.onnx.options import Bits, OnnxOptions
 from quantize.onnx.plan import plan_graph
 from quantize.picture import check_picture, draw
@@ -91,6 +90,8 @@ def job_of(source: Path | None, flags: Mapping[str, Any]) -> OnnxJob:
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
     """Refuse flags that do not go together."""
+    if flags["auto"]:
+        raise click.UsageError("--auto compares ONNX with GGUF: give --format any.")
     for name in _OF_GGUF:
         if flags[name]:
             raise click.UsageError(f"{flag_of(name)} is for --format gguf: leave it away, or give that.")
@@ -154,12 +155,8 @@ def _check(job: OnnxJob) -> None:
 
 
 def _target(job: OnnxJob, model: Model) -> Path:
-    """The artifact's folder, where nothing stands that is to stay: what was asked for, or a new one in it where that
-    holds other things.
-    """
-    target = job.out.absolute()
-    if target.is_dir() and any(target.iterdir()) and not is_artifact(target):
-        target /= folder_name(model.metadata, job.source, job.options.bits)
+    """The artifact's folder, where nothing stands that is to stay; nor where its importance matrix would be kept."""
+    target = place(model, job.source, job.out, job.options.bits)
     check_folder(target, job.source, force=job.options.force)
     if job.calibrate is not None:
         check_target(imatrix_path(_stem(target)), job.source, force=job.options.force)

@@ -160,7 +160,7 @@ def test_a_dry_run_writes_nothing_and_says_why(checkpoint: Path, capsys: Capture
         (["--bits", "3"], 1, "expected 4 or 8, or 32"),
         (["--ftype", "Q4_0"], 2, "--ftype is for --format gguf"),
         (["--tensor-type", "ffn=Q8_0"], 2, "--tensor-type is for --format gguf"),
-        (["--auto"], 2, "--auto is for --format gguf"),
+        (["--auto"], 2, "give --format any"),
         (["--bits", "32", "--rtn"], 2, "--rtn is for 4 and 8 bits"),
         (["--bits", "32", "--calibrate="], 2, "--calibrate is for 4 and 8 bits"),
         (["--rtn", "--imatrix", "a"], 2, "--rtn looks for no scales"),
