@@ -26,6 +26,7 @@ from quantize.onnx.source import Source
 _MAX_LAYERS = 512
 _MAX_POSITIONS = 131_072  # tables of more would be larger than many a model
 _HEAD_MULTIPLE = 16  # what GroupQueryAttention turns
+_MAX_HEAD_DIM = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,7 @@ def _kind(source: Source) -> _Kind:
 
 
 def _head_dim(source: Source, n_embd: int, n_heads: int) -> int:
-    width = source.whole("attention.key_length", max(n_embd // n_heads, 1))
+    width = source.whole("attention.key_length", max(n_embd // n_heads, 1), at_most=_MAX_HEAD_DIM)
     if source.whole("attention.value_length", width) != width:
         raise UnsupportedArchitectureError(
             "heads whose keys and values differ in width cannot become ONNX: make a GGUF of it with --format gguf"

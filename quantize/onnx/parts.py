@@ -76,7 +76,7 @@ class Layer:
         up, down: into the feed-forward network and out of it.
         post_ffn_norm: of what the feed-forward network adds.
         rope: which of the decoder's.
-        window: tokens that are seen, the present one with them; None for all.
+        window: tokens that are seen, the present one with them (before onnxruntime 1.23 one more); None for all.
     """
 
     attention_norm: Norm

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gguf import GGUFValueType
 
-from edgeai.errors import CheckpointError, UnsupportedArchitectureError
+from edgeai.errors import CheckpointError, EdgeAIError, UnsupportedArchitectureError
 from quantize.base import F32, Meta, Tensor
 from quantize.onnx.decoder import decoder_of
 from quantize.onnx.rope import Rope, head_order, plain
@@ -114,6 +114,42 @@ def test_tensors_must_be_those_of_the_graph(llama: Model) -> None:
         decoder_of(llama.metadata, [*llama.tensors, zeros("blk.0.attn_q.bias", 256)])
     with pytest.raises(CheckpointError, match="rope_freqs"):
         decoder_of(llama.metadata, [*llama.tensors, zeros("rope_freqs.weight", 32)])
+
+
+@pytest.mark.parametrize("kind", ["llama", "phi3.5", "gemma3", "plamo3"])
+def test_whatever_a_key_holds_the_error_is_ours(kind: str, tmp_path: Path) -> None:
+    model = open_model(tiny_checkpoint(tmp_path / "model", kind))
+    values = (
+        0,
+        -1,
+        2**31 - 1,
+        2**64,
+        1e-40,
+        1e300,
+        float("nan"),
+        "",
+        "x" * 10_000,
+        b"\xff",
+        [1],
+        [],
+        np.zeros(3),
+        None,
+        True,
+    )
+    keys = [meta.key for meta in model.metadata if not meta.key.startswith("tokenizer.")]
+    refused = [message for key in keys for value in values if (message := error_of(changed(model, **{key: value})))]
+    assert len(refused) > 50
+    assert max(map(len, refused)) < 400
+    assert not any("\n" in message for message in refused)
+
+
+def error_of(model: Model) -> str:
+    """The message of what is refused, which is one of ours."""
+    try:
+        decoder_of(model.metadata, model.tensors)
+    except EdgeAIError as exc:
+        return str(exc)
+    return ""
 
 
 def test_a_very_long_context_has_no_larger_tables(llama: Model) -> None:
