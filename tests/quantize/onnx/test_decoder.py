@@ -119,7 +119,7 @@ def test_tensors_must_be_those_of_the_graph(llama: Model) -> None:
 @pytest.mark.parametrize("kind", ["llama", "phi3.5", "gemma3", "plamo3"])
 def test_whatever_a_key_holds_the_error_is_ours(kind: str, tmp_path: Path) -> None:
     model = open_model(tiny_checkpoint(tmp_path / "model", kind))
-    values = (
+    values: tuple[Any, ...] = (
         0,
         -1,
         2**31 - 1,
