@@ -118,7 +118,9 @@ _TYPE = _Chosen("type", "check_type")
     metavar="N",
     help="With --auto: measure on N layers; all by default, and a sample where the model is large.",
 )
-@click.option("-o", "--out", type=_Place(), metavar="PATH", help="The artifact's file, or a folder/ for it.")
+@click.option(
+    "-o", "--out", type=_Place(), metavar="PATH", help="The artifact's file, or a folder/ for it; of ONNX a folder."
+)
 @click.option("--block-size", type=click.Choice(_BLOCK_SIZES), help="Of ONNX: weights with one scale.  [default: 32]")
 @click.option("--asymmetric", is_flag=True, help="Of ONNX: blocks have zero points of their own.")
 @click.option("--rtn", is_flag=True, help="Of ONNX: round to nearest, without a search for better scales.")

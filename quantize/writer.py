@@ -82,7 +82,7 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         _remove_left_over(target.parent)
         file = _open_alone(staging)
     except OSError as exc:
-        raise _error(target, exc) from exc
+        raise unwritable(target, exc) from exc
     try:
         yield file
         _put(file, staging, target, replace=replace)
@@ -91,7 +91,7 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
             _close(file)
         staging.unlink(missing_ok=True)
         if isinstance(exc, OSError):
-            raise _error(target, exc) from exc
+            raise unwritable(target, exc) from exc
         raise
     finally:
         _close(file)
@@ -111,7 +111,7 @@ def work_dir(folder: Path) -> Iterator[Path]:
         _remove_left_over_dirs(folder)
         outer, lock = _locked_dir(folder)
     except OSError as exc:
-        raise _error(folder, exc) from exc
+        raise unwritable(folder, exc) from exc
     try:
         work = outer / _WORK
         work.mkdir()
@@ -133,7 +133,7 @@ def move(path: Path, target: Path, *, replace: bool) -> None:
         path.replace(target)
         sync_dir(target.parent)
     except OSError as exc:
-        raise _error(target, exc) from exc
+        raise unwritable(target, exc) from exc
 
 
 def _came_meanwhile(target: Path) -> QuantizeError:
@@ -155,7 +155,8 @@ def _put(file: BinaryIO, staging: Path, target: Path, *, replace: bool) -> None:
     sync_dir(target.parent)
 
 
-def _error(target: Path, exc: OSError) -> QuantizeError:
+def unwritable(target: Path, exc: OSError) -> QuantizeError:
+    """The error for an artifact that the disk does not take."""
     advice = "make room" if exc.errno in _NO_ROOM else "check the rights of its folder"
     return QuantizeError(
         f"{target}: cannot be written ({exc.strerror or exc}): {advice}, or choose another place with --out"

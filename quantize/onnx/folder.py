@@ -33,7 +33,7 @@ from quantize.onnx.plan import PlannedWeight, data_bytes, plan_graph
 from quantize.onnx.tokenizer_files import adds_bos, write_tokenizer
 from quantize.onnx.writer import OPSETS, write_graph
 from quantize.pipeline import Model, Progress
-from quantize.writer import check_room, work_dir
+from quantize.writer import check_room, unwritable, work_dir
 
 MANIFEST = "edgeai.json"
 """What our Session needs to know, and the hashes of the other files. A folder that has it is an artifact of ours."""
@@ -187,7 +187,10 @@ def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     with work_dir(target.parent) as work:
         folder = work / "artifact"
         folder.mkdir()
-        yield folder
+        try:
+            yield folder
+        except OSError as exc:
+            raise unwritable(target, exc) from exc
         put_folder(folder, target, replace=replace)
 
 
@@ -210,9 +213,7 @@ def put_folder(folder: Path, target: Path, *, replace: bool) -> None:
         if old.exists() and not target.exists():
             old.rename(target)
         if isinstance(exc, OSError):
-            raise QuantizeError(
-                f"{target}: cannot be written ({exc.strerror or exc}): choose another place with --out"
-            ) from exc
+            raise unwritable(target, exc) from exc
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -250,6 +251,18 @@ def test_what_fails_leaves_what_was_there(
     assert "Input/output error" in capsys.readouterr().err
     assert files_of(out) == before
     assert sorted(path.name for path in tmp_path.iterdir() if path != checkpoint) == ["out"]
+
+
+def test_a_full_disk_is_told_in_one_line(
+    checkpoint: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(folder_module, "write_tokenizer", full)
+    assert main(["--format", "onnx", str(checkpoint), "-o", str(tmp_path / "out")]) == 1
+    assert "out: cannot be written (No space left on device): make room" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 @pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])

@@ -12,6 +12,7 @@ from tests.quantize.onnx.test_job import made
 from tests.quantize.tiny_checkpoints import case_checkpoint
 
 Capture = pytest.CaptureFixture[str]
+TEXT = "The sea is wide and the wind is strong. " * 200
 
 
 @pytest.fixture
@@ -25,8 +26,13 @@ def test_a_session_runs_it(checkpoint: Path, tmp_path: Path) -> None:
         assert session.complete("Hello", max_tokens=3, temperature=0).usage.completion_tokens == 3
 
 
-def test_it_calibrates_and_reports(checkpoint: Path, tmp_path: Path, capsys: Capture) -> None:
-    made("--bits", "8", "--calibrate", "--report", "--json", checkpoint, out=tmp_path / "new" / "out.v1")
+def test_it_calibrates_and_reports(
+    checkpoint: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr("quantize.report.evaluation_text", lambda: TEXT)
+    made("--bits", "8", "--calibrate", text, "--report", "--json", checkpoint, out=tmp_path / "new" / "out.v1")
     report = json.loads(capsys.readouterr().out)["report"]
     assert report["file_type"] == "int8 ONNX"
     assert report["quality"]["kld_mean"]["value"] < 0.01
