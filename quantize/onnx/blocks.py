@@ -32,10 +32,8 @@ BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 _LIMIT = 1e37  # below it a fitted scale times a code stays within float32
 _CHUNK = 2**15  # values that are worked on at once: they fit into a core's cache
-# Candidates for a scale: the extreme becomes the last code, or one so much beyond it or before it. Where columns count
-# alike, cutting off more of it lowers the error of the weights, and not that of what they are multiplied with.
+# Candidates for a scale: the extreme becomes the last code, or one so much beyond it or before it.
 _BEYOND = {4: tuple(step / 10 for step in range(-9, 10, 3)), 8: tuple(range(-4, 5))}
-_BEYOND_WEIGHTED = {4: tuple(step / 10 for step in range(-8, 37, 4)), 8: _BEYOND[8]}
 _LEAST_WEIGHT = 1e-6  # of a column, against the mean
 
 
@@ -107,8 +105,8 @@ def encode_blocks(
     for rows in _chunks(n_rows, n_cols):
         block = _columns(values[rows], block_size)
         sizes = _normalize(block, symmetric=symmetric)
-        weights = None if importance is None else _weights(importance, block.shape)
-        codes, scale, zero = _fitted(block, bits, weights, symmetric=symmetric, search=search)
+        weights = _weights(block, importance) if search else None
+        codes, scale, zero = _fitted(block, bits, weights, symmetric=symmetric)
         data[rows] = _packed((codes + zero).astype(np.uint8), bits).T.reshape(-1, *data.shape[1:])
         scales[rows] = (scale * sizes).reshape(-1, n_blocks)
         zeros[rows] = zero if symmetric else zero.reshape(-1, n_blocks)
@@ -174,33 +172,37 @@ def _normalize(block: F32, *, symmetric: bool) -> F32:
     return sizes
 
 
-def _weights(importance: F32, shape: tuple[int, int]) -> F32:
-    """How much each squared error of some blocks counts. float32 [block_size, n]"""
+def _weights(block: F32, importance: F32 | None) -> F32:
+    """How much each squared error of some blocks counts: more where numbers are large. float32 [block_size, n]"""
+    squares = block * block
+    if importance is None:
+        return squares
     mean = np.float32(importance.mean()) or np.float32(1)
-    columns = _columns(np.maximum(importance / mean, np.float32(_LEAST_WEIGHT))[None], shape[0])
-    return np.tile(columns, (1, shape[1] // columns.shape[1]))
+    columns = _columns(np.maximum(importance / mean, np.float32(_LEAST_WEIGHT))[None], len(block))
+    weights: F32 = np.sqrt(squares + squares.mean(axis=0))
+    weights *= np.tile(columns, (1, block.shape[1] // columns.shape[1]))
+    return weights
 
 
-def _fitted(block: F32, bits: Bits, weights: F32 | None, *, symmetric: bool, search: bool) -> tuple[F32, F32, F32]:
+def _fitted(block: F32, bits: Bits, weights: F32 | None, *, symmetric: bool) -> tuple[F32, F32, F32]:
     """The codes, counted from the zero point, the scales and the zero points of normalized blocks.
 
     Args:
         block: float32 [block_size, n].
         bits: of a code.
-        weights: how much each squared error counts; None where all count alike. float32 [block_size, n]
+        weights: how much each squared error counts; None rounds to nearest. float32 [block_size, n]
         symmetric: the zero point is the middle.
-        search: look for the scales; else round to nearest.
     Returns:
         float32 [block_size, n], [n], [n]; the last is one for all where blocks are symmetric.
     """
     span = None if symmetric else _Span.of(block)
     grid, buffer = _grid(bits, span, 0.0), np.empty_like(block)
-    if not search:
+    if weights is None:
         scale: F32 = np.broadcast_to(1 / grid.inverse, block.shape[1:])
         return grid.codes(block, buffer), scale, grid.zero
-    weighted = block if weights is None else weights * block
+    weighted = weights * block
     inverse, zero, best = (np.zeros(block.shape[1], np.float32) for _ in range(3))
-    for beyond in (_BEYOND if weights is None else _BEYOND_WEIGHTED)[bits]:
+    for beyond in _BEYOND[bits]:
         grid = _grid(bits, span, beyond)
         _, gain = _fit(grid.codes(block, buffer), weights, weighted)
         is_better = gain > best
@@ -213,16 +215,16 @@ def _fitted(block: F32, bits: Bits, weights: F32 | None, *, symmetric: bool, sea
     return buffer, scale, zero
 
 
-def _fit(codes: F32, weights: F32 | None, weighted: F32) -> tuple[F32, F32]:
+def _fit(codes: F32, weights: F32, weighted: F32) -> tuple[F32, F32]:
     """The scales that fit codes best, and by how much less the squared error is with them. float32 [n], [n]
 
     Args:
         codes: counted from the zero point. float32 [block_size, n]
-        weights: of the errors; None where all are 1. float32 [block_size, n]
+        weights: of the errors. float32 [block_size, n]
         weighted: the values times the weights. float32 [block_size, n]
     """
     dot = np.einsum("ij,ij->j", codes, weighted)
-    norm = np.einsum("ij,ij->j", codes, codes if weights is None else codes * weights)
+    norm = np.einsum("ij,ij->j", codes, codes * weights)
     scale: F32 = dot / np.where(norm == 0, np.float32(1), norm)
     return scale, dot * scale
 
