@@ -25,7 +25,7 @@ def test_floats_write_what_transformers_does(smollm2_folder: Path, tmp_path: Pat
         found = everywhere.logits(each["prompt"] + each["written"][:-1])
         assert found[-N_NEW:].argmax(axis=1).tolist() == each["written"]
     one_by_one = Runner(folder, 128)
-    for each in texts[:3]:
+    for each in texts[:1]:
         assert one_by_one.greedy(each["prompt"], N_NEW) == each["written"]
 
 
