@@ -55,7 +55,7 @@ class ResultJournal:
         self._starts: set[int] = set()
         self.n_done = 0
         try:
-            self._begin(dict(settings), replace)
+            self._begin(as_json(settings), replace)
         except BaseException:
             os.close(self._file)
             raise
@@ -63,11 +63,11 @@ class ResultJournal:
         self._ranges = _merged(self._batches)
         self._is_open = True
 
-    def _begin(self, settings: dict[str, Any], replace: bool) -> None:
+    def _begin(self, settings: Mapping[str, Any], replace: bool) -> None:
         header = _line(settings)
         with self.path.open("rb") as file:
             found = _parsed(file.readline(_MAX_LINE_BYTES))
-            is_same = found == json.loads(json.dumps(settings))
+            is_same = found == settings
             if found is not None and not is_same and not replace:
                 raise OptionError(
                     f"{one_line(str(self.path))}: an unfinished run with other settings "
@@ -148,6 +148,12 @@ class ResultJournal:
         while n_written < len(line):  # a signal or a full disk may end it early
             n_written += os.write(self._file, line[n_written:])
         os.fsync(self._file)
+
+
+def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they come back from a file: with lists for tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(settings))
+    return found
 
 
 def different(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from edgeai.records.read import ReadOptions, Records
 from edgeai.records.source import file_source
 from edgeai.records.types import Row, format_of
 from edgeai.records.write import check_output, json_line, written
+from tests.records.parquet import arrow
 
 ROWS: list[dict[str, Any]] = [
     {"text": 'a, "b"\nc', "n": 1, "share": 0.25, "ok": True, "mixed": {"a": [1]}},
@@ -71,7 +72,7 @@ def test_csv_has_texts(tmp_path: Path, name: str) -> None:
 
 
 def test_parquet_has_types(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
+    pa = arrow()
     path = tmp_path / "a.parquet"
     write(path, ROWS)
     table = pa.parquet.read_table(path)
@@ -90,7 +91,7 @@ def test_what_json_does_not_know() -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name.endswith("parquet"):
-        pytest.importorskip("pyarrow")
+        arrow()
     path = tmp_path / name
     path.write_text("old")
     path.chmod(0o640)
