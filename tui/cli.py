@@ -39,6 +39,7 @@ COMMANDS = {
     "history": ("tui.commands.history", "List, search, show, export and delete conversations."),
     "cache": ("tui.commands.cache", "List, bound and clear the evaluated documents that are kept."),
     "doctor": ("tui.commands.doctor", "Show what this machine has and which models fit it."),
+    "eval": ("tui.commands.eval", "Ask models questions with known answers, and compare two."),
     "bench": ("tui.commands.bench", "Measure how fast a model runs here."),
 }
 

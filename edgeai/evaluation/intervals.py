@@ -2,11 +2,12 @@
 
 Shares of right answers have Wilson's score interval, all other means a bootstrap's: the questions are drawn anew, with
 replacement, a fixed number of times with a fixed seed, and the middle 95 % of the means are the interval (percentile
-method). Two models are compared question by question: the difference of their means has a bootstrap's interval over
-pairs, and right-or-wrong answers McNemar's test in its exact form, the binomial's on those that only one got right.
+method). Two models are compared question by question: the difference of shares has Bonett and Price's interval and
+McNemar's test in its exact form, the binomial's on the questions that only one got right; the difference of other means
+a bootstrap's over pairs.
 
-Source: Wilson 1927; Efron and Tibshirani 1993, chapters 13 and 16; McNemar 1947, exact form as in Fagerland, Lydersen
-and Laake 2013.
+Source: Wilson 1927; Efron and Tibshirani 1993, chapters 13 and 16; Bonett and Price 2012; McNemar 1947, exact form as
+in Fagerland, Lydersen and Laake 2013.
 """
 
 from __future__ import annotations
@@ -84,18 +85,19 @@ def estimate(metric: Metric, scores: Sequence[Score]) -> Estimate:
 
 def paired(metric: Metric, first: Sequence[Score], second: Sequence[Score]) -> Paired:
     """How two models differ on the same questions, given in the same order; at least one."""
+    n, difference = len(first), _mean(metric, first) - _mean(metric, second)
+    if metric.is_share:
+        only_first = sum(one > other for (one, _), (other, _) in zip(first, second, strict=True))
+        only_second = sum(one < other for (one, _), (other, _) in zip(first, second, strict=True))
+        low, high = bonett_price(only_first, only_second, n)
+        return Paired(difference, low, high, n, only_first, only_second, mcnemar(only_first, only_second))
     import numpy as np
 
     columns = [[*_weighed(one), *_weighed(other)] for one, other in zip(first, second, strict=True)]
     sums = _resampled(np.array(columns))  # [N_RESAMPLES, 4]
     differences = _figures(metric, sums[:, 0] / sums[:, 1]) - _figures(metric, sums[:, 2] / sums[:, 3])
     low, high = map(float, np.percentile(differences, (2.5, 97.5)))
-    difference = _mean(metric, first) - _mean(metric, second)
-    if not metric.is_share:
-        return Paired(difference, low, high, len(first))
-    only_first = sum(one > other for (one, _), (other, _) in zip(first, second, strict=True))
-    only_second = sum(one < other for (one, _), (other, _) in zip(first, second, strict=True))
-    return Paired(difference, low, high, len(first), only_first, only_second, mcnemar(only_first, only_second))
+    return Paired(difference, low, high, n)
 
 
 def wilson(n_right: int, n: int) -> tuple[float, float]:
@@ -104,6 +106,13 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def bonett_price(only_first: int, only_second: int, n: int) -> tuple[float, float]:
+    """Of the difference of two shares over the same n questions: Wald's interval with one more on either side, 95 %."""
+    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = _Z * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    return max(-1.0, first - second - half), min(1.0, first - second + half)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from edgeai.evaluation.intervals import estimate, mcnemar, paired, wilson
+from edgeai.evaluation.intervals import bonett_price, estimate, mcnemar, paired, wilson
 from edgeai.evaluation.metrics import METRICS, Score
 
 
@@ -39,6 +39,12 @@ def test_mcnemar(only_first: int, only_second: int, expected: float) -> None:
     assert mcnemar(only_first, only_second) == pytest.approx(expected)
 
 
+def test_bonett_price() -> None:
+    """4 and 0 of 40: 5/42 - 1/42 = 0.09524, and 1.96 · sqrt((6/42 - 0.00907) / 42) = 0.11066."""
+    assert bonett_price(4, 0, 40) == pytest.approx((0.09524 - 0.11066, 0.09524 + 0.11066), abs=1e-4)
+    assert bonett_price(0, 0, 5) == pytest.approx((-bonett_price(0, 0, 5)[1], bonett_price(0, 0, 5)[1]))
+
+
 def test_a_share_has_wilsons_interval() -> None:
     found = estimate(METRICS["acc"], shares(*[1] * 8, *[0] * 2))
     assert (found.value, found.low, found.high, found.n) == (0.8, *wilson(8, 10), 10)
@@ -67,7 +73,7 @@ def test_two_models() -> None:
     assert found.difference == pytest.approx(0.7 - 0.45)
     assert (found.only_first, found.only_second, found.n) == (6, 1, 20)
     assert found.p_value == pytest.approx(2 * (1 + 7) / 128)
-    assert found.low < found.difference < found.high
+    assert (found.low, found.high) == bonett_price(6, 1, 20)
     backwards = paired(METRICS["acc"], second, first)
     assert backwards.difference == -found.difference
     assert (backwards.low, backwards.high) == pytest.approx((-found.high, -found.low))
