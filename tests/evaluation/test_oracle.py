@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from edgeai.evaluation import run as run_module
+from edgeai.evaluation.prompts import template_for
 from edgeai.evaluation.run import ModelRun, Run
 from edgeai.evaluation.tasks import Plan, make_plan
 from edgeai.session import Session
@@ -35,7 +37,7 @@ def check(run: ModelRun, theirs: list[dict[str, Any]]) -> None:
     outcomes = run.subjects[0].outcomes
     assert [list(outcome.n_tokens) for outcome in outcomes] == [each["n_tokens"] for each in theirs]
     for outcome, each in zip(outcomes, theirs, strict=True):
-        assert outcome.log_probs == pytest.approx(each["log_probs"], abs=2e-3)
+        assert outcome.log_probs == pytest.approx(each["log_probs"], abs=1e-3)
 
 
 def test_letters_after_examples(session: Session, tmp_path: Path) -> None:
@@ -59,3 +61,19 @@ def test_a_text(session: Session, tmp_path: Path) -> None:
     (outcome,) = asked(session, make_plan("perplexity", tmp_path / "text.txt")).subjects[0].outcomes
     assert outcome.n_tokens == (ORACLE["text"]["n_tokens"],)
     assert outcome.log_probs == pytest.approx([ORACLE["text"]["log_prob"]], rel=1e-4)
+
+
+def test_the_examples_of_a_subject_are_evaluated_once(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_AT_ONCE", {"letter": 1})
+    data = files.mmlu(tmp_path)
+    plan = make_plan("mmlu", data, few_shot=2)
+    n_examples = [
+        session.count_tokens(template_for("mmlu", "letter", subject).beginning(subject, 2, "letter"))
+        for subject in plan.subjects
+    ]
+    before = session.scoring.evaluated.n_prefix
+    run = asked(session, plan)
+    assert [len(each.outcomes) for each in run.subjects] == [3, 2]
+    assert 0.9 * sum(n_examples) < session.scoring.evaluated.n_prefix - before <= sum(n_examples)
