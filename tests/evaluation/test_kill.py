@@ -29,20 +29,7 @@ def arguments(tmp_path: Path) -> list[str]:
     ]
     data = files.write_csv(tmp_path / "sums_test.csv", rows)
     model = tiny_model(tmp_path / "tiny.gguf")
-    return [
-        "eval",
-        "mmlu",
-        "--data",
-        str(data),
-        "-m",
-        str(model),
-        "--n-ctx",
-        "512",
-        "--few-shot",
-        "1",
-        "--threads",
-        "1",
-    ]
+    return ["eval", "mmlu", "--few-shot", "1", "--threads", "1", "--data", str(data), "-m", str(model)]
 
 
 def kept() -> list[bytes]:

@@ -29,6 +29,6 @@ def test_it_knows_some_things(real_model: Path, tmp_path: Path, capsys: pytest.C
         choices = [{"text": text, "label": label} for text, label in zip(texts, "ABCD", strict=True)]
         rows.append({"question": {"stem": stem, "choices": choices}, "answerKey": "ADCB"[number % 4]})
     data = files.write_lines(tmp_path / "easy.jsonl", rows)
-    assert main(["eval", "arc", "--data", str(data), "-m", str(real_model), "--n-ctx", "512", "--json"]) == 0
+    assert main(["eval", "arc", "--data", str(data), "-m", str(real_model), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["models"][0]["results"]
     assert row["metrics"]["acc"]["value"] >= 5 / 6

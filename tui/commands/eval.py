@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from edgeai.evaluation.run import ModelRun, Run, RunProgress
     from edgeai.evaluation.tasks import Plan
 
-_N_CTX = 4096  # as a session takes by itself, but never less: every run has the same room for examples
-
 
 def _list_tasks(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """Print the tasks and leave."""
@@ -41,11 +39,11 @@ def _list_tasks(ctx: click.Context, _param: click.Parameter, value: bool) -> Non
 @click.command()
 @click.argument("task", metavar="TASK")
 @click.option("--data", type=DOCUMENT_PATH, required=True, metavar="PATH", help="The task's file or folder.")
-@click.option("--few-shot", type=click.IntRange(0), metavar="N", help="Examples before each question.")
-@click.option("--by", type=click.Choice(["letter", "answer"]), help="What is scored: the letter, or the whole answer.")
+@click.option("--few-shot", type=click.IntRange(0), metavar="N", help="Examples before each question; see --list.")
+@click.option("--by", type=click.Choice(["letter", "answer"]), help="Score the letter, or the whole answer.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N questions of each subject only.")
 @click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="One model, or two to compare.")
-@click.option("--n-ctx", type=click.IntRange(1), default=_N_CTX, show_default=True, help="Context window in tokens.")
+@click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens.")
 @click.option("--threads", "n_threads", type=click.IntRange(1), help="Threads; by default they follow the load.")
 @click.option("--type-k", type=click.Choice(KV_TYPES), help="Type of the K cache.")
 @click.option("--type-v", type=click.Choice(KV_TYPES), help="Type of the V cache.")
