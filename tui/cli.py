@@ -26,7 +26,7 @@ COMMANDS = {
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
     "review": ("tui.commands.review", "Review the slides of a PDF or a presentation."),
-    "classify": ("tui.commands.classify", "Sort the rows of a file by labels, many at once, with probabilities."),
+    "classify": ("tui.commands.classify", "Sort the rows of a file by labels, with probabilities."),
     "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
     "detect": ("tui.commands.detect", "Find things in a picture, and mark them in a copy of it."),
     "caption": ("tui.commands.caption", "Describe many pictures, in a sentence each."),
