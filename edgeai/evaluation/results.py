@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgeai import __version__
+from edgeai.errors import GenerationError
 from edgeai.evaluation.intervals import N_RESAMPLES, SEED, Estimate, Paired, estimate, paired
 from edgeai.evaluation.metrics import METRICS, Score, chosen, metrics_of, scores
 from edgeai.evaluation.run import ModelRun, SubjectRun, plan_facts
@@ -62,7 +63,15 @@ _Table = list[list[Mapping[str, Score]]]  # of each subject, of each question, b
 
 
 def make_results(plan: Plan, runs: Sequence[ModelRun]) -> Results:
-    """Work the figures out."""
+    """Work the figures out.
+
+    Raises:
+        GenerationError: a model could not be asked any question.
+    """
+    for run in runs:
+        outcomes = [outcome for subject in run.subjects for outcome in subject.outcomes]
+        if all(outcome.error for outcome in outcomes):
+            raise GenerationError(f"{run.name}: no question could be asked: the first has {outcomes[0].error}")
     tables = [[_scored(subject, plan.by) for subject in run.subjects] for run in runs]
     rows = [_rows(run, table, plan.by) for run, table in zip(runs, tables, strict=True)]
     return Results(plan, runs, rows, _differences(tables, rows) if len(runs) == 2 else ())

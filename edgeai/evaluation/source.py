@@ -15,7 +15,7 @@ from edgeai.errors import DocumentError
 from edgeai.regular_file import opened
 from edgeai.safe_text import one_line
 
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 128 * 2**20
 _MAX_SHOWN = 40
 
 

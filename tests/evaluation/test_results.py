@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeai.errors import OptionError
+from edgeai.errors import GenerationError, OptionError
 from edgeai.evaluation.intervals import wilson
 from edgeai.evaluation.picture import check_picture, draw
 from edgeai.evaluation.results import ALL, Results, as_json, make_results
@@ -98,6 +98,14 @@ def test_questions_that_failed_count_for_nothing(tmp_path: Path) -> None:
     (rows,) = results_of(make_plan("mmlu", data, few_shot=0), knows("A")).rows
     assert (rows[0].n_questions, rows[0].n_failed, rows[0].metrics["acc"].n) == (4, 1, 3)
     assert rows[-1].metrics["acc"].value == 0.4
+
+
+def test_a_model_that_could_not_be_asked_anything(tmp_path: Path) -> None:
+    plan = make_plan("mmlu", files.mmlu(tmp_path))
+    with Session(backend=FakeScorer(n_ctx=40)) as session, Run(session, plan, {}) as run:
+        result = run.go(lambda _: None)
+    with pytest.raises(GenerationError, match=r"Fake: no question could be asked: the first has 1.. tokens, and"):
+        make_results(plan, [result])
 
 
 def test_all_of_it_as_json(plan: Plan) -> None:
