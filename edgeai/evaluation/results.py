@@ -131,7 +131,7 @@ def as_json(results: Results, *, with_questions: bool = False) -> dict[str, Any]
     plan = results.plan
     data: dict[str, Any] = {
         "edgeai": __version__,
-        **plan_facts(plan),
+        **{name: value for name, value in plan_facts(plan).items() if name != "subjects"},
         "data": {path: digest for subject in plan.subjects for path, digest in subject.files.items()},
         "interval": (
             "95 %: Wilson for shares, Bonett and Price for their differences, bootstrap for means "

@@ -119,7 +119,7 @@ class Run:
         self.result = ModelRun(session.model_name, path, digest, session.n_ctx, dict(options), library)
         counted = {name: value for name, value in options.items() if name != "n_threads"}
         same = {"path": "", "name": "", "options": counted}  # neither the file's name nor how fast it is read counts
-        facts = {"version": VERSION, **asdict(self.result), **plan_facts(plan), **same}
+        facts = {"version": VERSION, "model": {**asdict(self.result), **same}, "plan": plan_facts(plan)}
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         self._journal = Journal(key)
         self.n_found = self.n_kept
@@ -203,7 +203,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "few_shot": plan.few_shot,
         "limit": plan.limit,
         "templates": [template for index, template in enumerate(templates) if template not in templates[:index]],
-        "files": {subject.name: sorted(subject.files.values()) for subject in plan.subjects},
+        "subjects": [[subject.name, *subject.files.values()] for subject in plan.subjects],
     }
 
 

@@ -43,10 +43,6 @@ class FakeScorer(FakeBackend):
         yield ScoreProgress(1, 1)
         yield ScoreFinished(False, 0, 1, 1, 512)
 
-    def prompts_scored(self) -> list[str]:
-        """Of each item, what came before its continuations."""
-        return [self.detokenize([*request.prefix, *item.tokens]) for request in self.asked for item in request.items]
-
 
 def knows(*right: str) -> Rate:
     """Finds these texts likely, and all others the less so the longer they are."""
