@@ -17,10 +17,12 @@ from edgeai.backends.base import (
     ModelInfo,
     Piece,
     PrefillProgress,
+    ScoreEvent,
+    ScoreRequest,
     StateSaved,
 )
 from edgeai.backends.llama_cache import LlamaCache, Runs
-from edgeai.backends.llama_context import make_context
+from edgeai.backends.llama_context import make_context, make_scoring_context
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import AbortSwitch, bindings
@@ -41,6 +43,7 @@ from edgeai.response import FinishReason
 
 if TYPE_CHECKING:
     from edgeai.backends.grammar import TokenMaskFactory
+    from edgeai.backends.llama_scorer import LlamaScorer
 
 
 class LlamaBackend:
@@ -74,7 +77,7 @@ class LlamaBackend:
             ModelFormatError: llama.cpp refuses a file.
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
-        self._states_dir = states_dir
+        self._states_dir, self._options = states_dir, options
         self._llama = bindings()
         self._abort = AbortSwitch(self._llama)
         self._lock = threading.Lock()
@@ -92,6 +95,10 @@ class LlamaBackend:
             recurrent=self._model.has_recurrent_layers,
         )
         self._info = self._model.info(self._llama.llama_n_ctx(self._context))
+        self._open_scoring = functools.partial(
+            make_scoring_context, self._model, path, options, max_threads, self._abort
+        )
+        self._scorer: LlamaScorer | None = None
         self._media: LlamaMedia | None = None
         if options.mmproj_path:
             self._media = self._make_media(Path(options.mmproj_path), options, max_threads, max_picture_ratio)
@@ -162,6 +169,36 @@ class LlamaBackend:
                 run.prefilled()
                 reason = yield from self._decode(request, run)
             yield run.finished(reason)
+
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend."""
+        with self._run():
+            if self._tuner is not None:
+                self._tuner.resume(request.caller_cpu_s)
+            if self._scorer is None:
+                self._scorer = self._make_scorer()
+            yield from self._scorer.score(request)
+
+    def _make_scorer(self) -> LlamaScorer:
+        from edgeai.backends.llama_scorer import LlamaScorer  # a session that only talks does without it
+
+        return LlamaScorer(
+            self._llama,
+            self._open_scoring,
+            n_ctx=self._info.n_ctx,
+            n_vocab=self._model.n_vocab,
+            recurrent=self._model.has_recurrent_layers,
+            keep_n_ctx=self._model.depends_on_n_ctx,
+            is_fused=self._options.fused_attention is not False,
+            evaluated=self._scored,
+            is_aborted=lambda: self._abort.is_set,
+        )
+
+    def _scored(self, context: Any, n_tokens: int, seconds: float) -> None:
+        """Follow the machine's load while the other context evaluates."""
+        if self._tuner is not None:
+            self._tuner.record(max(n_tokens, 2), seconds)  # only the times of a conversation's single tokens compare
+            self._llama.llama_set_n_threads(context, self._tuner.n_threads, self._tuner.n_threads_batch)
 
     def _reuse(self, request: GenerateRequest, runs: Runs) -> int:
         """The tokens of the prompt that need not be evaluated: those in the KV cache, or in a file."""
@@ -309,5 +346,7 @@ class LlamaBackend:
             self._closed = True
         if self._media is not None:
             self._media.close()
+        if self._scorer is not None:
+            self._scorer.close()
         self._llama.llama_free(self._context)
         self._model.close()
