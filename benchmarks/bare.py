@@ -29,6 +29,7 @@ class Bare:
         n_ubatch: int = 64,
         n_threads: int = 1,
         flash_attn: bool | None = False,
+        type_kv: int = llama.GGML_TYPE_F16,
     ) -> None:
         """Load; `flash_attn` None leaves it to llama.cpp, which takes it."""
         llama.llama_log_set(QUIET, ctypes.c_void_p(0))
@@ -42,6 +43,7 @@ class Bare:
         params.n_ctx, params.n_batch, params.n_ubatch = n_ctx, n_batch, n_ubatch
         params.n_threads = params.n_threads_batch = n_threads
         params.swa_full = False
+        params.type_k = params.type_v = type_kv
         if flash_attn is not None:
             params.flash_attn_type = int(flash_attn)
         self.context: Any = llama.llama_init_from_model(self.model, params)

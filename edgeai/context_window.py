@@ -181,10 +181,7 @@ class ContextWindow:
         return kept, tuple(message for message in messages[: turns[n_dropped]] if message not in system)
 
     def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None) -> str:
-        text = SEAM.join(self._template.render(messages, tools=tools, add_generation_prompt=True))
-        if self._info.add_bos and self._info.bos_token and not text.startswith(self._info.bos_token):
-            text = self._info.bos_token + text
-        return text
+        return rendered(self._template, self._info, messages, tools=tools)
 
     def _n_system(self, messages: Sequence[Message], tokens: Sequence[int]) -> int:
         """Tokens that any other conversation with this system message begins with; 0 without one."""
@@ -240,6 +237,21 @@ def template_of(info: ModelInfo, source: str | None, model_name: str) -> ChatTem
             "one, or use complete()"
         )
     return ChatTemplate(source, **tokens)
+
+
+def rendered(
+    template: ChatTemplate,
+    info: ModelInfo,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    add_generation_prompt: bool = True,
+) -> str:
+    """A conversation as text, which `Transcript.tokenize` makes tokens of."""
+    text = SEAM.join(template.render(messages, tools=tools, add_generation_prompt=add_generation_prompt))
+    if info.add_bos and info.bos_token and not text.startswith(info.bos_token):
+        text = info.bos_token + text
+    return text
 
 
 def _unmarked(message: Message) -> Message:

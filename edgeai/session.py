@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from edgeai.answer import Answer, Job, ProgressCallback
 from edgeai.backends.base import Backend
-from edgeai.context_window import ContextWindow, Prompt, template_of
+from edgeai.context_window import ContextWindow, Prompt
 from edgeai.documents.types import Document, OcrMode
 from edgeai.engine.load import Loaded, load
 from edgeai.errors import (
@@ -21,6 +21,7 @@ from edgeai.messages import Message, MessageLike, to_message
 from edgeai.options import LoadOptions, Overflow, SamplingOptions, make_options
 from edgeai.response import Outcome, Response
 from edgeai.session_media import SeeHearSpeak, asked_with
+from edgeai.session_scoring import Classifies
 from edgeai.sources import Source, Sources
 from edgeai.speech.engines import SpeechEngines
 from edgeai.structured import OutputFormat
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from edgeai.vision.picture import PictureLike
 
 
-class Session(SeeHearSpeak):
+class Session(SeeHearSpeak, Classifies):
     """One assistant: a loaded model, one conversation, one KV cache.
 
     Calls from several threads are served one after the other. A call returns as soon as its prompt is known to be
@@ -305,7 +306,6 @@ class Session(SeeHearSpeak):
 
     def _chat_window(self, with_tools: bool) -> ContextWindow:
         if self._window is None:
-            self._template = template_of(self.info, self._template_source, self.model_name)
             self._window = ContextWindow(self._backend, self._template, self._default_system)
         if with_tools and not self._template.supports_tools:
             raise UnsupportedModalityError(f"{self.model_name}: its chat template has no place for tools")

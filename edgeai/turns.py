@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from edgeai.backends.base import Backend
@@ -66,6 +67,24 @@ class Turns:
                 response.cancel()  # nobody will read it
             raise
         return response
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The backend is the caller's alone for the block, which makes no answer but asks it something else.
+
+        Raises:
+            SessionClosedError: `close` was called before, or meanwhile.
+        """
+        with self._turn:
+            if self._closed:
+                raise SessionClosedError("this session is closed: open a new one")
+            try:
+                yield
+            finally:
+                if self._closed and not self._shut_down.alive:
+                    self._backend.close()  # `close` has given up waiting
+        if self._closed:
+            raise SessionClosedError("this session was closed meanwhile: open a new one")
 
     def close(self) -> None:
         """Stop what is being generated and free the backend's memory. May be called twice."""

@@ -6,7 +6,19 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress
+from edgeai.backends.base import (
+    Event,
+    Finished,
+    GenerateRequest,
+    ModelInfo,
+    Piece,
+    PrefillProgress,
+    Scored,
+    ScoreEvent,
+    ScoreFinished,
+    ScoreProgress,
+    ScoreRequest,
+)
 from edgeai.errors import GenerationError
 from edgeai.media import Medium, chunk_ids
 from edgeai.response import Timings, Usage
@@ -22,6 +34,7 @@ class FakeBackend:
 
     Attributes:
         requests: every request it was given.
+        scored: every scoring it was asked for.
         gate: when cleared, generation waits before each piece until it is set (or is cancelled).
         pause_after: the number of pieces after which the gate closes by itself.
     """
@@ -30,6 +43,7 @@ class FakeBackend:
         self, n_ctx: int = 4096, chat_template: str | None = CHATML, *, hears: bool = False, sees: bool = False
     ) -> None:
         self.requests: list[GenerateRequest] = []
+        self.scored: list[ScoreRequest] = []
         self.gate = threading.Event()
         self.gate.set()
         self.pause_after: int | None = None
@@ -99,6 +113,21 @@ class FakeBackend:
             yield Piece(word if n_tokens == 1 else " " + word, n_tokens)
         usage = Usage(prompt_tokens=len(prompt), cached_tokens=n_cached, completion_tokens=n_tokens)
         yield Finished(reason, usage, Timings(ttft_ms=1.0, decode_tokens_per_s=100.0))  # type: ignore[arg-type]
+
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """What stands in the item itself is ten times as likely as what does not."""
+        self._cancelled.clear()
+        self.scored.append(request)
+        n_tokens = 0
+        for index, item in enumerate(request.items):
+            if self._cancelled.is_set():
+                break
+            said = self.detokenize(item.tokens)
+            found = [self.detokenize(continuation) in said for continuation in item.continuations]
+            yield Scored(index, tuple(-0.25 if is_in else -2.55 for is_in in found), tuple(found))
+            n_tokens += len(item.tokens)
+            yield ScoreProgress(n_tokens, sum(len(item.tokens) for item in request.items))
+        yield ScoreFinished(self._cancelled.is_set(), len(request.prefix), n_tokens, 1, 512)
 
     def cancel(self) -> None:
         self._cancelled.set()

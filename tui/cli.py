@@ -26,6 +26,7 @@ COMMANDS = {
     "summarize": ("tui.commands.summarize", "Summarise documents of any length, with the pages it comes from."),
     "report": ("tui.commands.report", "Write a report from documents, by an outline or a topic."),
     "review": ("tui.commands.review", "Review the slides of a PDF or a presentation."),
+    "classify": ("tui.commands.classify", "Sort the rows of a file by labels, with probabilities."),
     "docs": ("tui.commands.docs", "Keep documents in libraries, and search them."),
     "detect": ("tui.commands.detect", "Find things in a picture, and mark them in a copy of it."),
     "caption": ("tui.commands.caption", "Describe many pictures, in a sentence each."),
@@ -38,6 +39,7 @@ COMMANDS = {
     "history": ("tui.commands.history", "List, search, show, export and delete conversations."),
     "cache": ("tui.commands.cache", "List, bound and clear the evaluated documents that are kept."),
     "doctor": ("tui.commands.doctor", "Show what this machine has and which models fit it."),
+    "eval": ("tui.commands.eval", "Ask models questions with known answers, and compare two."),
     "bench": ("tui.commands.bench", "Measure how fast a model runs here."),
 }
 

@@ -159,6 +159,82 @@ class Finished:
 Event = PrefillProgress | Piece | StateSaved | Finished
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreItem:
+    """What may follow a prefix, and what may follow that.
+
+    Attributes:
+        tokens: ids after the prefix; of both together there is at least one.
+        continuations: sequences of ids, none of them empty, that may follow; those that begin alike share the work.
+        n_given: of each continuation, how many of its first tokens are given, not scored; none where it is empty.
+    """
+
+    tokens: Sequence[int]
+    continuations: Sequence[Sequence[int]]
+    n_given: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """How likely are the continuations of many items that begin alike?
+
+    Attributes:
+        prefix: ids that all items begin with: instructions, examples. It is evaluated once, also over several requests.
+        items: each with the prefix fits n_ctx, its longest continuation included.
+        caller_cpu_s: see GenerateRequest.
+    """
+
+    prefix: Sequence[int]
+    items: Sequence[ScoreItem]
+    caller_cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One item of a ScoreRequest is done. Items come in any order.
+
+    Attributes:
+        index: of the item in the request.
+        log_probs: of each continuation: the sum of the natural logarithms of its tokens' probabilities, each token
+            given all before it; those that are given count nothing. Minus infinity for what cannot be.
+        greedy: whether each continuation's scored tokens are what greedy decoding would write.
+    """
+
+    index: int
+    log_probs: tuple[float, ...]
+    greedy: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreProgress:
+    """A batch is evaluated: `n_done` of `n_total` tokens of the items and their continuations."""
+
+    n_done: int
+    n_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFinished:
+    """The last event of every scoring.
+
+    Attributes:
+        cancelled: it ended before all items were scored.
+        n_prefix: tokens of the prefix that had to be evaluated now.
+        n_tokens: tokens of items and continuations that were evaluated.
+        n_batches: batches that they were evaluated in.
+        n_batch: tokens that one batch could have held.
+    """
+
+    cancelled: bool
+    n_prefix: int
+    n_tokens: int
+    n_batches: int
+    n_batch: int
+
+
+ScoreEvent = PrefillProgress | Scored | ScoreProgress | ScoreFinished
+
+
 class Backend(Protocol):
     """One loaded model with one KV cache. One thread at a time, but for `cancel`, which any thread may call."""
 
@@ -209,4 +285,16 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free native memory. May be called twice."""
+        ...
+
+
+class ScoringBackend(Protocol):
+    """A backend that can tell how likely texts are, beside the conversation in its KV cache."""
+
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; ends with ScoreFinished. PrefillProgress tells of the prefix. `cancel` ends it as well.
+
+        Raises:
+            GenerationError: the engine failed, or an item does not fit n_ctx.
+        """
         ...

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgeai.backends.base import Event, GenerateRequest, ModelInfo, Piece, PrefillProgress, StateSaved
+from edgeai.backends.base import (
+    Event,
+    GenerateRequest,
+    ModelInfo,
+    Piece,
+    PrefillProgress,
+    ScoreEvent,
+    ScoreRequest,
+    StateSaved,
+)
 from edgeai.backends.llama_cache import Runs
 from edgeai.backends.llama_native import bindings
 from edgeai.backends.llama_sampler import make_sampler
@@ -116,6 +125,16 @@ class DecodingBackend(ABC):
                 run.prefilled()
                 reason = yield from self._decode(request, run)
             yield run.finished(reason)
+
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend.
+
+        Raises:
+            UnsupportedModalityError: this engine cannot.
+        """
+        raise UnsupportedModalityError(
+            f"{self._info.name}: what runs it here writes text and scores none: take a GGUF file of this model"
+        )
 
     def _reuse(self, request: GenerateRequest, runs: Runs) -> int:
         """The tokens of the prompt that need not be evaluated: those in the KV cache, or in a file."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeai.backends.base import GenerateRequest
+from edgeai.backends.base import GenerateRequest, ScoreEvent, ScoreRequest
 from edgeai.backends.decoding import DecodingBackend
 from edgeai.backends.llama_cache import LlamaCache, Runs
-from edgeai.backends.llama_context import make_context
+from edgeai.backends.llama_context import make_context, make_scoring_context
 from edgeai.backends.llama_media import LlamaMedia
 from edgeai.backends.llama_model import LlamaModel
 from edgeai.backends.llama_native import AbortSwitch, bindings
@@ -20,6 +21,9 @@ from edgeai.backends.threads import ThreadTuner
 from edgeai.errors import ModelFormatError
 from edgeai.media import Medium
 from edgeai.options import LoadOptions
+
+if TYPE_CHECKING:
+    from edgeai.backends.llama_scorer import LlamaScorer
 
 
 class LlamaBackend(DecodingBackend):
@@ -54,6 +58,7 @@ class LlamaBackend(DecodingBackend):
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
         super().__init__(states_dir)
+        self._options = options
         self._llama = bindings()
         self._abort: AbortSwitch = AbortSwitch(self._llama)
         self._n_threads = (max_threads, max_threads)  # for single tokens, for pieces of a prompt
@@ -68,6 +73,10 @@ class LlamaBackend(DecodingBackend):
             recurrent=self._vocabulary.has_recurrent_layers,
         )
         self._info = self._vocabulary.info(self._llama.llama_n_ctx(self._context))
+        self._open_scoring = functools.partial(
+            make_scoring_context, self._vocabulary, path, options, max_threads, self._abort
+        )
+        self._scorer: LlamaScorer | None = None
         self._media: LlamaMedia | None = None
         self._chunks: frozenset[int] = frozenset()  # where those of media begin in the prompt
         if options.mmproj_path:
@@ -114,6 +123,36 @@ class LlamaBackend(DecodingBackend):
     def _saved_at(self, start: int, tokens: Sequence[int]) -> str:
         return (self._media.save(tokens) or "") if start in self._chunks and self._media is not None else ""
 
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend."""
+        with self._run():
+            if self._tuner is not None:
+                self._tuner.resume(request.caller_cpu_s)
+            if self._scorer is None:
+                self._scorer = self._make_scorer()
+            yield from self._scorer.score(request)
+
+    def _make_scorer(self) -> LlamaScorer:
+        from edgeai.backends.llama_scorer import LlamaScorer  # a session that only talks does without it
+
+        return LlamaScorer(
+            self._llama,
+            self._open_scoring,
+            n_ctx=self._info.n_ctx,
+            n_vocab=self._vocabulary.n_vocab,
+            recurrent=self._vocabulary.has_recurrent_layers,
+            keep_n_ctx=self._vocabulary.depends_on_n_ctx,
+            is_fused=self._options.fused_attention is not False,
+            evaluated=self._scored,
+            is_aborted=lambda: self._abort.is_set,
+        )
+
+    def _scored(self, context: Any, n_tokens: int, seconds: float) -> None:
+        """Follow the machine's load while the other context evaluates."""
+        if self._tuner is not None:
+            self._tuner.record(max(n_tokens, 2), seconds)  # only the times of a conversation's single tokens compare
+            self._llama.llama_set_n_threads(context, self._tuner.n_threads, self._tuner.n_threads_batch)
+
     def _sample(self, sampler: Any) -> int:
         return int(self._llama.llama_sampler_sample(sampler, self._context, -1))
 
@@ -149,5 +188,7 @@ class LlamaBackend(DecodingBackend):
     def _free(self) -> None:
         if self._media is not None:
             self._media.close()
+        if self._scorer is not None:
+            self._scorer.close()
         self._llama.llama_free(self._context)
         self._vocabulary.close()

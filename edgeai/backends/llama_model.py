@@ -62,6 +62,13 @@ class LlamaModel:
         llama_cpp = self._llama
         return bool(llama_cpp.llama_model_is_recurrent(self.handle) or llama_cpp.llama_model_is_hybrid(self.handle))
 
+    @property
+    def depends_on_n_ctx(self) -> bool:
+        """Whether what it computes may depend on the context window that it is opened with: models with two sets of
+        rotary factors (Phi-3) take one of them by it."""
+        key = f"{self._metadata('general.architecture')}.rope.scaling.original_context_length"
+        return bool(self._metadata(key))
+
     def info(self, n_ctx: int) -> ModelInfo:
         """What is known of the model."""
         llama_cpp, vocab = self._llama, self._vocab

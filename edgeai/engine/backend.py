@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edgeai.backends.base import Event, GenerateRequest, ModelInfo
+from edgeai.backends.base import Event, GenerateRequest, ModelInfo, ScoreEvent, ScoreRequest
 from edgeai.engine.link import EngineLink
 from edgeai.engine.process import EngineProcess
 from edgeai.engine.run import Run
+from edgeai.engine.score_run import ScoreRun
 from edgeai.engine.watchdog import Pace
 from edgeai.engine.wire import (
     Detokenize,
     Ended,
     Failed,
-    Generate,
     Load,
     Loaded,
     Loading,
+    RatingEnded,
     Reply,
     Request,
     Save,
@@ -33,7 +33,6 @@ from edgeai.engine.wire import (
     Tokenize,
     Tokens,
     check_info,
-    encodable,
     error_of,
 )
 from edgeai.errors import EngineCrashedError, GenerationError, SessionClosedError
@@ -46,6 +45,7 @@ _SAVING = "keeping the state of the conversation"
 _MAX_LOADING = 1000  # messages; an engine sends one for each hundredth
 
 _Reply = TypeVar("_Reply")
+_Run = Run | ScoreRun
 
 
 class ProcessBackend:
@@ -131,18 +131,25 @@ class ProcessBackend:
     def generate(self, request: GenerateRequest) -> Iterator[Event]:
         """Continue a prompt; see Backend."""
         run = Run(request, self._link.pace)
-        yield from self._events(request, run)
+        yield from self._events(run)
         assert run.finished is not None
         yield run.finished  # only now: whoever gets it may ask for something else at once
 
-    def _events(self, request: GenerateRequest, run: Run) -> Iterator[Event]:
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend."""
+        run = ScoreRun(request, self._link.pace, self.n_evaluated)
+        yield from self._events(run)
+        assert run.finished is not None
+        yield run.finished
+
+    def _events(self, run: _Run) -> Iterator[Any]:
         """All events but the last."""
         with self._lock:
             self._ensure()
-            self._take(request.media)
+            self._take(run.media)
             try:
                 with self._link.watched():
-                    self._begin(request, run)
+                    self._begin(run)
                     while not run.ended:
                         if (event := self._next(run)) is not None:
                             yield event
@@ -158,16 +165,15 @@ class ProcessBackend:
                 self._expected(self._reply(Take(medium), _TAKING), Taken, _TAKING)
         self._taken = {medium.sha256 for medium in media}
 
-    def _begin(self, request: GenerateRequest, run: Run) -> None:
+    def _begin(self, run: _Run) -> None:
         self._generator = threading.get_ident()
         self._number += 1
         self._generating = self._number
-        request = replace(encodable(request), caller_cpu_s=time.process_time())
-        self._link.send(Generate(self._number, request), run.doing)
+        self._link.send(run.message(self._number), run.doing)
         if self._cancelled == self._number:
             self._link.cancel(self._number)
 
-    def _next(self, run: Run) -> Event | None:
+    def _next(self, run: _Run) -> Event | ScoreEvent | None:
         try:
             reply = self._link.receive(run.limit_s, run.doing)
         except EngineCrashedError:
@@ -186,7 +192,7 @@ class ProcessBackend:
         self._n_evaluated = run.n_evaluated
         return event
 
-    def _drain(self, run: Run) -> None:
+    def _drain(self, run: _Run) -> None:
         """Cancel a generation whose caller went away, and throw its events away."""
         if not self._link.process.is_alive or self._closed:
             return
@@ -194,7 +200,7 @@ class ProcessBackend:
         with contextlib.suppress(EngineCrashedError), self._link.watched():  # the next request finds it dead
             self._link.hurry()
             self._link.cancel(self._number)
-            while not isinstance(self._link.receive(self._link.pace.polite_s, run.doing), (Ended, Failed)):
+            while not isinstance(self._link.receive(self._link.pace.polite_s, run.doing), (Ended, RatingEnded, Failed)):
                 pass
 
     def save_state(self, name: str) -> int:

@@ -13,7 +13,16 @@ import threading
 from collections.abc import Callable, Iterator
 
 from edgeai.backends import llama  # noqa: F401 - wanted most often: imported ahead, with all that it needs
-from edgeai.backends.base import Event, Piece, PrefillProgress, StateSaved
+from edgeai.backends.base import (
+    Event,
+    Finished,
+    Piece,
+    PrefillProgress,
+    Scored,
+    ScoreEvent,
+    ScoreProgress,
+    StateSaved,
+)
 from edgeai.backends.decoding import DecodingBackend
 from edgeai.backends.llama_native import bindings
 from edgeai.engine.opening import opener
@@ -28,11 +37,15 @@ from edgeai.engine.wire import (
     Loaded,
     Loading,
     Pipe,
+    Rated,
+    Rating,
+    RatingEnded,
     Read,
     Reply,
     Request,
     Save,
     Saved,
+    Score,
     Take,
     Taken,
     Text,
@@ -141,25 +154,33 @@ class _Engine:
                 elif isinstance(request, Detokenize):
                     self._pipe.send(Text(self.backend.detokenize(request.tokens)))
                 elif isinstance(request, Generate):
-                    self._generate(request)
+                    self._run(request.number, self.backend.generate(request.request))
+                elif isinstance(request, Score):
+                    self._run(request.number, self.backend.score(request.request))
                 elif isinstance(request, Save):
                     self._pipe.send(Saved(request.name, self.backend.save_state(request.name)))
 
-    def _generate(self, request: Generate) -> None:
-        self._generating = request.number
+    def _run(self, number: int, events: Iterator[Event] | Iterator[ScoreEvent]) -> None:
+        self._generating = number
         try:
-            for event in self.backend.generate(request.request):
-                if self._cancelled == request.number:
+            for event in events:
+                if self._cancelled == number:
                     self.backend.cancel()
                 self._pipe.send(self._reply(event))
         finally:
             self._generating = 0
 
-    def _reply(self, event: Event) -> Reply:
+    def _reply(self, event: Event | ScoreEvent) -> Reply:
         if isinstance(event, PrefillProgress):
             return Read(event.n_done, event.n_total, event.n_cached)
         if isinstance(event, Piece):
             return Written(event.text, event.n_tokens)
         if isinstance(event, StateSaved):
             return Saved(event.name)
-        return Ended(event.reason, event.usage, event.timings, event.tokens, self.backend.n_evaluated)
+        if isinstance(event, Finished):
+            return Ended(event.reason, event.usage, event.timings, event.tokens, self.backend.n_evaluated)
+        if isinstance(event, Scored):
+            return Rated(event.index, event.log_probs, event.greedy)
+        if isinstance(event, ScoreProgress):
+            return Rating(event.n_done, event.n_total)
+        return RatingEnded(event.cancelled, event.n_prefix, event.n_tokens, event.n_batches, event.n_batch)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from edgeai.backends.base import Event, Finished, GenerateRequest, ModelInfo, Piece, PrefillProgress, StateSaved
 from edgeai.engine.watchdog import Pace
-from edgeai.engine.wire import Ended, Read, Reply, Saved, Written, check_ended
+from edgeai.engine.wire import Ended, Generate, Read, Reply, Saved, Written, check_ended, encodable
 from edgeai.response import Timings, Usage
 
 _MAX_TEXT_CHARS = 64 * 2**20
@@ -20,12 +21,15 @@ class Run:
         ended: no more replies will come.
         finished: the last event, once it is there.
         n_evaluated: tokens that stand in the KV cache.
+        media: those in the prompt.
     """
 
     def __init__(self, request: GenerateRequest, pace: Pace) -> None:
         self.ended = False
         self.finished: Finished | None = None
         self.n_evaluated = 0
+        self.media = request.media
+        self._request = request
         self._pace = pace
         self._n_prompt = len(request.tokens)
         self._encode_s = pace.encode_s if request.media else 0.0
@@ -34,6 +38,10 @@ class Run:
         self._n_events = self._n_read = self._n_cached = self._n_written = self._n_chars = 0
         self._phase = "start"
         self._at = time.perf_counter()
+
+    def message(self, number: int) -> Generate:
+        """What asks the engine for it, by this number."""
+        return Generate(number, replace(encodable(self._request), caller_cpu_s=time.process_time()))
 
     @property
     def doing(self) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO, Generic, TypeVar, Union
 import msgspec
 
 from edgeai import errors
-from edgeai.backends.base import GenerateRequest, ModelInfo
+from edgeai.backends.base import GenerateRequest, ModelInfo, ScoreRequest
 from edgeai.errors import EdgeAIError, GenerationError
 from edgeai.media import Medium
 from edgeai.options import LoadOptions
@@ -86,7 +86,14 @@ class Save(msgspec.Struct, frozen=True, tag=True):
     name: str
 
 
-Request = Union[Load, Tokenize, Take, Detokenize, Generate, Cancel, Save]  # noqa: UP007 - msgspec reads it at run time
+class Score(msgspec.Struct, frozen=True, tag=True):
+    """Tell how likely continuations are. `number` names this scoring, for Cancel."""
+
+    number: int
+    request: ScoreRequest
+
+
+Request = Union[Load, Tokenize, Take, Detokenize, Generate, Score, Cancel, Save]  # noqa: UP007 - msgspec reads it at run time
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):
@@ -152,6 +159,31 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     n_evaluated: Count
 
 
+class Rated(msgspec.Struct, frozen=True, tag=True):
+    """Scored."""
+
+    index: Count
+    log_probs: tuple[float, ...]
+    greedy: tuple[bool, ...]
+
+
+class Rating(msgspec.Struct, frozen=True, tag=True):
+    """ScoreProgress."""
+
+    n_done: Count
+    n_total: Count
+
+
+class RatingEnded(msgspec.Struct, frozen=True, tag=True):
+    """ScoreFinished."""
+
+    cancelled: bool
+    n_prefix: Count
+    n_tokens: Count
+    n_batches: Count
+    n_batch: Count
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The request failed with an error of edgeai.errors."""
 
@@ -159,7 +191,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Reply = Union[Loading, Loaded, Tokens, Taken, Text, Read, Written, Saved, Ended, Failed]  # noqa: UP007
+Reply = Union[  # noqa: UP007
+    Loading, Loaded, Tokens, Taken, Text, Read, Written, Saved, Ended, Rated, Rating, RatingEnded, Failed
+]
 
 Incoming = TypeVar("Incoming")
 """What a pipe's end receives: a union of tagged structs."""

@@ -15,6 +15,9 @@ from edgeai.backends.base import (
     Finished,
     GenerateRequest,
     ModelInfo,
+    ScoreEvent,
+    ScoreRequest,
+    ScoringBackend,
     StateFile,
     StateSaved,
 )
@@ -31,8 +34,8 @@ MIN_NEW_TOKENS = 256
 _log = logging.getLogger(__name__)
 
 
-class SavingBackend(Backend, Protocol):
-    """A backend that can write all that stands in its KV cache."""
+class SavingBackend(Backend, ScoringBackend, Protocol):
+    """A backend that can score, and can write all that stands in its KV cache."""
 
     def save_state(self, name: str) -> int:
         """Write it into a file of the folder for states; the tokens that the file holds, 0 for no file."""
@@ -103,6 +106,10 @@ class StoringBackend:
             if isinstance(event, Finished):
                 self._tokens = [*request.tokens, *event.tokens][: self._backend.n_evaluated]
             yield event
+
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend. The conversation's state stays."""
+        return self._backend.score(request)
 
     def cancel(self) -> None:
         """End the generation that is running; see Backend."""

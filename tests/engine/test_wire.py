@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeai.backends.base import GenerateRequest, ModelInfo, StateFile
+from edgeai.backends.base import GenerateRequest, ModelInfo, ScoreItem, ScoreRequest, StateFile
 from edgeai.engine.wire import (
     MAX_MESSAGE_BYTES,
     Cancel,
@@ -24,11 +24,15 @@ from edgeai.engine.wire import (
     Loaded,
     Loading,
     Pipe,
+    Rated,
+    Rating,
+    RatingEnded,
     Read,
     Reply,
     Request,
     Save,
     Saved,
+    Score,
     Take,
     Taken,
     Text,
@@ -57,6 +61,7 @@ REQUESTS: list[Any] = [
         2, GenerateRequest([1], keep_at=(1,), restore=StateFile("a", 9, 1), save_as=(StateFile("b.state", 1, 1),))
     ),
     Generate(3, GenerateRequest([1, -2, 3], media=(Medium(b"", "0" * 64),))),
+    Score(4, ScoreRequest([1, 2], [ScoreItem([3], [[4, 5], [6]], [1, 0])])),
     Cancel(1),
     Save("a.state"),
 ]
@@ -71,6 +76,9 @@ REPLIES: list[Any] = [
     Written("", 1),
     Saved("a.state"),
     ENDED,
+    Rated(0, (-1.5, float("-inf")), (True, False)),
+    Rating(3, 9),
+    RatingEnded(False, 2, 3, 1, 512),
     Failed("SchemaError", "no"),
 ]
 

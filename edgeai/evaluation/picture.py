@@ -1,0 +1,112 @@
+"""Results as a picture: a row a subject, a point a model with its interval. It needs matplotlib (extra `plot`)."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeai.errors import OptionError
+from edgeai.evaluation.metrics import METRICS
+from edgeai.evaluation.results import ALL, Results
+from edgeai.files import write_bytes
+from edgeai.safe_text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".svg", ".png")
+"""What a picture can be written as."""
+
+_COLORS = ("tab:blue", "tab:orange")
+_LONGEST_NAME = 40  # characters: a longer one leaves no room for what is drawn
+_MOST_ROWS = 200  # a PNG of more is larger than programs open
+_STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
+    "svg.hashsalt": "edgeai",  # the same picture is the same file
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def check_picture(path: Path) -> None:
+    """Refuse what cannot be drawn, before anything is asked for it.
+
+    Raises:
+        OptionError: the suffix is another, a folder is in its place, or matplotlib is missing.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise OptionError(f"{path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
+    if path.is_dir():
+        raise OptionError(f"{path}: is a folder, expected a file for the picture: choose another name")
+    if not importlib.util.find_spec("matplotlib"):
+        raise OptionError("a picture needs matplotlib: pip install 'edgeai[plot]'")
+
+
+def draw(results: Results, path: Path, *, metric: str | None = None) -> None:
+    """Draw the figures of each subject, the overall ones on top.
+
+    Args:
+        results: what to draw.
+        path: a .svg or .png file, replaced if it exists.
+        metric: which figure; None for the first.
+    Raises:
+        OptionError: see `check_picture`.
+        OSError: the file cannot be written.
+    """
+    check_picture(path)
+    data = _drawn(results, metric or results.metrics[0], path.suffix[1:].lower())
+    write_bytes(path, data)
+    path.chmod(0o644)  # it is to be shown
+
+
+def _drawn(results: Results, metric: str, kind: str) -> bytes:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    rows = [index for index, row in enumerate(results.rows[0]) if metric in row.metrics]
+    rows = sorted(rows, key=lambda index: (results.rows[0][index].subject == ALL, -index))[-_MOST_ROWS:]  # from below
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name: whoever shows the SVG may have it
+        figure = Figure(figsize=(7, 1.6 + 0.28 * len(rows)), layout="constrained")
+        axis = figure.subplots()
+        for number in range(len(results.runs)):
+            _draw_model(axis, results, number, metric, rows)
+        axis.set_yticks(range(len(rows)), [_name(results.rows[0][index].subject) for index in rows])
+        axis.set_ylim(-0.6, len(rows) - 0.4)
+        better = "lower" if METRICS[metric].is_cost else "higher"
+        axis.set_xlabel(f"{metric} with its 95 % confidence interval ({better} is better)")
+        axis.set_title(f"{results.plan.task.name}, {results.plan.few_shot} examples", loc="left")
+        axis.grid(axis="x", alpha=0.25)
+        figure.legend(loc="outside lower right", frameon=False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {})
+    return buffer.getvalue()
+
+
+def _draw_model(axis: Axes, results: Results, number: int, metric: str, rows: list[int]) -> None:
+    """One model's points, beside the other's."""
+    found = [results.rows[number][index].metrics.get(metric) for index in rows]
+    shift = 0.0 if len(results.runs) == 1 else 0.16 - 0.32 * number
+    points = [(place + shift, each) for place, each in enumerate(found) if each is not None]
+    axis.errorbar(
+        [each.value for _, each in points],
+        [place for place, _ in points],
+        xerr=[
+            [max(0.0, each.value - each.low) for _, each in points],
+            [max(0.0, each.high - each.value) for _, each in points],
+        ],
+        fmt="o",
+        markersize=5,
+        capsize=2,
+        color=_COLORS[number],
+        label=_name(results.runs[number].name),
+    )
+
+
+def _name(text: str) -> str:
+    text = one_line(text).replace("$", r"\$")
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME // 2]}…{text[-_LONGEST_NAME // 2 :]}"

@@ -1,0 +1,137 @@
+"""How the results of an evaluation look in a terminal: a table with bars, and what can be said of two models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgeai.evaluation.intervals import Estimate, Paired
+from edgeai.evaluation.metrics import METRICS
+from edgeai.evaluation.results import ALL, Results, Row
+from edgeai.safe_text import one_line
+from tui.output import console, table
+
+_BAR_CELLS = 20
+_MOST_NAMES = 6
+_SURE = 0.05  # a p-value below it is called a difference
+
+
+def print_results(results: Results) -> None:
+    """Print a table for each metric, and the difference of two models."""
+    out = console()
+    plan = results.plan
+    shots = f"{plan.few_shot} example{'' if plan.few_shot == 1 else 's'}" if plan.by != "text" else "no examples"
+    out.print(f"{plan.task.name} by {plan.by}, {shots}, {plan.n_questions:,} {_asked(results)}")
+    for metric in results.metrics:
+        out.print()
+        out.print(_one(results, metric) if len(results.runs) == 1 else _two(results, metric))
+    if results.differences:
+        out.print()
+        for metric in results.metrics:
+            out.print(verdict(results, metric), soft_wrap=True)
+    few = [row for rows in results.rows for row in rows if row.n_examples < plan.few_shot]
+    if few:
+        out.print(f"\n{_names_of(few)}: fewer examples, as few are given or the window is short", soft_wrap=True)
+    if failed := sum(row.n_failed for rows in results.rows for row in rows if row.subject != ALL):
+        out.print(f"\n{failed:,} could not be asked and count for nothing: see the results file (-o)", soft_wrap=True)
+
+
+def _names_of(rows: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(f"{one_line(row.subject)} ({row.n_examples})" for row in rows if row.subject != ALL))
+    shown = ", ".join(names[:_MOST_NAMES])
+    return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
+
+
+def _asked(results: Results) -> str:
+    return "pieces of text" if results.plan.by == "text" else "questions"
+
+
+def _one(results: Results, metric: str) -> object:
+    name = one_line(results.runs[0].name)
+    made = table("subject", name, "95 % interval", "", "n", right=(name, "n"))
+    shown = [row for row in results.rows[0] if metric in row.metrics]
+    scale = 1.0 if METRICS[metric].is_share else max(row.metrics[metric].high for row in shown)
+    made.title, made.title_justify = metric, "left"
+    for row in shown:
+        found = row.metrics[metric]
+        made.add_row(*_cells(row, found, metric), bar(found, scale), f"{found.n:,}")
+    return made
+
+
+def _two(results: Results, metric: str) -> object:
+    first, second = _names(results)
+    made = table("subject", first, second, "difference", "95 % interval", "p", "n", right=(first, second, "p", "n"))
+    made.columns[3].justify = "right"
+    made.title, made.title_justify = metric, "left"
+    for one, other, differences in zip(*results.rows, results.differences, strict=True):
+        if metric in one.metrics and metric in other.metrics and metric in differences:
+            made.add_row(*_pair_cells(one, other, differences, metric))
+    return made
+
+
+def _pair_cells(one: Row, other: Row, differences: Mapping[str, Paired], metric: str) -> list[str]:
+    found = differences[metric]
+    return [
+        one_line(one.subject),
+        figure(one.metrics[metric].value, metric),
+        figure(other.metrics[metric].value, metric),
+        figure(found.difference, metric, sign=True),
+        f"{figure(found.low, metric, sign=True)} … {figure(found.high, metric, sign=True)}",
+        "" if found.p_value is None else p_text(found.p_value),
+        f"{found.n:,}",
+    ]
+
+
+def _cells(row: Row, found: Estimate, metric: str) -> list[str]:
+    return [
+        one_line(row.subject),
+        figure(found.value, metric),
+        f"{figure(found.low, metric)} … {figure(found.high, metric)}",
+    ]
+
+
+def _names(results: Results) -> tuple[str, str]:
+    """Of the two models, never the same twice."""
+    first, second = (one_line(run.name) for run in results.runs)
+    return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
+
+
+def figure(value: float, metric: str, *, sign: bool = False) -> str:
+    """A figure: shares and scores in percent."""
+    plus = "+" if sign else ""
+    if METRICS[metric].is_cost:
+        return f"{value:{plus},.3f}"
+    return f"{100 * value:{plus}.1f}{'' if sign else ' %'}"
+
+
+def p_text(value: float) -> str:
+    """A p-value."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def bar(found: Estimate, scale: float) -> str:
+    """The figure as a bar, and the interval as a line over its end."""
+    if scale <= 0:
+        return " " * _BAR_CELLS
+    end, low, high = (round(_BAR_CELLS * min(1.0, value / scale)) for value in (found.value, found.low, found.high))
+    return "█" * min(end, low) + "▓" * (end - low) + "░" * (high - end) + " " * (_BAR_CELLS - max(end, high))
+
+
+def verdict(results: Results, metric: str) -> str:
+    """What can be said of the two models, in a sentence."""
+    first, second = _names(results)
+    if metric not in results.differences[-1]:
+        return f"{metric}: they have no question in common"
+    found = results.differences[-1][metric]
+    size = figure(abs(found.difference), metric).removesuffix(" %")
+    unit = "" if METRICS[metric].is_cost else " points"
+    is_sure = found.p_value < _SURE if found.p_value is not None else not found.low <= 0 <= found.high
+    if not is_sure:
+        return f"{metric}: no difference can be seen ({_evidence(found)})"
+    better = first if (found.difference > 0) != METRICS[metric].is_cost else second
+    return f"{metric}: {better} is better by {size}{unit} ({_evidence(found)})"
+
+
+def _evidence(found: Paired) -> str:
+    if found.p_value is None:
+        return f"bootstrap over {found.n:,} pairs"
+    return f"only one of them is right on {found.only_first:,} and {found.only_second:,}; p = {p_text(found.p_value)}"
