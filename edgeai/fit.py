@@ -43,9 +43,8 @@ _F32_BYTES, _F16_BYTES = 4, 2
 _PROCESS_BYTES = 60 * 2**20  # Python twice, edgeai, llama.cpp's library and graphs
 _VOCABULARY_ENTRY_BYTES = 160  # a token's or a merge's text in llama.cpp's tables
 _LOGIT_BYTES = 24  # a token's logit and its entry in the sampler
-_ONNX_PACKED = 2.0
-_ONNX_PROCESS_BYTES = 130 * 2**20
-_ONNX_VOCABULARY_ENTRY_BYTES = 400
+_ONNX_PROCESS_BYTES = 133 * 2**20  # the same with ONNX Runtime 1.32, numpy and tokenizers
+_ONNX_VOCABULARY_ENTRY_BYTES = 400  # in the tables of tokenizers
 _SMALLER_KV_TYPES = ("q8_0", "q4_0")  # the least lossy first
 _KV_BLOCK = 32  # their elements with a common scale: a head's width is a multiple of it
 _LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
@@ -247,13 +246,13 @@ def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimat
 
 
 def _estimate_onnx(shape: ModelShape, n_ctx: int, n_batch: int) -> Estimate:
-    """The same for ONNX Runtime: it packs copies of weights that it has mapped, and keeps K and V in float32."""
+    """The same for ONNX Runtime: weights are packed as it likes them, K and V are float32, attention is fused."""
     kv_bytes = sum(group.n_layer * (group.k_width + group.v_width) for group in shape.kv_layers) * n_ctx * _F32_BYTES
     width = 3 * shape.n_ff + 4 * max(shape.n_embd, shape.n_head * shape.head_dim)
     return Estimate(
-        weights_bytes=int(_ONNX_PACKED * shape.weights_bytes),
+        weights_bytes=shape.weights_bytes,
         kv_bytes=kv_bytes,
-        compute_bytes=n_batch * (width + shape.n_head * n_ctx) * _F32_BYTES + _LOGIT_BYTES * shape.n_vocab,
+        compute_bytes=n_batch * width * _F32_BYTES + _LOGIT_BYTES * shape.n_vocab,
         runtime_bytes=_ONNX_PROCESS_BYTES + _ONNX_VOCABULARY_ENTRY_BYTES * shape.n_vocab,
     )
 

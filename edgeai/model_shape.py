@@ -26,7 +26,7 @@ _OTHER_WAYS = (
     *("t5", "t5encoder", "wavtokenizer-dec", "qwen3tts", "pockettts"),
     *("dream", "llada", "llada-moe", "rnd1"),
 )
-_F32_BYTES = 4
+_F32_BYTES, _FLOAT_BITS = 4, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,9 @@ class ModelShape:
     def from_onnx(cls, folder: OnnxFolder) -> ModelShape:
         """The shape of an ONNX folder. Its layers keep all the context, windows or not."""
         decoder = folder.decoder
+        packed_head = decoder.n_vocab * decoder.n_embd * _F32_BYTES if folder.bits == _FLOAT_BITS else 0
         return cls(
-            weights_bytes=folder.weights_bytes,
+            weights_bytes=folder.weights_bytes + packed_head,  # floats that are embeddings too stay where they were
             n_layer=decoder.n_layer,
             n_embd=decoder.n_embd,
             n_head=decoder.n_head,

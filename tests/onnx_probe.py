@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgeai.backends.base import GenerateRequest
 from edgeai.backends.onnx import OnnxBackend
+from edgeai.backends.onnx_graph import import_onnx
 from edgeai.backends.onnx_session import import_onnxruntime
 from edgeai.backends.onnx_tokenizer import import_tokenizers
 from edgeai.errors import EdgeAIError
@@ -69,6 +70,7 @@ def probe(path: str) -> str:
 def main() -> None:
     """Answer line by line."""
     import_onnxruntime()
+    import_onnx(Path())
     import_tokenizers(Path())
     for line in sys.stdin:
         print(probe(line.rstrip("\n")), flush=True)

@@ -1,7 +1,7 @@
 """A graph is looked through before ONNX Runtime sees it: whose operators, which files, what goes in and comes out.
 
 Refused are operators that a library of strangers would bring, data outside of the folder or beyond a file's end, and
-whatever is no decoder with one buffer for past and present. The fields' numbers are those of onnx.proto.
+whatever is no decoder with one buffer for past and present.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
 
-from edgeai.backends.onnx_wire import Message, WireError
-from edgeai.errors import ModelFormatError
+from edgeai.errors import ModelError, ModelFormatError
 from edgeai.model_record import is_bare_name
 from edgeai.onnx_folder import MAX_GRAPH_BYTES, OnnxFolder
 from edgeai.onnx_json import read_bytes
@@ -69,16 +70,33 @@ class Graph:
     cache_kind: int
 
 
+def import_onnx(path: Path) -> Any:
+    """The module `onnx`; `path` is what is to be read by it.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        return import_module("onnx")
+    except ImportError as exc:
+        raise ModelError(f"{path}: reading it needs onnx, which is not installed: pip install 'edgeai[onnx]'") from exc
+
+
 def read_graph(folder: OnnxFolder) -> Graph:
     """Look through a folder's graph.
 
     Raises:
         ModelFormatError: it may not be run, or is none.
+        ModelError: `onnx` is not installed.
     """
+    onnx = import_onnx(folder.graph)
     try:
-        return _Reader(folder).read(memoryview(read_bytes(folder.graph, MAX_GRAPH_BYTES)))
-    except WireError as exc:
+        model = onnx.ModelProto.FromString(read_bytes(folder.graph, MAX_GRAPH_BYTES))
+    except Exception as exc:  # protobuf's DecodeError, which its releases keep in different places
+        if isinstance(exc, ModelFormatError):
+            raise
         raise ModelFormatError(f"{folder.graph}: it is no ONNX graph ({exc}): copy it, or build it, again") from exc
+    return _Reader(folder).read(model)
 
 
 class _Reader:
@@ -87,21 +105,18 @@ class _Reader:
         self._sizes = {path.name: size for path, size in folder.files.items()}
         self._n_nodes = 0
 
-    def read(self, data: memoryview) -> Graph:
-        model = Message(data)
-        if model.count(25):
+    def read(self, model: Any) -> Graph:
+        if model.functions:
             self._fail("it brings functions of its own", "export it without local functions")
-        if model.count(20):
+        if model.training_info:
             self._fail("it holds what is for training", "export it for inference")
-        graph = model.message(7)
-        if graph is None or not graph.count(1):
+        if not model.graph.node:
             self._fail("there is no graph in it", "copy it again, or build it again")
-        shared = self._check_nodes(graph, 0)
-        return self._interface(graph, shared)
+        return self._interface(model.graph, self._check_nodes(model.graph, 0))
 
     # --- operators and data ---
 
-    def _check_nodes(self, graph: Message, depth: int) -> dict[str, tuple[str, str]]:
+    def _check_nodes(self, graph: Any, depth: int) -> dict[str, tuple[str, str]]:
         """Check a graph's operators and tensors, and those of the graphs inside it.
 
         Returns:
@@ -109,26 +124,25 @@ class _Reader:
         """
         if depth > _MAX_DEPTH:
             self._fail(f"graphs stand in each other {depth} deep", "build it again")
-        if graph.count(15):
+        if graph.sparse_initializer:
             self._fail("it has sparse weights", "export it with dense ones")
-        for tensor in graph.messages(5):
+        for tensor in graph.initializer:
             self._check_tensor(tensor)
-        self._n_nodes += graph.count(1)
+        self._n_nodes += len(graph.node)
         if self._n_nodes > _MAX_NODES:
             self._fail(f"more than {_MAX_NODES:,} operators", "build it again")
         shared: dict[str, tuple[str, str]] = {}
-        for node in graph.messages(1):
+        for node in graph.node:
             self._check_operator(node)
             for inner in self._inner(node):
                 self._check_nodes(inner, depth + 1)
-            if node.text(4) == "GroupQueryAttention" and node.text(7) == "com.microsoft":
-                inputs, outputs = node.texts(1), node.texts(2)
-                if len(inputs) > 4 and len(outputs) > 2:
-                    shared[outputs[1]] = shared[outputs[2]] = (inputs[3], inputs[4])
+            is_attention = node.op_type == "GroupQueryAttention" and node.domain == "com.microsoft"
+            if is_attention and len(node.input) > 4 and len(node.output) > 2:
+                shared[node.output[1]] = shared[node.output[2]] = (node.input[3], node.input[4])
         return shared
 
-    def _check_operator(self, node: Message) -> None:
-        domain, name = node.text(7), node.text(4)
+    def _check_operator(self, node: Any) -> None:
+        domain, name = node.domain, node.op_type
         if domain not in _DOMAINS:
             self._fail(
                 f"the operator {name[:60]!r} is of {domain[:60]!r}, and only those of ai.onnx and com.microsoft are "
@@ -138,23 +152,22 @@ class _Reader:
         if name == _PRECOMPILED:
             self._fail(f"it holds code compiled for one device ({name})", "build it from the checkpoint")
 
-    def _inner(self, node: Message) -> Iterator[Message]:
+    def _inner(self, node: Any) -> Iterator[Any]:
         """The graphs in an operator's attributes; their tensors are checked."""
-        for attribute in node.messages(5):
-            if attribute.count(22) or attribute.count(23):
+        for attribute in node.attribute:
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
                 self._fail("it has sparse constants", "export it with dense ones")
-            tensor, graph = attribute.message(5), attribute.message(6)
-            for each in (*([tensor] if tensor else ()), *attribute.messages(10)):
-                self._check_tensor(each)
-            yield from (*([graph] if graph else ()), *attribute.messages(11))
+            for tensor in (attribute.t, *attribute.tensors):
+                self._check_tensor(tensor)
+            yield from (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs)
 
-    def _check_tensor(self, tensor: Message) -> None:
+    def _check_tensor(self, tensor: Any) -> None:
         """External data stand in a file of the folder, within its end."""
-        entries = list(tensor.messages(13))
-        if not entries and not any(tensor.numbers(14)):
+        entries = tensor.external_data
+        if not entries and not tensor.data_location:
             return
-        name = tensor.text(8)[:60]
-        found = {entry.text(1): entry.text(2) for entry in entries}
+        name = tensor.name[:60]
+        found = {entry.key: entry.value for entry in entries}
         location = found.get("location", "")
         if unknown := sorted(found.keys() - _EXTERNAL):
             self._fail(f"the weights {name!r} have {unknown[0][:40]!r}, expected {', '.join(_EXTERNAL)} only")
@@ -183,23 +196,23 @@ class _Reader:
             self._fail(f"the weights {name!r} have {key} = {text[:40]!r}, expected a number", "build the folder again")
         return int(text)
 
-    def _tensor_bytes(self, tensor: Message, name: str) -> int:
-        sides, kind = tensor.numbers(1), tensor.number(2)
-        bits = _BITS.get(kind or 0)
+    def _tensor_bytes(self, tensor: Any, name: str) -> int:
+        sides, kind = list(tensor.dims), tensor.data_type
+        bits = _BITS.get(kind)
         if bits is None or any(side < 0 for side in sides):
             self._fail(f"the weights {name!r} have the type {kind} and sides {sides[:8]}", "build the folder again")
-        n_bytes = -(-math.prod(sides) * bits // 8)
+        n_bytes: int = -(-math.prod(sides) * bits // 8)
         if n_bytes > _MAX_TENSOR_BYTES:
             self._fail(f"the weights {name!r} have sides {sides[:8]}", "build the folder again")
         return n_bytes
 
     # --- what goes in and comes out ---
 
-    def _interface(self, graph: Message, shared: Mapping[str, tuple[str, str]]) -> Graph:
+    def _interface(self, graph: Any, shared: Mapping[str, tuple[str, str]]) -> Graph:
         decoder = self._folder.decoder
-        constants = {tensor.text(8) for tensor in graph.messages(5)}
-        inputs = {name: value for name, value in self._values(graph, 11) if name not in constants}
-        outputs = dict(self._values(graph, 12))
+        constants = {tensor.name for tensor in graph.initializer}
+        inputs = {name: value for name, value in self._values(graph.input) if name not in constants}
+        outputs = dict(self._values(graph.output))
         past = [name % layer for layer in range(decoder.n_layer) for name in decoder.past]
         present = [name % layer for layer in range(decoder.n_layer) for name in decoder.present]
         self._expect("input", inputs, [decoder.inputs["input_ids"], *past], list(decoder.inputs.values()))
@@ -259,22 +272,16 @@ class _Reader:
             )
         return logits.shape[1] == 1
 
-    def _values(self, graph: Message, number: int) -> Iterator[tuple[str, Value]]:
-        for value in graph.messages(number):
-            kind = value.message(2)
-            tensor = kind.message(1) if kind else None
-            if tensor is None:
-                self._fail(f"{value.text(1)[:60]!r} is no tensor")
-            shape = tensor.message(2)
-            sides = (_side(side) for side in shape.messages(1)) if shape else ()
-            yield value.text(1), Value(tensor.number(1) or 0, tuple(sides))
+    def _values(self, values: Any) -> Iterator[tuple[str, Value]]:
+        for value in values:
+            if not value.type.HasField("tensor_type"):
+                self._fail(f"{value.name[:60]!r} is no tensor")
+            tensor = value.type.tensor_type
+            sides = (side.dim_value if side.HasField("dim_value") else None for side in tensor.shape.dim)
+            yield value.name, Value(tensor.elem_type, tuple(sides))
 
     def _fail(self, what: str, advice: str = "build the folder again") -> NoReturn:
         raise ModelFormatError(f"{self._folder.graph}: {what}: {advice}")
-
-
-def _side(side: Message) -> int | None:
-    return side.number(1)
 
 
 def _shown(value: Value) -> str:

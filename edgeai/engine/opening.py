@@ -39,11 +39,13 @@ def opener(load: Load) -> Opener:
 
 def _onnx_opener(path: Path, load: Load, states_dir: Path | None) -> Opener:
     from edgeai.backends.onnx import OnnxBackend
+    from edgeai.backends.onnx_graph import import_onnx
     from edgeai.backends.onnx_session import import_onnxruntime
     from edgeai.backends.onnx_tokenizer import import_tokenizers
     from edgeai.onnx_folder import TOKENIZER_NAME, read_folder
 
     folder = read_folder(path)
+    import_onnx(folder.graph)
     import_onnxruntime()
     if folder.tokenizer == TOKENIZER_NAME:
         import_tokenizers(folder.path)
