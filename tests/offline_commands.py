@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "ocr": (["ocr", "PICTURE", "--json"], ""),
     "summarize": (["summarize", "-m", "MODEL", "--max-tokens", "5", "Makefile"], ""),
     "report": (["report", "-m", "MODEL", "--from", "Makefile", "--outline", "the tests", "--dry-run", "--json"], ""),
+    "classify": (["classify", "-m", "MODEL", "--labels", "good,bad", "--json", "-"], "It works.\nIt broke.\n"),
+    "eval": (["eval", "perplexity", "-m", "MODEL", "--data", "Makefile", "--limit", "1", "--json"], ""),
+    "review": (["review", "DECK", "--no-model", "--json"], ""),
     "models": (["models", "--json"], ""),
     "bench": (["bench", "-m", "MODEL", "--lengths", "16", "--decode", "2", "--repeat", "1", "--threads", "1"], ""),
     "history list": (["history", "list", "--json"], ""),
@@ -36,8 +39,8 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "docs stats": (["docs", "stats", "--json"], ""),
     "doctor": (["doctor", "--json"], ""),
 }
-"""Their arguments and what is piped in; MODEL, ID and PICTURE stand for a model's path, a stored conversation's id and
-a picture with words."""
+"""Their arguments and what is piped in; MODEL, ID, PICTURE and DECK stand for a model's path, a stored conversation's
+id, a picture with words, and the same as a page of a PDF."""
 
 
 def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.CompletedProcess[str]:
@@ -48,17 +51,18 @@ def run_command(name: str, wrapper: Sequence[str], model: Path) -> subprocess.Co
             library.add(document("greeting", "Hello to you"))
     conversation_id = _stored_conversation() if arguments[0] == "history" else ""
     with tempfile.TemporaryDirectory() as folder:
-        picture = _picture(Path(folder)) if "PICTURE" in arguments else ""
-        values = {"MODEL": str(model), "ID": conversation_id, "PICTURE": picture}
+        picture = _picture(Path(folder), "words.png") if "PICTURE" in arguments else ""
+        deck = _picture(Path(folder), "deck.pdf") if "DECK" in arguments else ""
+        values = {"MODEL": str(model), "ID": conversation_id, "PICTURE": picture, "DECK": deck}
         words = [values.get(word, word) for word in arguments]
         return subprocess.run([*wrapper, EDGEAI, *words], input=stdin, capture_output=True, text=True, timeout=120)
 
 
-def _picture(folder: Path) -> str:
+def _picture(folder: Path, name: str) -> str:
     image = Image.new("RGB", (400, 80), "white")
     ImageDraw.Draw(image).text((20, 20), "Press the green button", fill="black", font=ImageFont.load_default(28))
-    image.save(folder / "words.png")
-    return str(folder / "words.png")
+    image.save(folder / name)
+    return str(folder / name)
 
 
 def _stored_conversation() -> str:
