@@ -51,6 +51,9 @@ __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library prints nothing by itself
 
+# Releases of ONNX Runtime from 1.32 on send usage to their makers, by a thread that starts when they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 if os.environ.get("EDGEAI_OFFLINE") == "1":
     from edgeai.offline import refuse_network as _refuse_network
 

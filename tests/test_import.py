@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import types
+
+import pytest
 
 import edgeai
 
@@ -35,6 +38,18 @@ def test_loading_the_bindings_leaves_a_whole_llama_cpp_to_others() -> None:
         "import llama_cpp; assert llama_cpp.Llama and llama_cpp.llama_cpp is ours"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_onnx_runtime_starts_no_thread_of_its_own() -> None:
+    """Its telemetry would be one: edgeai sends nothing."""
+    code = (
+        "import edgeai, os, onnxruntime; print(len(os.listdir('/proc/self/task')), os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    told = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).split()
+    assert told == ["1", "1"]
 
 
 def test_threads_may_load_the_bindings_at_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def test_progress_json_and_stops(folder: Path) -> None:
         response.cancel()
         assert response.finish_reason == "cancelled"
         assert session.info.provider == "cpu"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other platforms have no such sandbox")
+def test_no_library_starts_a_thread_before_the_sandbox_closes(folder: Path) -> None:
+    with Session(folder) as session:
+        assert not [gap for gap in engine(session).sandbox.missing if "threads" in gap]
 
 
 def test_a_crash_is_an_error_and_the_next_call_goes_on(folder: Path) -> None:
