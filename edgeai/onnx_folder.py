@@ -196,8 +196,10 @@ def read_folder(path: str | os.PathLike[str]) -> OnnxFolder:
 def _folder_of(path: Path) -> Path:
     """The folder of a graph, without links: the graph itself may be a link into it."""
     if not path.is_dir():
+        if (path.parent / CONFIG_NAME).exists():
+            return Path(os.path.realpath(path.parent))
         path.stat()
-        path = path.parent if (path.parent / CONFIG_NAME).exists() else Path(os.path.realpath(path)).parent
+        path = Path(os.path.realpath(path)).parent
     return Path(os.path.realpath(path))
 
 

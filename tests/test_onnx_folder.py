@@ -145,6 +145,13 @@ def test_what_is_no_folder_is_not_found(tmp_path: Path) -> None:
         Session(tmp_path)
 
 
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_a_session_says_that_the_graph_is_missing(isolation: str, folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ModelFormatError, match=r"tiny: no model\.onnx: expected the graph beside genai_config\.json"):
+        Session(folder, isolation=isolation)
+
+
 # --- graphs
 
 
