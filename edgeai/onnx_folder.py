@@ -17,51 +17,42 @@ from typing import Any
 
 from edgeai.errors import ModelFormatError, ModelNotFoundError
 from edgeai.model_record import RECORD_NAME as MODEL_RECORD_NAME
+from edgeai.onnx_config import (
+    CONFIG_NAME,
+    GRAPH_NAME,
+    MAX_CONFIG_BYTES,
+    Decoder,
+    decoder_table,
+    end_ids,
+    graph_name,
+    is_graph,
+    optional_id,
+    read_config,
+    read_decoder,
+)
 from edgeai.onnx_json import Fields, read_json, read_text
 
-GRAPH_NAME, CONFIG_NAME, RECORD_NAME = "model.onnx", "genai_config.json", "edgeai.json"
+__all__ = [
+    "MAX_GRAPH_BYTES",
+    "TOKENIZER_NAME",
+    "Decoder",
+    "OnnxFolder",
+    "folder_bytes",
+    "graph_in",
+    "is_graph",
+    "is_onnx_folder",
+    "read_folder",
+    "recorded_digests",
+]
+
+RECORD_NAME = "edgeai.json"
 TOKENIZER_NAME, VOCABULARY_NAME = "tokenizer.json", "vocab.gguf"
 
 MAX_GRAPH_BYTES = 2**31 - 1  # of one protobuf
 _MAX_FILES = 200
 _MAX_COUNT = 2**31 - 1
-_MAX_LAYERS, _MAX_WIDTH, _MAX_VOCAB, _MAX_HEADS = 512, 2**20, 2**20, 2**12
-_MAX_END_IDS = 64
-_MAX_CONFIG_BYTES, _MAX_TOKENIZER_CONFIG_BYTES, _MAX_TEMPLATE_BYTES = 2**20, 2**24, 2**20
+_MAX_TOKENIZER_CONFIG_BYTES, _MAX_TEMPLATE_BYTES = 2**24, 2**20
 _FORMAT = 1  # of edgeai.json
-_OTHER_PARTS = {
-    **dict.fromkeys(("vision", "embedding", "speech"), "a pipeline for pictures or sounds"),
-    **dict.fromkeys(("encoder", "encoder_decoder_init"), "an encoder beside a decoder"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """The graph as its configuration tells of it.
-
-    Attributes:
-        n_layer: layers with a K and a V.
-        n_head: attention heads.
-        n_head_kv: heads of K and V.
-        head_dim: width of a head.
-        n_embd: width of the model.
-        n_vocab: logits of a token.
-        inputs: what its inputs are called: input_ids, attention_mask, position_ids.
-        logits: what its output is called.
-        past: names of the inputs that hold K and V; `%d` is the layer.
-        present: of the outputs, likewise.
-    """
-
-    n_layer: int
-    n_head: int
-    n_head_kv: int
-    head_dim: int
-    n_embd: int
-    n_vocab: int
-    inputs: Mapping[str, str]
-    logits: str
-    past: tuple[str, str]
-    present: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +110,6 @@ def _is_weights(path: Path) -> bool:
     return path.suffix.lower() not in (".json", ".jinja", ".txt", ".md", ".gguf", ".model", ".toml")
 
 
-def is_graph(path: Path) -> bool:
-    """Whether a path names a graph, by its ending."""
-    return path.suffix.lower() == ".onnx"
-
-
 def is_onnx_folder(path: Path) -> bool:
     """Whether a folder holds an ONNX model rather than a GGUF file."""
     if not any((path / name).exists() for name in (GRAPH_NAME, CONFIG_NAME)):
@@ -134,7 +120,7 @@ def is_onnx_folder(path: Path) -> bool:
 def graph_in(folder: Path) -> Path:
     """The file of a folder's graph, as its configuration names it."""
     try:
-        name = _graph_name(_decoder_table(_config(folder)))
+        name = graph_name(decoder_table(read_config(folder)))
     except ModelFormatError:  # told when it is read
         name = GRAPH_NAME
     return folder / name
@@ -165,11 +151,11 @@ def read_folder(path: str | os.PathLike[str]) -> OnnxFolder:
         if isinstance(exc, ModelFormatError):
             raise
         raise ModelNotFoundError(f"{given}: no such folder: expected one with {GRAPH_NAME} and {CONFIG_NAME}") from exc
-    config = _config(folder)
-    table = _decoder_table(config)
-    graph = folder / _graph_name(table)
+    config = read_config(folder)
+    table = decoder_table(config)
+    graph = folder / graph_name(table)
     _check_graph(folder, graph, files)
-    decoder = _decoder(config, table)
+    decoder = read_decoder(config, table)
     record = _record(folder)
     _check_record(folder, record, files)
     texts = _tokenizer_config(folder)
@@ -180,8 +166,8 @@ def read_folder(path: str | os.PathLike[str]) -> OnnxFolder:
         name=record.text("name", folder.name, most=200),
         architecture=record.text("architecture", config.text("type", "onnx", most=64), most=64),
         n_ctx_train=record.number("n_ctx_train", 1, _MAX_COUNT, config.number("context_length", 1, _MAX_COUNT)),
-        end_ids=_end_ids(config, decoder.n_vocab),
-        bos_id=_optional_id(config, "bos_token_id", decoder.n_vocab),
+        end_ids=end_ids(config, decoder.n_vocab),
+        bos_id=optional_id(config, "bos_token_id", decoder.n_vocab),
         add_bos=_add_bos(record),
         tokenizer=_tokenizer(folder, files),
         chat_template=_chat_template(folder, texts),
@@ -215,63 +201,6 @@ def _files(folder: Path) -> dict[Path, int]:
     return dict(sorted(found.items()))
 
 
-def _config(folder: Path) -> Fields:
-    if not (folder / CONFIG_NAME).exists():
-        raise ModelFormatError(
-            f"{folder}: no {CONFIG_NAME}: expected a folder that `quantize --format onnx`, ONNX Runtime GenAI's "
-            "builder or Olive has written; build it with one of these"
-        )
-    return Fields(folder / CONFIG_NAME, read_json(folder / CONFIG_NAME, _MAX_CONFIG_BYTES)).table("model")
-
-
-def _decoder_table(config: Fields) -> Fields:
-    for name, what in _OTHER_PARTS.items():
-        if name in config:
-            config.fail(f"model.{name}: this is {what}", "choose a decoder, which writes text token by token")
-    if "decoder" not in config:
-        config.fail("it has no model.decoder", "choose a decoder, which writes text token by token")
-    table = config.table("decoder")
-    if "pipeline" in table:
-        table.fail("model.decoder.pipeline: a graph in several files", "choose a decoder of one graph")
-    return table
-
-
-def _graph_name(table: Fields) -> str:
-    name = table.text("filename", GRAPH_NAME, bare=True)
-    if not is_graph(Path(name)):
-        table.fail(f"model.decoder.filename = {name[:60]!r}, expected a name that ends in .onnx")
-    return name
-
-
-def _decoder(config: Fields, table: Fields) -> Decoder:
-    inputs, outputs = table.table("inputs", optional=True), table.table("outputs", optional=True)
-    if "inputs_embeds" in inputs and "input_ids" not in inputs:
-        inputs.fail("the graph takes embeddings, not tokens", "choose a decoder, which takes input_ids")
-    n_head = table.number("num_attention_heads", 1, _MAX_HEADS)
-    n_head_kv = table.number("num_key_value_heads", 1, _MAX_HEADS, n_head)
-    if n_head % n_head_kv:
-        table.fail(f"num_attention_heads = {n_head}, num_key_value_heads = {n_head_kv}: expected a multiple of it")
-    n_embd = table.number("hidden_size", 1, _MAX_WIDTH)
-    return Decoder(
-        n_layer=table.number("num_hidden_layers", 1, _MAX_LAYERS),
-        n_head=n_head,
-        n_head_kv=n_head_kv,
-        head_dim=table.number("head_size", 1, _MAX_WIDTH, n_embd // n_head or None),
-        n_embd=n_embd,
-        n_vocab=config.number("vocab_size", 1, _MAX_VOCAB),
-        inputs={name: inputs.text(name, name) for name in ("input_ids", "attention_mask", "position_ids")},
-        logits=outputs.text("logits", "logits"),
-        past=(
-            inputs.pattern("past_key_names", "past_key_values.%d.key"),
-            inputs.pattern("past_value_names", "past_key_values.%d.value"),
-        ),
-        present=(
-            outputs.pattern("present_key_names", "present.%d.key"),
-            outputs.pattern("present_value_names", "present.%d.value"),
-        ),
-    )
-
-
 def _check_graph(folder: Path, graph: Path, files: Mapping[Path, int]) -> None:
     size = files.get(graph)
     if size is None:
@@ -283,7 +212,7 @@ def _check_graph(folder: Path, graph: Path, files: Mapping[Path, int]) -> None:
 def _record(folder: Path) -> Fields:
     """Ours; nothing where another program has made the folder."""
     path = folder / RECORD_NAME
-    found = Fields(path, read_json(path, _MAX_CONFIG_BYTES) if path.exists() else {})
+    found = Fields(path, read_json(path, MAX_CONFIG_BYTES) if path.exists() else {})
     if found and found.number("format", 1, _MAX_COUNT) > _FORMAT:
         found.fail(f"format = {found.number('format', 1, _MAX_COUNT)}, expected {_FORMAT}", "install a newer edgeai")
     return found
@@ -308,28 +237,6 @@ def recorded_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of files, as `edgeai.json` has recorded them; nothing where it has not."""
     listed = _record(folder).table("files", optional=True)
     return {listed.bare_name(name): listed.table(name).text("sha256", "", most=64) for name in listed}
-
-
-def _end_ids(config: Fields, n_vocab: int) -> tuple[int, ...]:
-    given = config.get("eos_token_id")
-    listed = given if isinstance(given, list) else [given]
-    ids = tuple(each for each in listed[:_MAX_END_IDS] if _is_id(each, n_vocab))  # some name tokens that have no row
-    if not ids:
-        config.fail(f"eos_token_id = {str(given)[:60]}, expected one or more of 0 to {n_vocab - 1:,}")
-    return ids
-
-
-def _optional_id(config: Fields, name: str, n_vocab: int) -> int | None:
-    value = config.get(name)
-    if value is None or value == -1:
-        return None
-    if not _is_id(value, n_vocab):
-        config.fail(f"{name} = {str(value)[:60]}, expected 0 to {n_vocab - 1:,}")
-    return int(value)
-
-
-def _is_id(value: Any, n_vocab: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n_vocab
 
 
 def _add_bos(record: Fields) -> bool | None:
