@@ -59,13 +59,12 @@ class OnnxBackend(DecodingBackend):
         super().__init__(states_dir)
         report = on_progress or (lambda _share: None)
         graph = read_graph(folder)
-        vocabulary, texts = open_vocabulary(folder)
-        report(0.1)
         n_batch = min(options.n_batch, n_ctx)
         self._session = OnnxSession(
             folder, graph, n_ctx=n_ctx, n_batch=n_batch, n_threads=max_threads, provider=options.provider
         )
-        self._vocabulary = vocabulary
+        report(0.5)
+        self._vocabulary, texts = open_vocabulary(folder)
         self._abort: TerminateSwitch = self._session.abort
         self._cache: OnnxCache = OnnxCache(self._session, n_batch)
         self._candidates = _Candidates(folder.decoder.n_vocab)
