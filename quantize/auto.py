@@ -20,15 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeai.errors import ModelFormatError, QuantizeError
-from edgeai.fit import estimate_for
-from edgeai.model_shape import ModelShape
-from edgeai.options import LoadOptions
 from quantize.candidates import Candidate, fitting, shape_of
 from quantize.choose import Preference, choose
+from quantize.extrapolate import missing_kv_bytes, of_all
 from quantize.imatrix import read_imatrix, write_imatrix
 from quantize.naming import artifact_path
 from quantize.pipeline import Artifact, Model, Options, Progress, open_model, quantize_model
-from quantize.plan import Planned
 from quantize.reference import reference_file
 from quantize.report import OnProgress, Report, pareto, reports
 from quantize.sample import layer_of, n_layers, sample_layers, sampled, sampled_imatrix
@@ -207,7 +204,7 @@ def _measured(
 ) -> tuple[list[Report], dict[str, Artifact], Artifact]:
     """Build all candidates of these layers in `work`, and measure them against the reference, which comes last."""
     part, is_cut = sampled(model, layers), len(layers) < n_layers(model)
-    kv_missing_at = partial(_missing_kv_bytes, shape_of(model), shape_of(part))
+    kv_missing_at = partial(missing_kv_bytes, shape_of(model), shape_of(part))
     if options.imatrix is not None and is_cut:
         imatrix = work / "part.imatrix.gguf"
         write_imatrix(sampled_imatrix(read_imatrix(options.imatrix), layers), imatrix)
@@ -230,7 +227,7 @@ def _measured(
         on_progress=tell,
     )
     pairs = zip(measured, candidates, strict=False)
-    found = [_of_all(report, built[item.ftype], item, kv_missing_at) for report, item in pairs]
+    found = [of_all(report, built[item.ftype], item, kv_missing_at) for report, item in pairs]
     return found + measured[len(candidates) :], built, reference
 
 
@@ -254,47 +251,6 @@ def _check_room(model: Model, part: Model, candidates: Sequence[Candidate | Riva
     sizes = [item.n_file_bytes for item in candidates]
     n_after = max(sizes) if n_part_params < n_params else 0
     check_room(work / "all", 2 * n_part_params + sum(sizes) * n_part_params // max(n_params, 1) + n_after)
-
-
-def _missing_kv_bytes(whole: ModelShape, part: ModelShape, n_ctx: int) -> int:
-    """What the layers that were left out would have kept of a text."""
-    needs = (estimate_for(shape, LoadOptions(), n_ctx).kv_bytes for shape in (whole, part))
-    return next(needs) - next(needs)
-
-
-def _of_all(report: Report, part: Artifact, candidate: Candidate, kv_missing_at: Callable[[int], int]) -> Report:
-    """A report on some layers, as an estimate for all: writing is bound by the bytes that are read for a token,
-    reading by the weights of the layers, and memory holds more weights and longer caches.
-    """
-    speed, n_params = report.speed, sum(item.tensor.n_elements for item in candidate.planned)
-    n_bytes = sum(item.n_bytes for item in candidate.planned)
-    if speed is not None:
-        speed = replace(
-            speed,
-            decode_tokens_per_s=speed.decode_tokens_per_s * _read_bytes(part.planned) / _read_bytes(candidate.planned),
-            prefill_tokens_per_s=speed.prefill_tokens_per_s
-            * _layer_params(part.planned)
-            / _layer_params(candidate.planned),
-            peak_bytes=speed.peak_bytes + candidate.n_file_bytes - part.size_bytes + kv_missing_at(speed.n_ctx),
-        )
-    return replace(
-        report,
-        file_type=candidate.ftype,
-        n_params=n_params,
-        size_bytes=candidate.n_file_bytes,
-        bpw=8 * n_bytes / n_params,
-        speed=speed,
-    )
-
-
-def _read_bytes(planned: Sequence[Planned]) -> int:
-    """Bytes that are read for each token: all but embeddings that are not the output too."""
-    is_untied = any(item.tensor.name == "output.weight" for item in planned)
-    return sum(item.n_bytes for item in planned if not (is_untied and item.tensor.name == "token_embd.weight"))
-
-
-def _layer_params(planned: Sequence[Planned]) -> int:
-    return sum(item.tensor.n_elements for item in planned if layer_of(item.tensor.name) is not None) or 1
 
 
 def _bytes_told(tell: OnProgress, ftype: str) -> Callable[[Progress], None]:

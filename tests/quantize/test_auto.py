@@ -12,9 +12,10 @@ import pytest
 
 from edgeai.errors import QuantizeError
 from quantize import candidates
-from quantize.auto import Wishes, _missing_kv_bytes, auto
+from quantize.auto import Wishes, auto
 from quantize.candidates import SMALLER, USUAL, fitting, shape_of
 from quantize.cli import main
+from quantize.extrapolate import missing_kv_bytes
 from quantize.pipeline import Model, Options, open_model, quantize
 from quantize.sample import sampled
 from tests.quantize.tiny_checkpoints import case_checkpoint
@@ -115,7 +116,7 @@ def test_a_sample_s_memory_counts_the_caches_of_all_layers(tmp_path: Path) -> No
     model = open_model(case_checkpoint(tmp_path, "gemma3"))  # 6 layers: 5 with a window of 16, one without
     whole, part = (shape_of(item) for item in (model, sampled(model, [0])))
     cell_bytes = 2 * (2 * 32) * 2  # K and V of two heads of 32, in F16
-    assert _missing_kv_bytes(whole, part, 1000) == (4 * 256 + 1 * 1024) * cell_bytes
+    assert missing_kv_bytes(whole, part, 1000) == (4 * 256 + 1 * 1024) * cell_bytes
 
 
 def test_sizes_are_those_of_the_files(folder: Path, tmp_path: Path) -> None:
