@@ -94,14 +94,14 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
         raise click.UsageError("--auto compares ONNX with GGUF: give --format any.")
     for name in _OF_GGUF:
         if flags[name]:
-            raise click.UsageError(f"{flag_of(name)} is for --format gguf: leave it away, or give that.")
+            raise click.UsageError(f"{flag_of(name)} is for --format gguf: leave it out, or give that format.")
     for name in _OF_BLOCKS:
         if flags["bits"] == 32 and (flags[name] or flags[name] == ""):
-            raise click.UsageError(f"{flag_of(name)} is for 4 and 8 bits: leave it away, or choose other --bits.")
+            raise click.UsageError(f"{flag_of(name)} is for 4 and 8 bits: leave it out, or choose other --bits.")
     if flags["imatrix"] is not None and flags["calibrate"] is not None:
         raise click.UsageError("Give --imatrix or --calibrate, not both.")
     if flags["rtn"] and (flags["imatrix"] is not None or flags["calibrate"] is not None):
-        raise click.UsageError("--rtn looks for no scales, for which an importance matrix is: leave one of them away.")
+        raise click.UsageError("--rtn looks for no scales, for which an importance matrix is: leave one of them out.")
     if flags["picture"] is not None and not flags["with_report"]:
         raise click.UsageError("--picture shows what was measured: give --report too.")
 

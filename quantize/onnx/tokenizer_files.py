@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from quantize.gguf_format import encode_header
 
 TOKENIZER, TEMPLATE, VOCABULARY = "tokenizer.json", "chat_template.jinja", "vocab.gguf"
 
-_BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_SETTINGS = "tokenizer_config.json"
+_BESIDE = (_SETTINGS, "special_tokens_map.json", "added_tokens.json")
 _TEMPLATE_KEY = "tokenizer.chat_template"
 _KEPT = ("general.architecture", "general.name", "general.license")  # of what is not the tokenizer's
 
@@ -40,6 +42,11 @@ def write_tokenizer(metadata: Sequence[Meta], checkpoint: Checkpoint | None, fol
         kept = [meta for meta in metadata if meta.key in _KEPT or meta.key.startswith("tokenizer.")]
         kind = Meta("general.type", "vocab", GGUFValueType.STRING)
         contents = {VOCABULARY: encode_header([*kept, kind], [])}
+    settings = None if checkpoint is None else checkpoint.json(_SETTINGS)
+    if isinstance(settings, dict) and isinstance(settings.get("chat_template"), list):
+        # several by name, where ONNX Runtime GenAI expects one; it finds that in the template's own file
+        settings.pop("chat_template")
+        contents[_SETTINGS] = json.dumps(settings, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if _TEMPLATE_KEY in found:
         contents[TEMPLATE] = found[_TEMPLATE_KEY].value.encode("utf-8", "surrogateescape")
     for name, data in contents.items():

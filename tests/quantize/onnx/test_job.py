@@ -111,6 +111,16 @@ def test_a_template_of_its_own_file_is_kept_as_one(checkpoint: Path, tmp_path: P
     assert (out / "chat_template.jinja").read_text(encoding="utf-8") == "{{ messages }}"
 
 
+def test_of_several_templates_there_is_the_default_one(tmp_path: Path) -> None:
+    checkpoint = case_checkpoint(tmp_path, "qwen2.5")
+    assert isinstance(read(checkpoint / "tokenizer_config.json")["chat_template"], list)
+    out = made(checkpoint, out=tmp_path / "out")
+    settings = read(checkpoint / "tokenizer_config.json")
+    named = {each["name"]: each["template"] for each in settings.pop("chat_template")}
+    assert read(out / "tokenizer_config.json") == settings
+    assert (out / "chat_template.jinja").read_text(encoding="utf-8") == named["default"]
+
+
 def test_generation_configs_ends_are_ends(checkpoint: Path, tmp_path: Path) -> None:
     (checkpoint / "generation_config.json").write_text(json.dumps({"eos_token_id": [5, 7]}), encoding="utf-8")
     ends = read(made(checkpoint, out=tmp_path / "out") / "genai_config.json")["model"]["eos_token_id"]
