@@ -15,7 +15,8 @@ from edgeai.catalog_entry import CatalogEntry, ModelFile, PackagePart
 from edgeai.config import config_text, set_config_text
 from edgeai.errors import ModelNotFoundError, OptionError, UnsupportedModalityError
 from edgeai.gguf_header import GGUFHeader
-from edgeai.installed import InstalledModel, check_name, installed_models, model_in, read_installed, remove_model
+from edgeai.installed import InstalledModel, check_name, installed_models, read_installed, remove_model
+from edgeai.model_files import model_in
 from edgeai.model_record import SPEECH_COMMANDS
 from edgeai.onnx_folder import is_graph
 from edgeai.paths import models_dir

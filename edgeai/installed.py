@@ -15,13 +15,12 @@ from typing import Any
 from edgeai.errors import ModelError, ModelFormatError, ModelNotFoundError, OptionError
 from edgeai.files import Progress, chunks, free_bytes, no_progress, sha256, staged_dir, write_chunks
 from edgeai.gguf_header import read_header
+from edgeai.model_files import model_in
 from edgeai.model_record import SPEECH_COMMANDS, data_of, is_bare_name, read_record, write_record
 from edgeai.onnx_folder import (
     OnnxFolder,
     folder_bytes,
-    graph_in,
     is_graph,
-    is_onnx_folder,
     read_folder,
     recorded_digests,
 )
@@ -115,49 +114,6 @@ def name_from(path: Path) -> str:
     stem = unicodedata.normalize("NFKD", path.stem).lower()
     name = re.sub(r"[^a-z0-9._]+", "-", stem)[:64].strip("-._")
     return check_name(name) if name else "model"
-
-
-def is_projector(path: Path) -> bool:
-    """Whether a GGUF file holds a projector, not a language model: by its name, as llama.cpp's own tools do."""
-    return path.name.lower().startswith("mmproj")
-
-
-def _is_imatrix(path: Path) -> bool:
-    """Whether it is what `quantize --calibrate` puts beside its artifact."""
-    return path.name.lower().endswith(".imatrix.gguf")
-
-
-def model_in(folder: Path) -> tuple[Path, Path | None]:
-    """The one model in a folder: its graph, or its .gguf file and the projector if there is one.
-
-    Raises:
-        ModelNotFoundError: there is no model in it, or more than one.
-    """
-    return (graph_in(folder), None) if is_onnx_folder(folder) else gguf_in(folder)
-
-
-def gguf_in(folder: Path) -> tuple[Path, Path | None]:
-    """The one model in a folder, and its projector if there is one.
-
-    Raises:
-        ModelNotFoundError: there is no model in it, or more than one.
-    """
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".gguf" and not _is_imatrix(path))
-    models = [path for path in files if not is_projector(path)]
-    projectors = [path for path in files if is_projector(path)]
-    if len(models) != 1:
-        found = ", ".join(path.name for path in models[:4]) or "none"
-        raise ModelNotFoundError(
-            f"{folder}: expected one .gguf file in the folder, or model.onnx with genai_config.json, found {found}: "
-            "give the file itself"
-        )
-    return models[0], projectors[0] if len(projectors) == 1 else None
-
-
-def projector_beside(path: Path) -> Path | None:
-    """The projector in a model's folder, if there is exactly one."""
-    found = [other for other in path.absolute().parent.glob("*.[gG][gG][uU][fF]") if is_projector(other)]
-    return found[0] if len(found) == 1 else None
 
 
 def installed_models() -> list[InstalledModel]:

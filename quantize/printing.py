@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeai.gguf_header import read_header
-from edgeai.installed import projector_beside
+from edgeai.model_files import projector_beside
 from edgeai.safe_text import one_line
 from quantize.terminal import console, note, print_json, size_text
 

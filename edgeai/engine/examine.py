@@ -153,7 +153,7 @@ def _for_pictures(options: LoadOptions, projector: Projector) -> LoadOptions:
 
 def _projector(found: ResolvedModel, options: LoadOptions, header: GGUFHeader) -> Projector | None:
     """The projector that was asked for; where none was, the one beside the model, if it can be used."""
-    from edgeai.installed import projector_beside
+    from edgeai.model_files import projector_beside
 
     if options.mmproj_path == "":
         return None

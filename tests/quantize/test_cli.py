@@ -13,7 +13,7 @@ import pytest
 from gguf import GGUFReader
 
 from edgeai import Session
-from edgeai.installed import gguf_in
+from edgeai.model_files import gguf_in
 from quantize.cli import main
 from quantize.ftypes import FTYPES, usual_type
 from quantize.ggml import ENCODED_TYPES

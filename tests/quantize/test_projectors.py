@@ -13,7 +13,7 @@ from gguf import GGUFReader
 import quantize
 import quantize.base
 from edgeai.errors import CheckpointError
-from edgeai.installed import gguf_in, projector_beside
+from edgeai.model_files import gguf_in, projector_beside
 from quantize import Artifact, Options
 from quantize.checkpoint import Checkpoint
 from quantize.families import family_of
