@@ -109,9 +109,11 @@ class Classifying:
             keeper.flush()
 
     def _by_cluster(self, cluster: Cluster, journal: ResultJournal, pace: Pace) -> None:
-        for start, results in cluster.classified(self._inputs, self._task, self._added, journal.is_done):
-            journal.add(start, results)
-            pace.step(len(results))
+        found = cluster.classified(self._inputs, self._task, self._added, journal.is_done)
+        with contextlib.closing(found):
+            for start, results in found:
+                journal.add(start, results)
+                pace.step(len(results))
 
     def _tell_how_to_go_on(self, journal: ResultJournal) -> None:
         if journal.n_done:

@@ -188,6 +188,10 @@ def test_on_a_terminal_they_are_a_table_and_inert(
     assert out.splitlines()[1].endswith("…")
     assert out.splitlines()[2:] == ["bad     75%  badtfel", "error        the 'text' is empty"]
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert main(["classify", *LABELS, "in.csv", "--json"]) == 1
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert json.loads(out.splitlines()[1])["text"] == "bad\u202etfel", "as it is, for who reads the JSON"
 
 
 def test_colours_are_for_terminals(labeller: Labeller, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
