@@ -34,12 +34,12 @@ from llama_cpp import llama_cpp as llama
 import edgeai
 from benchmarks.bare import Bare
 from benchmarks.common import TEXT, main_json, model_path, print_machine
+from edgeai.classify.calibration import normalized
 from edgeai.classify.classifier import Classifier
-from edgeai.classify.types import Calibrate
+from edgeai.classify.types import Classification
 
 LABELS = ("positive", "negative", "neutral")
 DEPTHS = (0, 300, 1000, 2000, 4000, 6000)
-CALIBRATIONS: tuple[Calibrate, ...] = ("off", "on")
 BATCHES = (128, 256, 512)
 N_TEXT = 20
 N_TEXTS = 40
@@ -205,47 +205,39 @@ def quality(path: Path, n_threads: int, say: Callable[[str], None]) -> list[Any]
     all_rows = [json.loads(line) for line in SET.read_text(encoding="utf-8").splitlines()]
     results = []
     with edgeai.Session(path, n_ctx=2048, n_threads=n_threads) as session:
-        for task in dict.fromkeys(row["task"] for row in all_rows):
+        for task in RULES:
             rows = [row for row in all_rows if row["task"] == task]
-            labels = list(dict.fromkeys(row["label"] for row in rows))
             examples = [(row["text"], row["label"]) for row in rows if row["use"] == "example"]
             tested = [row for row in rows if row["use"] == "test"]
-            rule = RULES[task]
             for shown in ((), examples):
-                chosen = Classifier(session, labels, instructions=rule, examples=shown).prior is not None
-                for calibrate in CALIBRATIONS:
-                    classifier = Classifier(
-                        session,
-                        labels,
-                        instructions=rule,
-                        examples=shown,
-                        calibrate=calibrate,
+                options: dict[str, Any] = {"instructions": RULES[task], "examples": shown}
+                labels = list(dict.fromkeys(row["label"] for row in rows))
+                classifier = Classifier(session, labels, calibrate="on", **options)
+                found = list(classifier.classify(row["text"] for row in tested))
+                auto = Classifier(session, labels, **options).prior is not None
+                for language in ("en", "ja"):
+                    pairs = [pair for pair in zip(tested, found, strict=True) if pair[0]["language"] == language]
+                    plain = _judged([(row["label"], _plain(one)) for row, one in pairs])
+                    with_prior = _judged([(row["label"], dict(one.probabilities)) for row, one in pairs])
+                    say(
+                        f"  {task:<10} {language}  {len(shown):>2} shown  plain {plain[0]:>2} of {len(pairs)} right, "
+                        f"loss {plain[1]:.3f}  calibrated {with_prior[0]:>2}, {with_prior[1]:.3f}  "
+                        f"auto: {'calibrated' if auto else 'plain'}"
                     )
-                    found = list(classifier.classify(row["text"] for row in tested))
-                    for language in ("en", "ja"):
-                        pairs = [
-                            (row, one) for row, one in zip(tested, found, strict=True) if row["language"] == language
-                        ]
-                        n_right = sum(row["label"] == one.label for row, one in pairs)
-                        loss = -statistics.fmean(_log(one.probabilities[row["label"]]) for row, one in pairs)
-                        is_auto = chosen == (calibrate == "on")
-                        say(
-                            f"  {task:<10} {language}  examples {len(shown):>2}  calibration {calibrate:<4}"
-                            f"{'(auto)' if is_auto else '':<6}  right {n_right:>2} of {len(pairs)}  loss {loss:.3f}"
-                        )
-                        results.append(
-                            {
-                                "task": task,
-                                "language": language,
-                                "examples": len(shown),
-                                "calibrate": calibrate,
-                                "auto": is_auto,
-                                "right": n_right,
-                                "of": len(pairs),
-                                "log_loss": loss,
-                            }
-                        )
+                    names = ("task", "language", "examples", "of", "plain", "calibrated", "auto")
+                    values = (task, language, len(shown), len(pairs), plain, with_prior, auto)
+                    results.append(dict(zip(names, values, strict=True)))
     return results
+
+
+def _plain(found: Classification) -> dict[str, float]:
+    return dict(zip(found.log_probs, normalized(list(found.log_probs.values())), strict=True))
+
+
+def _judged(pairs: Sequence[tuple[str, dict[str, float]]]) -> tuple[int, float]:
+    """Texts whose likeliest label is right, and the log loss."""
+    n_right = sum(max(shares, key=lambda label: shares[label]) == right for right, shares in pairs)
+    return n_right, -statistics.fmean(math.log(max(shares[right], 1e-12)) for right, shares in pairs)
 
 
 RULES = {
@@ -253,10 +245,6 @@ RULES = {
     "topic": "Say what the news is about.",
     "intent": "Say what the customer wants.",
 }
-
-
-def _log(p: float) -> float:
-    return math.log(max(p, 1e-12))
 
 
 def main() -> None:

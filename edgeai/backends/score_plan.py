@@ -84,9 +84,11 @@ def jobs_of(index: int, item: ScoreItem, limits: Limits) -> Iterator[Job]:
     order = sorted(range(len(item.continuations)), key=lambda number: tuple(item.continuations[number]))
     while order:
         n_fit = len(order)
-        while n_fit > 1 and not _fits(job := _job(index, item, order[:n_fit]), limits):
-            n_fit = max(1, min(n_fit - 1, n_fit * limits.n_seqs // max(job.n_seqs, 1)))
-        yield _job(index, item, order[:n_fit])
+        job = _job(index, item, order)
+        while n_fit > 1 and not _fits(job, limits):
+            n_fit = max(1, min(n_fit - 1, n_fit * limits.n_seqs // job.n_seqs))
+            job = _job(index, item, order[:n_fit])
+        yield job
         del order[:n_fit]
 
 

@@ -183,3 +183,13 @@ def test_a_scoring_that_nobody_reads_on_leaves_the_next_right(session: Session) 
         next(events)
     events.close()
     assert [one.log_probs for one in scores(session, prefix, items[:3])] == [one.log_probs for one in wanted]
+
+
+def test_cancelling_ends_it_at_once_and_the_next_is_right(session: Session) -> None:
+    prefix, items = made_up(12, n_items=40)
+    wanted = scores(session, prefix, items[:3])
+    found: dict[int, Scored] = {}
+    with pytest.raises(GenerationError, match="cancelled"):
+        session.scoring.score(prefix, items * 40, found, session._backend.cancel)
+    assert 0 < len(found) < 1600
+    assert_equal(scores(session, prefix, items[:3]), wanted)
