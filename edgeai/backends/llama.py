@@ -77,7 +77,7 @@ class LlamaBackend:
             ModelFormatError: llama.cpp refuses a file.
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
-        self._states_dir, self._options = states_dir, options
+        self._states_dir = states_dir
         self._llama = bindings()
         self._abort = AbortSwitch(self._llama)
         self._lock = threading.Lock()
@@ -189,7 +189,6 @@ class LlamaBackend:
             n_vocab=self._model.n_vocab,
             recurrent=self._model.has_recurrent_layers,
             keep_n_ctx=self._model.depends_on_n_ctx,
-            is_fused=self._options.fused_attention is not False,
             evaluated=self._scored,
             is_aborted=lambda: self._abort.is_set,
         )

@@ -71,7 +71,7 @@ def test_too_many_branches_become_several_jobs_with_all_continuations() -> None:
 def test_batches_are_full_and_hold_every_job_once() -> None:
     rng = random.Random(3)
     items = [ScoreItem([1] * rng.randint(1, 60), [[1]]) for _ in range(300)]
-    limits = Limits(256, 60, 64, 512, 512, 16)
+    limits = Limits(256, 60, 64, 512, 512)
     jobs = [one for index, item in enumerate(items) for one in jobs_of(index, item, limits)]
     batches = list(packed(jobs, limits))
     assert sorted(one.index for batch in batches for one in batch) == list(range(300))
