@@ -103,7 +103,7 @@ class Classifier:
         for text in texts:
             asked = self._asked(text)
             window.append(asked)
-            n_tokens += 0 if isinstance(asked, str) else asked.n_tokens - asked.n_prefix
+            n_tokens += 0 if isinstance(asked, str) else asked.n_work
             if n_tokens >= WINDOW_TOKENS or len(window) >= WINDOW_TEXTS:
                 yield from self._classified(window)
                 window, n_tokens = [], 0

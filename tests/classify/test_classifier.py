@@ -192,6 +192,12 @@ def test_results_are_in_order_and_texts_are_read_as_they_are_needed(
     assert [one.label for one in [first, *results]] == ["good" if number % 3 else "bad" for number in range(100)]
 
 
+def test_many_labels_make_windows_of_fewer_texts(backend: FakeBackend) -> None:
+    labels = [f"label number {number:03}" for number in range(100)]
+    assert len(Session(backend=backend).classify([f"text {number}" for number in range(12)], labels)) == 12
+    assert all(len(request.items) <= 4 for request in backend.scored), "each has 1,500 tokens"
+
+
 def test_the_margin_and_abstaining(session: Session) -> None:
     (found,) = session.classify(["good"], LABELS)
     share = math.exp(-0.25) / (math.exp(-0.25) + math.exp(-2.55))
