@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "ocr": (["ocr", "PICTURE", "--json"], ""),
     "summarize": (["summarize", "-m", "MODEL", "--max-tokens", "5", "Makefile"], ""),
     "report": (["report", "-m", "MODEL", "--from", "Makefile", "--outline", "the tests", "--dry-run", "--json"], ""),
+    "classify": (["classify", "-m", "MODEL", "--labels", "good,bad", "-"], "It works well\nIt broke at once\n"),
     "models": (["models", "--json"], ""),
     "bench": (["bench", "-m", "MODEL", "--lengths", "16", "--decode", "2", "--repeat", "1", "--threads", "1"], ""),
     "history list": (["history", "list", "--json"], ""),

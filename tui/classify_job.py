@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgeai.session import Session
     from tui.classify_ray import Cluster
 
+_COUNT = ("n_ctx", "type_k", "type_v")
+"""Options of a session that results depend on: texts fit or not, scores are a little different."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -58,11 +61,13 @@ class Classifying:
         self._records, self._task, self._wishes, self._line = records, task, wishes, line
         self._added = Added(task.labels, task.multi, wishes.prefix)
         self._column = text_column(records, wishes.column)
+        self._opened_with: dict[str, Any] = {}
         self._inputs = Inputs(records, self._column, self._added.names())
 
     def run(self, opening: Mapping[str, Any]) -> int:
         """Do it; `opening`: options of the session. The exit code."""
         options = dict(opening)
+        self._opened_with = {name: options[name] for name in _COUNT if name in options}
         output, cluster = self._wishes.output, self._wishes.cluster
         if cluster is not None and output is not None:
             settings = self._settings(cluster.identity(options.get("model")))
@@ -164,6 +169,7 @@ class Classifying:
             "read_as": [records.format, records.encoding, records.delimiter],
             "column": self._column,
             "prefix": self._wishes.prefix,
+            **self._opened_with,
         }
         return as_json(settings)
 

@@ -292,6 +292,7 @@ def test_what_is_there_is_not_replaced_unasked(labeller: Labeller, reviews: Path
         (["--calibrate", "off"], "calibrate"),
         (["--instructions", "be strict"], "instructions"),
         (["--labels", "bad,good,dull"], "labels"),
+        (["--n-ctx", "512"], "n_ctx"),
         ([], "input"),
     ],
 )
