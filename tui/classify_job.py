@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgeai.session import Session
     from tui.classify_ray import Cluster
 
+_COUNT = ("n_ctx", "type_k", "type_v")
+"""Options of a session that results depend on: texts fit or not, scores are a little different."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -58,11 +61,13 @@ class Classifying:
         self._records, self._task, self._wishes, self._line = records, task, wishes, line
         self._added = Added(task.labels, task.multi, wishes.prefix)
         self._column = text_column(records, wishes.column)
+        self._opened_with: dict[str, Any] = {}
         self._inputs = Inputs(records, self._column, self._added.names())
 
     def run(self, opening: Mapping[str, Any]) -> int:
         """Do it; `opening`: options of the session. The exit code."""
         options = dict(opening)
+        self._opened_with = {name: options[name] for name in _COUNT if name in options}
         output, cluster = self._wishes.output, self._wishes.cluster
         if cluster is not None and output is not None:
             settings = self._settings(cluster.identity(options.get("model")))
@@ -109,9 +114,11 @@ class Classifying:
             keeper.flush()
 
     def _by_cluster(self, cluster: Cluster, journal: ResultJournal, pace: Pace) -> None:
-        for start, results in cluster.classified(self._inputs, self._task, self._added, journal.is_done):
-            journal.add(start, results)
-            pace.step(len(results))
+        found = cluster.classified(self._inputs, self._task, self._added, journal.is_done)
+        with contextlib.closing(found):
+            for start, results in found:
+                journal.add(start, results)
+                pace.step(len(results))
 
     def _tell_how_to_go_on(self, journal: ResultJournal) -> None:
         if journal.n_done:
@@ -162,6 +169,7 @@ class Classifying:
             "read_as": [records.format, records.encoding, records.delimiter],
             "column": self._column,
             "prefix": self._wishes.prefix,
+            **self._opened_with,
         }
         return as_json(settings)
 

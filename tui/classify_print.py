@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -33,7 +34,8 @@ class RowPrinter:
 
     def __init__(self, added: Added, column: str, line: ProgressLine, *, as_json: bool) -> None:
         self._added, self._column, self._line = added, column, line
-        self._as_json = as_json or not sys.stdout.isatty()
+        self._is_terminal = sys.stdout.isatty()
+        self._as_json = as_json or not self._is_terminal
         self._color = wants_color(sys.stdout)
         self._n_cells = max(_FEWEST_CELLS, shutil.get_terminal_size().columns - 1)
         widest = max(cell_len(one_line(label)) for label in added.labels)
@@ -47,7 +49,8 @@ class RowPrinter:
             given = self._added.values(result)
             if not result[3]:
                 given.pop(self._added.prefix + "error")
-            click.echo(json_line({**values, **given}))
+            line = json_line({**values, **given})
+            click.echo(_inert(line) if self._is_terminal else line)
             return
         if not self._is_begun:
             self._is_begun = True
@@ -71,3 +74,10 @@ class RowPrinter:
 
     def _styled(self, text: str, **style: Any) -> str:
         return click.style(text, **style) if self._color else text
+
+
+def _inert(line: str) -> str:
+    """The same JSON, with escapes for what a terminal could act on."""
+    return line if line.isprintable() else "".join(
+        char if char.isprintable() else json.dumps(char)[1:-1] for char in line
+    )  # fmt: skip

@@ -11,7 +11,9 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+import socket
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from tui.classify_task import Classify
 
 BLOCK_ROWS = 512
-_HERE = "local"
+_HERE, _AUTO = "local", "auto"
+_ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[^\]\s]+\]|[^:/\s]+):(?P<port>\d{1,5})")
+_KNOCK_S = 5
 _logger = logging.getLogger(__name__)
 
 MakeClassifier = Callable[["Plan"], "Classify"]
@@ -125,7 +129,7 @@ class Cluster:
 
     def classified(
         self, inputs: Inputs, task: Task, added: Added, is_done: Callable[[int], bool]
-    ) -> Iterator[tuple[int, list[Result]]]:
+    ) -> Generator[tuple[int, list[Result]]]:
         """Results of runs of rows, each with the number of its first one, in any order."""
         ray = _ray()
         with contextlib.ExitStack() as stack:
@@ -197,18 +201,33 @@ def _ray() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     shown = one_line(address)[:80]
     try:
+        if address not in (_HERE, _AUTO):
+            _knock(address)
         with _quiet_stderr():
             if address == _HERE:
-                ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+                ray.init("local", _node_ip_address="127.0.0.1", **quiet)
             else:
-                ray.init(None if address == "auto" else address, **quiet)
+                ray.init(None if address == _AUTO else address, **quiet)
     except (OSError, ValueError, RuntimeError) as exc:
         why = one_line(str(exc))[:200]
         raise OptionError(f"--ray {shown}: no cluster there ({why}): expected host:port, auto or local") from exc
+
+
+def _knock(address: str) -> None:
+    """See that somebody answers there: Ray itself would wait for minutes.
+
+    Raises:
+        OSError: nobody does.
+        ValueError: it is no address.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found["port"]) > 0xFFFF:
+        raise ValueError("no host and port")
+    socket.create_connection((found["host"].strip("[]"), int(found["port"])), _KNOCK_S).close()
 
 
 @contextlib.contextmanager

@@ -58,7 +58,6 @@ class LlamaBackend(DecodingBackend):
             ModelTooLargeError: the KV cache or the buffers cannot be allocated.
         """
         super().__init__(states_dir)
-        self._options = options
         self._llama = bindings()
         self._abort: AbortSwitch = AbortSwitch(self._llama)
         self._n_threads = (max_threads, max_threads)  # for single tokens, for pieces of a prompt
@@ -142,7 +141,6 @@ class LlamaBackend(DecodingBackend):
             n_vocab=self._vocabulary.n_vocab,
             recurrent=self._vocabulary.has_recurrent_layers,
             keep_n_ctx=self._vocabulary.depends_on_n_ctx,
-            is_fused=self._options.fused_attention is not False,
             evaluated=self._scored,
             is_aborted=lambda: self._abort.is_set,
         )

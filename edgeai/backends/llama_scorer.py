@@ -25,7 +25,7 @@ from edgeai.backends.base import (
     ScoreRequest,
 )
 from edgeai.backends.llama_native import engine_thread, last_error
-from edgeai.backends.score_cells import ALIGN, BLOCK, FUSED_ALIGN, Filler, aligned, n_seqs_for
+from edgeai.backends.score_cells import ALIGN, BLOCK, Filler, aligned, n_seqs_for
 from edgeai.backends.score_plan import Job, Limits, Node, jobs_of, packed
 from edgeai.common_prefix import n_common
 from edgeai.errors import GenerationError
@@ -71,7 +71,6 @@ class LlamaScorer:
         n_vocab: int,
         recurrent: bool,
         keep_n_ctx: bool,
-        is_fused: bool,
         evaluated: Callable[[Any, int, float], None],
         is_aborted: Callable[[], bool],
     ) -> None:
@@ -82,7 +81,6 @@ class LlamaScorer:
             n_ctx: tokens of an item with its prefix and its longest continuation, at most.
             n_vocab: of the model.
             recurrent: some layers hold one state a sequence.
-            is_fused: attention is fused, or may be.
             keep_n_ctx: what the model computes depends on n_ctx: no smaller context will do.
             evaluated: told of each evaluation: the context, its tokens, seconds.
             is_aborted: whether the evaluation is to end.
@@ -93,7 +91,6 @@ class LlamaScorer:
         self._recurrent, self._keep_n_ctx = recurrent, keep_n_ctx
         self._n_outputs = max(_LEAST_SEQS, min(_MAX_SEQS, _LOGIT_BYTES // (4 * n_vocab)))
         self._n_seqs = _RECURRENT_SEQS if recurrent else self._n_outputs
-        self._align = FUSED_ALIGN if is_fused else ALIGN
         self._evaluated, self._is_aborted = evaluated, is_aborted
         self._filler: Filler | None = None
         self._context: Any = None
@@ -160,7 +157,7 @@ class LlamaScorer:
         again = self._context is not None
         wanted = self._n_ctx if again or self._keep_n_ctx else least
         self.close()
-        n_cells = aligned(wanted if self._keep_n_ctx else wanted + _ROOM * N_BATCH, _CELLS)
+        n_cells = _padded(wanted if self._keep_n_ctx else wanted + _ROOM * N_BATCH)
         n_batch = min(N_BATCH, n_cells)
         self._context = self._open(n_cells=n_cells, n_batch=n_batch + 1, n_seqs=self._n_seqs, n_outputs=self._n_outputs)
         self._memory = self._llama.llama_get_memory(self._context)
@@ -169,11 +166,13 @@ class LlamaScorer:
         self._n_cells, self._n_batch = n_cells, n_batch
         self._prefix, self._n_copies = [], 0
         if not self._recurrent:
-            n_fill, n_seqs = _ROOM * n_batch, n_seqs_for(_ROOM * n_batch, self._align)
-            self._filler = Filler(
-                self._llama, self._context, align=self._align, n_cells=n_fill, first_seq=self._n_seqs - n_seqs
-            )
-            self._filler.make(self._fill)
+            n_fill, n_seqs = _ROOM * n_batch, n_seqs_for(_ROOM * n_batch)
+            self._filler = Filler(self._llama, self._context, n_cells=n_fill, first_seq=self._n_seqs - n_seqs)
+            try:
+                self._filler.make(self._fill)
+            except BaseException:
+                self.close()
+                raise
 
     def _fill(self, tokens: Sequence[int], seq: int) -> None:
         self._decode([Node(token, offset, [seq]) for offset, token in enumerate(tokens)], 0)
@@ -239,8 +238,8 @@ class LlamaScorer:
         if self._filler is None:
             return Limits(self._n_batch, _NO_LIMIT, _NO_LIMIT, _NO_LIMIT, _NO_LIMIT)
         n_seqs = self._n_seqs - self._filler.n_seqs - _OTHER_SEQS
-        n_together = min(_ROOM * self._n_batch, n_cells - BLOCK) - self._align
-        return Limits(min(self._n_batch, n_cells), n_seqs, self._n_outputs, n_together, n_cells, self._align)
+        n_together = min(_ROOM * self._n_batch, n_cells - BLOCK) - ALIGN
+        return Limits(min(self._n_batch, n_cells), n_seqs, self._n_outputs, n_together, n_cells)
 
     def _batches(self, jobs: Sequence[Job], limits: Limits) -> Iterator[list[Job]]:
         return iter([[job] for job in jobs]) if self._recurrent else packed(jobs, limits)
@@ -267,7 +266,7 @@ class LlamaScorer:
 
     def _lay(self, sizes: Sequence[int]) -> None:
         """Have each job begin at a fixed place; where the window is nearly full of the prefix, there is no room to."""
-        needed = sum(aligned(size, self._align) for size in sizes) + self._align + BLOCK
+        needed = sum(aligned(size) for size in sizes) + ALIGN + BLOCK
         if self._filler is not None and len(self._prefix) + needed <= self._n_cells:
             self._filler.lay(len(self._prefix), sizes)
 
@@ -374,6 +373,11 @@ class _Result:
 def _moved(node: Node, first: int) -> Node:
     """A node whose sequences begin with `first`."""
     return replace(node, seqs=[first + seq for seq in node.seqs])
+
+
+def _padded(n_cells: int) -> int:
+    """So many cells as llama.cpp gives."""
+    return -(-n_cells // _CELLS) * _CELLS
 
 
 def _with_tokens(request: ScoreRequest) -> ScoreRequest:

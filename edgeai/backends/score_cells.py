@@ -4,6 +4,7 @@ ggml sums over the cells of a cache in lanes: which of an item's cells are added
 places, modulo the width of a vector. The last bits that this changes are nothing by themselves, but quantized models
 round every activation, and a rounding that flips is magnified from layer to layer: on SmolLM2-135M Q4_1
 log-probabilities moved by up to 0.4 with the neighbours in a batch. So each item begins at a multiple of ALIGN cells.
+(With fused attention over float caches they still do: ggml takes another kernel for less than 64 tokens at once.)
 
 llama.cpp offers no choice of cells; it takes the first that are free. So all of them are occupied by a filler, whose
 state is kept and put there again before each batch, and then exactly those are freed that an item is to have.
@@ -19,8 +20,6 @@ from edgeai.errors import GenerationError
 
 ALIGN = 16
 """Cells: the widest vectors of floats (AVX-512)."""
-FUSED_ALIGN = 64
-"""The same for fused attention, which takes cells in tiles of so many (GGML_FA_TILE_KV)."""
 BLOCK = 64
 """Cells of a filler's sequence."""
 
@@ -32,19 +31,18 @@ class Filler:
         n_seqs: sequences that it takes.
     """
 
-    def __init__(self, llama_cpp: Any, context: Any, *, align: int, n_cells: int, first_seq: int) -> None:
+    def __init__(self, llama_cpp: Any, context: Any, *, n_cells: int, first_seq: int) -> None:
         """
         Args:
             llama_cpp: the bindings.
             context: has an empty cache.
-            align: where items begin: at multiples of it.
             n_cells: that a batch's items take at most, with the gaps between them.
             first_seq: the first of its sequences.
         """
         self._llama, self._context = llama_cpp, context
         self._memory = llama_cpp.llama_get_memory(context)
-        self._align, self._first = align, first_seq
-        self.n_seqs = n_seqs_for(n_cells, align)
+        self._first = first_seq
+        self.n_seqs = n_seqs_for(n_cells)
         self._state: Any = None
         self._n_laid = 0
 
@@ -67,10 +65,10 @@ class Filler:
             n_prefix: cells of the prefix; all after them are free.
             sizes: of the items, cells, in their order.
         """
-        starts, at = list[int](), -n_prefix % self._align
+        starts, at = list[int](), -n_prefix % ALIGN
         for size in sizes:
             starts.append(at)
-            at += aligned(size, self._align)
+            at += aligned(size)
         for block in range(min(-(-at // BLOCK), self.n_seqs)):
             self._put(self._first + block)
             self._n_laid = block + 1
@@ -96,11 +94,11 @@ class Filler:
             self._llama.llama_memory_seq_rm(self._memory, self._first + block, begin, stop)
 
 
-def aligned(n_cells: int, align: int) -> int:
+def aligned(n_cells: int) -> int:
     """So many cells, and those up to the next place where an item may begin."""
-    return -(-n_cells // align) * align
+    return -(-n_cells // ALIGN) * ALIGN
 
 
-def n_seqs_for(n_cells: int, align: int) -> int:
+def n_seqs_for(n_cells: int) -> int:
     """Sequences of a filler of so many cells."""
-    return -(-(n_cells + align) // BLOCK)
+    return -(-(n_cells + ALIGN) // BLOCK)

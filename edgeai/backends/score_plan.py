@@ -66,9 +66,8 @@ class Limits:
         n_tokens: tokens.
         n_seqs: sequences.
         n_outputs: tokens whose logits are read.
-        n_cells: cells of the KV cache, for several jobs.
+        n_cells: cells of the KV cache, for several jobs with the gaps between them.
         n_cells_alone: the same for one job, which may be evaluated in several batches.
-        align: a job takes a multiple of so many cells.
     """
 
     n_tokens: int
@@ -76,7 +75,6 @@ class Limits:
     n_outputs: int
     n_cells: int
     n_cells_alone: int
-    align: int = 1
 
 
 def jobs_of(index: int, item: ScoreItem, limits: Limits) -> Iterator[Job]:
@@ -84,9 +82,11 @@ def jobs_of(index: int, item: ScoreItem, limits: Limits) -> Iterator[Job]:
     order = sorted(range(len(item.continuations)), key=lambda number: tuple(item.continuations[number]))
     while order:
         n_fit = len(order)
-        while n_fit > 1 and not _fits(job := _job(index, item, order[:n_fit]), limits):
-            n_fit = max(1, min(n_fit - 1, n_fit * limits.n_seqs // max(job.n_seqs, 1)))
-        yield _job(index, item, order[:n_fit])
+        job = _job(index, item, order)
+        while n_fit > 1 and not _fits(job, limits):
+            n_fit = max(1, min(n_fit - 1, n_fit * limits.n_seqs // job.n_seqs))
+            job = _job(index, item, order[:n_fit])
+        yield job
         del order[:n_fit]
 
 
@@ -128,11 +128,11 @@ def packed(jobs: Sequence[Job], limits: Limits) -> Iterator[list[Job]]:
     while waiting:
         batch = [waiting.pop()]
         n_tokens, n_seqs, n_outputs = sizes.pop(), batch[0].n_seqs, batch[0].n_outputs
-        n_cells = aligned(n_tokens, limits.align)
+        n_cells = aligned(n_tokens)
         while (at := bisect.bisect_right(sizes, limits.n_tokens - n_tokens) - 1) >= 0:
             job = waiting[at]
             n_seqs, n_outputs = n_seqs + job.n_seqs, n_outputs + job.n_outputs
-            n_cells += aligned(sizes[at], limits.align)
+            n_cells += aligned(sizes[at])
             if n_seqs > limits.n_seqs or n_outputs > limits.n_outputs or n_cells > limits.n_cells:
                 break
             batch.append(waiting.pop(at))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
 LEAST_EXAMPLES = 8
-"""So many examples must there be to tell whether calibration helps."""
+"""So many known answers must there be to tell whether calibration helps."""
 
 
 def normalized(log_probs: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, get_args
 
 from edgeai.backends.base import Scored, ScoreItem
-from edgeai.classify.calibration import CONTENT_FREE, calibrated, helps, prior_of
+from edgeai.classify.calibration import CONTENT_FREE, LEAST_EXAMPLES, calibrated, helps, prior_of
 from edgeai.classify.labels import checked_labels
 from edgeai.classify.prompt import DEFAULT_INSTRUCTIONS, Asked, ClassifyPrompt, checked_examples
 from edgeai.classify.types import Calibrate, Classification, Example
@@ -103,7 +103,7 @@ class Classifier:
         for text in texts:
             asked = self._asked(text)
             window.append(asked)
-            n_tokens += 0 if isinstance(asked, str) else asked.n_tokens - asked.n_prefix
+            n_tokens += 0 if isinstance(asked, str) else asked.n_work
             if n_tokens >= WINDOW_TOKENS or len(window) >= WINDOW_TEXTS:
                 yield from self._classified(window)
                 window, n_tokens = [], 0
@@ -226,9 +226,11 @@ class Classifier:
 
     def _calibration_helps(self) -> bool:
         """Whether it does on examples, each classified with the others as examples."""
+        if len(self._examples) * (len(self.labels) if self._multi else 1) < LEAST_EXAMPLES:
+            return False
         step = max(1, -(-len(self._examples) // MAX_TRIALS))
         plain, with_prior, n_right, n_right_with_prior = list[float](), list[float](), 0, 0
-        for number in range(0, len(self._examples) if len(self._examples) > 1 else 0, step):
+        for number in range(0, len(self._examples), step):
             example = self._examples[number]
             prompt = self._prompt_with([*self._examples[:number], *self._examples[number + 1 :]])
             asked = prompt.of(example.text)

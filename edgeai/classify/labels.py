@@ -74,9 +74,16 @@ class AnswerTokens:
         whole = [self._tokenize(text + self._gap + answer) for answer in self._answers]
         n_same = min(n_common(alone, tokens) for tokens in whole)
         found = [tokens[n_same:] for tokens in whole]
-        if any(one != other and _begins(one, other) for one in found for other in found):
+        for answer, tokens in self._pairs(found):
+            if not tokens:
+                raise OptionError(f"the label {answer!r} has no tokens in this model's vocabulary: rename it")
+        if any(_begins(one, other) for one in found for other in found):
             found = [tokens + self._end(text, answer, n_same, tokens) for answer, tokens in self._pairs(found)]
-        self._check(found)
+        seen: dict[tuple[int, ...], str] = {}
+        for answer, tokens in self._pairs(found):
+            other = seen.setdefault(tuple(tokens), answer)
+            if other != answer:
+                raise OptionError(f"the labels {other!r} and {answer!r} are the same tokens to this model: rename one")
         return alone[:n_same], found
 
     def _pairs(self, found: Sequence[list[int]]) -> list[tuple[str, list[int]]]:
@@ -85,17 +92,7 @@ class AnswerTokens:
     def _end(self, text: str, answer: str, n_same: int, tokens: Sequence[int]) -> list[int]:
         """The token after an answer."""
         ended = self._tokenize(text + self._gap + answer + self._after)[n_same:]
-        n_answer = n_common(ended, tokens)
-        return ended[n_answer : n_answer + 1] if n_answer == len(tokens) else []
-
-    def _check(self, found: Sequence[list[int]]) -> None:
-        seen: dict[tuple[int, ...], str] = {}
-        for answer, tokens in self._pairs(found):
-            if not tokens:
-                raise OptionError(f"the label {answer!r} has no tokens in this model's vocabulary: rename it")
-            other = seen.setdefault(tuple(tokens), answer)
-            if other != answer:
-                raise OptionError(f"the labels {other!r} and {answer!r} are the same tokens to this model: rename one")
+        return ended[len(tokens) : len(tokens) + 1] if ended[: len(tokens)] == list(tokens) else []
 
 
 def _begins(one: Sequence[int], other: Sequence[int]) -> bool:

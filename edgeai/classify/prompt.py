@@ -29,11 +29,13 @@ class Asked:
         n_prefix: tokens of the prompt's prefix that it begins with.
         item: the rest; its continuations are the labels, or yes and no for each label in turn.
         n_tokens: of all, the longest continuation included.
+        n_work: tokens to evaluate, at most.
     """
 
     n_prefix: int
     item: ScoreItem
     n_tokens: int
+    n_work: int
 
 
 class ClassifyPrompt:
@@ -133,8 +135,9 @@ def _heard(model: Renders, messages: list[Message]) -> tuple[list[Message], str]
 
 
 def _asked(n_prefix: int, item: ScoreItem) -> Asked:
-    longest = max(map(len, item.continuations))
-    return Asked(n_prefix, item, n_prefix + len(item.tokens) + longest)
+    sizes = [len(continuation) for continuation in item.continuations]
+    n_tokens, n_work = len(item.tokens) + max(sizes), len(item.tokens) + sum(sizes) - len(sizes)
+    return Asked(n_prefix, item, n_prefix + n_tokens, n_work)
 
 
 def _branched(turns: Sequence[Turn], prefix: Sequence[int]) -> Asked:

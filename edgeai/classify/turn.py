@@ -19,6 +19,7 @@ from edgeai.messages import Message
 
 _PROBES = ("a", "1 b,\n\n x.", "。<|y")
 _MARK = "Zanswerz"
+_SAME_CHARS = 4  # by which the end of a prompt is known again
 
 
 class Renders(Protocol):
@@ -94,8 +95,7 @@ class LastTurn:
         except ChatTemplateError:  # some want a user's turn at the end
             text = ""
         before, mark, after = text.rpartition(_MARK)
-        gap = before[len(prompt) :] if before.startswith(prompt) else ""
-        return gap if mark and not gap.strip() else "", after if mark and after else self._model.info.eos_token
+        return _gap(prompt, before) if mark else "", after if mark and after else self._model.info.eos_token
 
     def _cut(self, texts: Sequence[str], answer: str) -> None:
         """Find the places where prompts may be tokenized in pieces: before the message, and before the answer."""
@@ -128,3 +128,15 @@ class LastTurn:
             tokens = self._model.tokenize(text[: len(text) - len(self._tail)]) + self._tail_tokens
             return base, tokens, self._tail_answers
         return base, *self._answers.after(text)
+
+
+def _gap(prompt: str, before: str) -> str:
+    """The white space that stands before an answer in a conversation, and not at the end of a prompt.
+
+    Of the text before, only the end counts: some templates write the instructions elsewhere once there is an answer.
+    """
+    written, asked = before.rstrip(), prompt.rstrip()
+    if written[-_SAME_CHARS:] != asked[-_SAME_CHARS:]:
+        return ""
+    space, known = before[len(written) :], prompt[len(asked) :]
+    return space[len(known) :] if space.startswith(known) else ""

@@ -14,7 +14,7 @@ from edgeai.records.source import Source
 from edgeai.records.types import MAX_ROW_CHARS
 
 _MARK = "edgeai.wrong-byte"
-_MARKED = re.compile("[\udc00-\udcff]")
+_MARKED = re.compile("[\ud800-\udfff]")
 _MAX_NULS = 3  # lines with them are broken rows; a binary file has many
 _MAX_WRONG = 0.1  # of the lines beyond ASCII: with more it is another encoding, not a torn line
 
@@ -61,7 +61,7 @@ def lines_of(file: BinaryIO, encoding: str) -> Generator[Line]:
                     pass
                 yield Line(number, "", f"more than {MAX_ROW_CHARS:,} characters without the end of a line")
             elif wrong := _MARKED.search(found):
-                byte = ord(wrong.group()) - 0xDC00
+                byte = ord(wrong.group()) & 0xFF
                 yield Line(number, "", f"byte 0x{byte:02x} at character {wrong.start() + 1:,} is not {encoding}")
             elif "\0" in found:
                 yield Line(number, "", f"a null byte at character {found.index(chr(0)) + 1:,}")

@@ -49,11 +49,25 @@ def parquet_rows(file: BinaryIO) -> Iterator[Row | BrokenRow]:
         n_before += opened.metadata.row_group(group).num_rows
         try:
             for batch in opened.iter_batches(batch_size=_N_ROWS, row_groups=[group], use_threads=False):
-                for values in batch.to_pylist():
+                for values in _values(batch):
                     number += 1
                     yield Row(number, values)
         except (arrow().ArrowException, OSError, ValueError) as exc:
             yield BrokenRow(number + 1, f"row group {group + 1:,} is damaged from here on ({_short(exc)})")
+
+
+def _values(batch: Any) -> list[dict[str, Any]]:
+    """The rows of a batch. Without pandas, which has nanoseconds, times are cut to microseconds."""
+    try:
+        return list(batch.to_pylist())
+    except ValueError:
+        pa, fields = arrow(), list(batch.schema)
+        for place, field in enumerate(fields):
+            if getattr(field.type, "unit", None) == "ns":
+                zone = {"tz": field.type.tz} if pa.types.is_timestamp(field.type) else {}
+                kind = pa.timestamp if zone else pa.duration if pa.types.is_duration(field.type) else pa.time64
+                fields[place] = field.with_type(kind("us", **zone))
+        return list(batch.cast(pa.schema(fields), safe=False).to_pylist())
 
 
 def _opened(file: BinaryIO) -> Any:

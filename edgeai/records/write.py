@@ -106,17 +106,20 @@ def _parquet(file: BinaryIO, columns: Sequence[Column], note: str) -> Iterator[W
     pa = arrow()
     schema = pa.schema([(column.name, _arrow_type(pa, column)) for column in columns])
     schema = schema.with_metadata({"edgeai": note}) if note else schema
-    texts = [column.name for column in columns if column.kind == "json" and column.type is None]
+    made = {column.name: _MADE[column.kind] for column in columns if column.type is None and column.kind in _MADE}
     waiting: list[dict[str, Any]] = []
     with pa.parquet.ParquetWriter(file, schema) as out:
 
         def flush() -> None:
-            out.write_table(pa.Table.from_pylist(waiting, schema))
+            try:
+                out.write_table(pa.Table.from_pylist(waiting, schema))
+            except pa.ArrowException as exc:
+                raise OptionError(f"rows cannot be written as Parquet ({one_line(str(exc))[:200]}): try JSONL") from exc
             waiting.clear()
 
         def write(values: Mapping[str, Any]) -> None:
-            as_text = {name: _json(values[name]) for name in texts if values.get(name) is not None}
-            waiting.append({**values, **as_text} if as_text else dict(values))
+            fitted = {name: make(values[name]) for name, make in made.items() if values.get(name) is not None}
+            waiting.append({**values, **fitted})
             if len(waiting) >= _N_ROWS:
                 flush()
 
@@ -154,6 +157,9 @@ def _cell(value: Any) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(_plain(value), ensure_ascii=False)
+
+
+_MADE: dict[str, Callable[[Any], Any]] = {"json": _json, "float": float}
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from edgeai import GenerationError, Session
 from edgeai.backends import llama_scorer
 from edgeai.backends.base import Scored, ScoreItem, ScoreRequest
 from tests.classify.naive import NaiveScorer
+from tests.families import FAMILIES, family_model
 from tests.tiny import KINDS, Kind, tiny_model, vocabulary
 
 TOLERANCE: dict[str, float] = {"gemma3": 1e-2}
@@ -183,3 +186,32 @@ def test_a_scoring_that_nobody_reads_on_leaves_the_next_right(session: Session) 
         next(events)
     events.close()
     assert [one.log_probs for one in scores(session, prefix, items[:3])] == [one.log_probs for one in wanted]
+
+
+def test_cancelling_ends_it_at_once_and_the_next_is_right(session: Session) -> None:
+    prefix, items = made_up(12, n_items=40)
+    wanted = scores(session, prefix, items[:3])
+    found: dict[int, Scored] = {}
+    with pytest.raises(GenerationError, match="cancelled"):
+        session.scoring.score(prefix, items * 40, found, session._backend.cancel)
+    assert 0 < len(found) < 1600
+    assert_equal(scores(session, prefix, items[:3]), wanted)
+
+
+@pytest.mark.parametrize("options", [{"type_k": "q8_0", "type_v": "q8_0"}, {"n_ubatch": 60}])
+def test_quantized_caches_and_odd_batches_change_no_bit_either(tmp_path: Path, options: dict[str, Any]) -> None:
+    prefix, items = made_up(13, n_items=16)
+    with Session(tiny_model(tmp_path / "m.gguf"), n_threads=1, isolation="none", **options) as session:
+        wanted = scores(session, prefix, items)
+        assert_equal(scores(session, prefix, items[::-1]), wanted[::-1])
+        assert_equal([scores(session, prefix, [item])[0] for item in items[:4]], wanted[:4])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_scored(family: str, tmp_path: Path) -> None:
+    path = family_model(tmp_path / "m.gguf", family)
+    item = ScoreItem([1, 2], [[3], [4, 5], [4, 6, 7]])
+    with Session(path, n_threads=1, chat_template="plain") as session:
+        (found,) = scores(session, [1] * 40, [item])
+    each = -math.log(len(vocabulary()))  # its weights are zero: all tokens are alike
+    assert found.log_probs == pytest.approx([each, 2 * each, 3 * each])

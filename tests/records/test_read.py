@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,30 @@ def test_parquet(tmp_path: Path) -> None:
     found = records(path)
     assert (found.columns, found.n_rows) == (["text", "n", "tags"], 3)
     assert told(found) == table.to_pylist()
+
+
+def test_nanoseconds_need_no_pandas(tmp_path: Path) -> None:
+    pa = arrow()
+    path = tmp_path / "a.parquet"
+    types = (pa.timestamp("ns"), pa.timestamp("ns", "Asia/Tokyo"), pa.duration("ns"), pa.time64("ns"))
+    pa.parquet.write_table(
+        pa.table({f"c{place}": pa.array([1234567891], one) for place, one in enumerate(types)}), path
+    )
+    code = (
+        "import sys\n"
+        "class NoPandas:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'pandas': raise ImportError(name)\n"
+        "sys.meta_path.insert(0, NoPandas())\n"
+        "from pathlib import Path\n"
+        "from edgeai.records.read import ReadOptions, Records\nfrom edgeai.records.source import file_source\n"
+        "(row,) = Records(file_source(Path(sys.argv[1])), ReadOptions('parquet'))\n"
+        "print(*(str(value).replace(' ', 'T') for value in row.values.values()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert done.stdout.split() == [
+        "1970-01-01T00:00:01.234567", "1970-01-01T09:00:01.234567+09:00", "0:00:01.234567", "00:00:01.234567",
+    ], done.stderr  # fmt: skip
 
 
 def test_parquet_that_is_damaged_gives_the_rest(tmp_path: Path) -> None:

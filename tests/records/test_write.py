@@ -81,6 +81,28 @@ def test_parquet_has_types(tmp_path: Path) -> None:
     assert read(path)[:2] == [{**ROWS[0], "mixed": '{"a": [1]}'}, {**ROWS[1], "mixed": '"word"'}]
 
 
+def test_whole_numbers_among_others_are_written(tmp_path: Path) -> None:
+    pa = arrow()
+    kinds = ColumnKinds()
+    rows: list[dict[str, Any]] = [{"n": 1.5}, {"n": 2**60}, {"n": None}]
+    for row in rows:
+        kinds.see(row)
+    with written(tmp_path / "a.parquet", "parquet", kinds.columns()) as put:
+        for row in rows:
+            put(row)
+    assert pa.parquet.read_table(tmp_path / "a.parquet")["n"].to_pylist() == [1.5, float(2**60), None]
+
+
+def test_a_value_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
+    pa = arrow()
+    with (
+        pytest.raises(OptionError, match="rows cannot be written as Parquet"),
+        written(tmp_path / "a.parquet", "parquet", [Column("n", "text", pa.int8())]) as put,
+    ):
+        put({"n": 1000})
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_json_does_not_know() -> None:
     day, price = datetime.date(2026, 1, 2), decimal.Decimal("1.50")
     assert json_line({"a": float("nan"), "b": day, "c": price, "d": b"\xff", "e": [day]}) == (

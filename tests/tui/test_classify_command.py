@@ -17,6 +17,7 @@ import pytest
 from tests.records.parquet import arrow
 from tests.tui.labeller import Labeller, put_in_place
 from tests.tui.terminal import pipe_in
+from tui.classify_output import Keeper
 from tui.classify_progress import Pace
 from tui.cli import main
 from tui.progress_line import ProgressLine
@@ -188,6 +189,10 @@ def test_on_a_terminal_they_are_a_table_and_inert(
     assert out.splitlines()[1].endswith("…")
     assert out.splitlines()[2:] == ["bad     75%  badtfel", "error        the 'text' is empty"]
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert main(["classify", *LABELS, "in.csv", "--json"]) == 1
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert json.loads(out.splitlines()[1])["text"] == "bad\u202etfel", "as it is, for who reads the JSON"
 
 
 def test_colours_are_for_terminals(labeller: Labeller, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -287,6 +292,7 @@ def test_what_is_there_is_not_replaced_unasked(labeller: Labeller, reviews: Path
         (["--calibrate", "off"], "calibrate"),
         (["--instructions", "be strict"], "instructions"),
         (["--labels", "bad,good,dull"], "labels"),
+        (["--n-ctx", "512"], "n_ctx"),
         ([], "input"),
     ],
 )
@@ -364,3 +370,29 @@ def test_json_lines_need_not_have_the_same_columns(labeller: Labeller, tmp_path:
     assert Path("out.csv").read_text().splitlines()[0] == "text,a,b,label,probability,margin,p_good,p_bad,p_dull"
     Path("in.jsonl").write_text('{"text": "good"}\n{"text": "bad", "label": 1}\n', encoding="utf-8")
     assert main(["classify", *LABELS, "in.jsonl", "-o", "out2.csv"]) == 1
+
+
+@pytest.mark.weights
+def test_the_real_model_gives_the_same_after_an_interruption(
+    real_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("I love it, it works well every day", "It broke at once, I want my money back", "とても気に入りました")
+    Path("in.txt").write_text("".join(f"{words[number % 3]} ({number}).\n" for number in range(6)), encoding="utf-8")
+    command = ["classify", "-m", str(real_model), "--n-ctx", "1024", "--labels", "positive,negative", "in.txt", "-o"]
+    assert main([*command, "whole.jsonl"]) == 0
+    add = Keeper.add
+
+    def interrupted(keeper: Keeper, index: int, result: list[Any]) -> None:
+        add(keeper, index, result)
+        if index == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "add", interrupted)
+        assert main([*command, "parts.jsonl"]) == 130
+    assert main([*command, "parts.jsonl"]) == 0
+    whole, parts = lines(Path("whole.jsonl")), lines(Path("parts.jsonl"))
+    assert [row["label"] for row in parts] == [row["label"] for row in whole]
+    assert [row["p_positive"] for row in parts] == pytest.approx([row["p_positive"] for row in whole], abs=1e-3)
+    assert all(row["p_positive"] + row["p_negative"] == pytest.approx(1, abs=1e-5) for row in whole)

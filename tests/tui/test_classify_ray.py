@@ -94,6 +94,21 @@ def test_a_cluster_needs_a_file_to_write(
     assert '--ray needs the extra `ray`: pip install "edgeai[ray]"' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense", "ray://[::1]:99999"])
+def test_an_address_where_nobody_answers(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    put_in_place(Labeller(), monkeypatch.setattr)
+    monkeypatch.setattr(classify_ray.Cluster, "identity", lambda *_: ["fake"])
+    (tmp_path / "in.txt").write_text("good\n", encoding="utf-8")
+    out = ["-o", str(tmp_path / "out.jsonl"), "--ray", address]
+    assert main(["classify", "--labels", "good,bad", str(tmp_path / "in.txt"), *out]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --ray {address}: no cluster there (")
+    assert not list(tmp_path.glob("out.*"))
+
+
 def test_a_worker_is_killed_and_every_row_is_there_once(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     words = ("good", "bad", "good")

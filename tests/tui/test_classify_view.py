@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from edgeai.records.columns import Column
 from edgeai.records.types import format_of
 from edgeai.records.write import written
 from tests.records.parquet import arrow
+from tests.terminal_program import TerminalProgram
 from tests.tui.dialogs import ESCAPE_CODES, quick_pilot, screen_lines, screen_text, settled
 from tui.classify_app import ResultApp
 from tui.classify_task import take_examples
@@ -252,6 +255,17 @@ def test_what_is_no_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
         opened(tmp_path / "none.csv")
     assert main(["classify", "--view", str(other)]) == 1
     assert "--view needs a terminal" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_in_a_terminal_it_opens_and_closes(path: Path, home: Path) -> None:
+    command = [sys.executable, "-c", "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"]
+    program = TerminalProgram([*command, "classify", "--view", str(path)], {**os.environ, "EDGEAI_HOME": str(home)})
+    program.until(lambda: b"6 rows" in program.output)
+    program.type("2")
+    program.until(path.with_name("out.jsonl.corrections.jsonl").exists)
+    program.type("q")
+    assert program.end() == 0
 
 
 def test_the_record_tells_the_columns(tmp_path: Path) -> None:
