@@ -28,7 +28,7 @@ from benchmarks.onnx_artifacts import GGUF_FTYPES, Peer, made
 from benchmarks.quantize_models import SMOLLM2, Source, given, prepared
 
 N_THREADS = 2
-N_PROMPT, N_DECODE, N_CHAT = 512, 128, 64
+N_CTX, N_PROMPT, N_DECODE, N_CHAT = 2048, 512, 128, 64
 
 
 class Part(NamedTuple):
@@ -70,7 +70,7 @@ def _contenders(options: argparse.Namespace) -> Any:
     source, peer = _source(options), _peer(options)
     for bits in options.bits:
         artifacts = made(source.folder, options.work, bits, options.threads, peer)
-        commands = onnx_run.commands(artifacts, bits, options.threads, peer)
+        commands = onnx_run.commands(artifacts, bits, (options.threads, options.n_ctx), peer)
         yield bits, commands, onnx_run.prompt_of(options.prompt, artifacts.gguf)
 
 
@@ -92,6 +92,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, help="a Hugging Face folder instead of SmolLM2-135M's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=N_THREADS, help="of every contender; default: %(default)s")
+    parser.add_argument("--n-ctx", type=int, default=N_CTX, help="tokens there is room for; default: %(default)s")
     parser.add_argument("--prompt", type=int, default=N_PROMPT, help="tokens; default: %(default)s")
     parser.add_argument("--new", type=int, help=f"tokens; default: {N_DECODE}, and {N_CHAT} where memory is measured")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "edgeai-onnx-bench")

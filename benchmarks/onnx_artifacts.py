@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,8 +31,10 @@ class Peer:
         """Of its packages.
 
         Raises:
-            SystemExit: that Python does not have them.
+            SystemExit: there is no such Python, or it does not have them.
         """
+        if not self.python.is_file():
+            raise SystemExit(f"{self.python}: no such file: check --peer-python")
         done = subprocess.run([str(self.python), "-I", "-c", _VERSIONS], capture_output=True, text=True, check=False)
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:] or ["it ends without a word"]
@@ -72,8 +75,9 @@ class Made:
     theirs: Path | None
 
 
+@functools.cache
 def made(source: Path, work: Path, bits: int, n_threads: int, peer: Peer | None) -> Made:
-    """Make them: ours anew, as the program may have changed; the peer's where it is not there yet."""
+    """Make them, once: ours anew, as the program may have changed; the peer's where it is not there yet."""
     onnx, gguf = work / f"onnx-int{bits}", work / f"{GGUF_FTYPES[bits]}.gguf"
     run(build_onnx(source, onnx, bits, n_threads))
     run(build_gguf(source, gguf, bits, n_threads))

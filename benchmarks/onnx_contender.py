@@ -3,12 +3,13 @@
 It is started by two Pythons, ours and the peer's, which has ONNX Runtime GenAI and nothing of ours; so everything is
 imported where it is needed. Greedy; nothing of an earlier prompt is reused.
 
-    python -m benchmarks.onnx_contender ENGINE MODEL THREADS
-    PEER-PYTHON -I benchmarks/onnx_contender.py genai FOLDER THREADS
+    python -m benchmarks.onnx_contender ENGINE MODEL THREADS N_CTX
+    PEER-PYTHON -I benchmarks/onnx_contender.py genai FOLDER THREADS N_CTX
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -16,17 +17,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-N_CTX = 2048
-
 Answer = dict[str, Any]
 """n_prompt, n_new, prefill_s, decode_s (of all new tokens but the first), text and pids."""
 Run = Callable[[str, int], Answer]
 
 
-def ours(path: str, n_threads: int, isolation: Any) -> Run:
+def ours(path: str, n_threads: int, n_ctx: int, isolation: Any) -> Run:
     import edgeai
 
-    session = edgeai.Session(path, n_ctx=N_CTX, n_threads=n_threads, isolation=isolation)
+    session = edgeai.Session(path, n_ctx=n_ctx, n_threads=n_threads, isolation=isolation)
 
     def run(prompt: str, n_new: int) -> Answer:
         session.complete("0", max_tokens=1).wait()  # empties the cache
@@ -45,12 +44,12 @@ def ours(path: str, n_threads: int, isolation: Any) -> Run:
     return run
 
 
-def llama_cpp(path: str, n_threads: int) -> Run:
+def llama_cpp(path: str, n_threads: int, n_ctx: int) -> Run:
     from pathlib import Path
 
     from benchmarks.bare import Bare
 
-    loop = Bare(Path(path), n_ctx=N_CTX, n_batch=512, n_ubatch=128, n_threads=n_threads)
+    loop = Bare(Path(path), n_ctx=n_ctx, n_batch=512, n_ubatch=128, n_threads=n_threads)
 
     def run(prompt: str, n_new: int) -> Answer:
         loop.clear()
@@ -67,7 +66,7 @@ def llama_cpp(path: str, n_threads: int) -> Run:
     return run
 
 
-def genai(path: str, n_threads: int) -> Run:
+def genai(path: str, n_threads: int, n_ctx: int) -> Run:
     import onnxruntime_genai as og  # type: ignore[import-not-found]
 
     config = og.Config(path)
@@ -78,7 +77,7 @@ def genai(path: str, n_threads: int) -> Run:
     def run(prompt: str, n_new: int) -> Answer:
         tokens = tokenizer.encode(prompt)
         params = og.GeneratorParams(model)
-        params.set_search_options(do_sample=False, max_length=N_CTX)
+        params.set_search_options(do_sample=False, max_length=n_ctx)
         generator = og.Generator(model, params)
         started = time.perf_counter()
         generator.append_tokens(tokens)
@@ -98,18 +97,18 @@ def _answer(n_prompt: int, prefill_s: float, times: list[float], text: str) -> A
     return found | {"pids": [os.getpid()]}
 
 
-ENGINES: dict[str, Callable[[str, int], Run]] = {
-    "process": lambda path, n_threads: ours(path, n_threads, "process"),
-    "none": lambda path, n_threads: ours(path, n_threads, "none"),
+ENGINES: dict[str, Callable[[str, int, int], Run]] = {
+    "process": functools.partial(ours, isolation="process"),
+    "none": functools.partial(ours, isolation="none"),
     "llama.cpp": llama_cpp,
     "genai": genai,
 }
 
 
-def main(engine: str, path: str, n_threads: str) -> None:
+def main(engine: str, path: str, n_threads: str, n_ctx: str) -> None:
     with os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8") as out:
         os.dup2(2, 1)  # what libraries print is no answer
-        run = ENGINES[engine](path, int(n_threads))
+        run = ENGINES[engine](path, int(n_threads), int(n_ctx))
         print(json.dumps({"pid": os.getpid()}), file=out)
         for line in sys.stdin:
             print(json.dumps(run(*json.loads(line))), file=out)

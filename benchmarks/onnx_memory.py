@@ -1,6 +1,6 @@
 """The most memory that a running chat takes: a Session's processes together, and ONNX Runtime GenAI's one (Linux).
 
-Every contender is started afresh for every round, has room for 2,048 tokens, evaluates a prompt and goes on with it.
+Every contender is started afresh for every round, has room for as many tokens, evaluates a prompt and goes on with it.
 The peaks of a Session's two processes are added, so that the libraries they share count twice.
 """
 

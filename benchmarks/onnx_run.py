@@ -87,18 +87,19 @@ class Contender:
         raise SystemExit(f"{' '.join(self._command)}: exit code {self._process.wait()}")
 
 
-def commands(made: Made, bits: int, n_threads: int, peer: Peer | None) -> dict[str, list[str]]:
-    """How each contender is started."""
+def commands(made: Made, bits: int, sizes: Sequence[int], peer: Peer | None) -> dict[str, list[str]]:
+    """How each contender is started; `sizes` are its threads and the tokens it has room for."""
+    words = [str(size) for size in sizes]
 
     def here(engine: str, path: Path) -> list[str]:
-        return [sys.executable, "-m", "benchmarks.onnx_contender", engine, str(path), str(n_threads)]
+        return [sys.executable, "-m", "benchmarks.onnx_contender", engine, str(path), *words]
 
     found = {OURS: here("process", made.onnx), INSIDE: here("none", made.onnx)}
     if peer:
         there = [str(peer.python), "-I", str(_PROGRAM), "genai"]
-        found[GENAI] = [*there, str(made.onnx), str(n_threads)]
+        found[GENAI] = [*there, str(made.onnx), *words]
         if made.theirs:
-            found[GENAI_OWN] = [*there, str(made.theirs), str(n_threads)]
+            found[GENAI_OWN] = [*there, str(made.theirs), *words]
     return found | {f"llama.cpp, {GGUF_FTYPES[bits]}": here("llama.cpp", made.gguf)}
 
 

@@ -14,7 +14,7 @@ ggml-org/llama.cpp for the search, and for scales that have a sign.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,8 +32,10 @@ BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 _LIMIT = 1e37  # below it a fitted scale times a code stays within float32
 _CHUNK = 2**15  # values that are worked on at once: they fit into a core's cache
-# Candidates for a scale: the extreme becomes the last code, or one so much beyond it or before it.
-_BEYOND = {4: tuple(step / 10 for step in range(-9, 10, 3)), 8: tuple(range(-4, 5))}
+# Candidates for a scale: the extreme becomes the last code, or one so much beyond it or before it. Where importance
+# tells what it costs, more of the extreme may be cut off.
+_BEYOND = {4: tuple(step / 10 for step in range(-9, 10, 3)), 8: (-2.0, 0.0, 2.0)}
+_BEYOND_BY_IMPORTANCE = {4: tuple(step / 10 for step in range(-8, 37, 4)), 8: _BEYOND[8]}
 _LEAST_WEIGHT = 1e-6  # of a column, against the mean
 
 
@@ -82,6 +84,7 @@ def encode_blocks(
     symmetric: bool = True,
     search: bool = True,
     importance: F32 | None = None,
+    is_head: bool = False,
 ) -> Blocks:
     """Encode a matrix.
 
@@ -92,6 +95,7 @@ def encode_blocks(
         symmetric: the zero point is the middle of the codes; else each block has its own.
         search: look for the scales with the least squared error; else round to nearest.
         importance: how much the squared error of each column counts, finite and not negative. float32 [n_cols]
+        is_head: the matrix gives the logits; where there is no importance, its large weights are spared more.
     Raises:
         NotFiniteError: NaN or infinity in the values.
         OutOfRangeError: numbers that are too large.
@@ -105,8 +109,9 @@ def encode_blocks(
     for rows in _chunks(n_rows, n_cols):
         block = _columns(values[rows], block_size)
         sizes = _normalize(block, symmetric=symmetric)
-        weights = _weights(block, importance) if search else None
-        codes, scale, zero = _fitted(block, bits, weights, symmetric=symmetric)
+        weights = _weights(block, importance, is_head=is_head) if search else None
+        tried = _BEYOND[bits] if importance is None else _BEYOND_BY_IMPORTANCE[bits]
+        codes, scale, zero = _fitted(block, bits, tried, weights, symmetric=symmetric)
         data[rows] = _packed((codes + zero).astype(np.uint8), bits).T.reshape(-1, *data.shape[1:])
         scales[rows] = (scale * sizes).reshape(-1, n_blocks)
         zeros[rows] = zero if symmetric else zero.reshape(-1, n_blocks)
@@ -172,24 +177,29 @@ def _normalize(block: F32, *, symmetric: bool) -> F32:
     return sizes
 
 
-def _weights(block: F32, importance: F32 | None) -> F32:
-    """How much each squared error of some blocks counts: more where numbers are large. float32 [block_size, n]"""
-    squares = block * block
+def _weights(block: F32, importance: F32 | None, *, is_head: bool) -> F32:
+    """How much each squared error of some blocks counts. float32 [block_size, n]
+
+    Where it is not known what they are multiplied with, large weights count more. In a head, a few columns of large
+    ones are multiplied with numbers that are larger by far than all others.
+    """
     if importance is None:
-        return squares
+        squares = block * block
+        return squares if is_head else np.abs(block) + np.sqrt(squares.mean(axis=0))
     mean = np.float32(importance.mean()) or np.float32(1)
     columns = _columns(np.maximum(importance / mean, np.float32(_LEAST_WEIGHT))[None], len(block))
-    weights: F32 = np.sqrt(squares + squares.mean(axis=0))
-    weights *= np.tile(columns, (1, block.shape[1] // columns.shape[1]))
-    return weights
+    return np.tile(columns, (1, block.shape[1] // columns.shape[1]))
 
 
-def _fitted(block: F32, bits: Bits, weights: F32 | None, *, symmetric: bool) -> tuple[F32, F32, F32]:
+def _fitted(
+    block: F32, bits: Bits, tried: Sequence[float], weights: F32 | None, *, symmetric: bool
+) -> tuple[F32, F32, F32]:
     """The codes, counted from the zero point, the scales and the zero points of normalized blocks.
 
     Args:
         block: float32 [block_size, n].
         bits: of a code.
+        tried: how far beyond the last code the extreme may be.
         weights: how much each squared error counts; None rounds to nearest. float32 [block_size, n]
         symmetric: the zero point is the middle.
     Returns:
@@ -202,7 +212,7 @@ def _fitted(block: F32, bits: Bits, weights: F32 | None, *, symmetric: bool) -> 
         return grid.codes(block, buffer), scale, grid.zero
     weighted = weights * block
     inverse, zero, best = (np.zeros(block.shape[1], np.float32) for _ in range(3))
-    for beyond in _BEYOND[bits]:
+    for beyond in tried:
         grid = _grid(bits, span, beyond)
         _, gain = _fit(grid.codes(block, buffer), weights, weighted)
         is_better = gain > best

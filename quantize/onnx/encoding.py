@@ -28,6 +28,7 @@ _PIECE_BYTES = 2**21  # of float32
 _LEAST_PIECE_BYTES = 2**16
 _IN_WORK_BYTES = 2**26  # of float32 in all threads together
 _EMBEDDINGS = "token_embd.weight"
+_HEADS = (_EMBEDDINGS, "output.weight")  # the head of most small models is their embeddings
 
 Encoded = list[tuple[int, bytes]]
 """Places in model.onnx.data, and what comes there."""
@@ -116,6 +117,7 @@ class Encoder:
                 symmetric=options.symmetric,
                 search=options.search,
                 importance=self._of(piece.rows.tensor.name, values.shape[1]),
+                is_head=piece.rows.tensor.name in _HEADS,
             )
         except (NotFiniteError, OutOfRangeError) as exc:
             name = one_line(piece.rows.tensor.name)[:100]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import onnx, onnx_build, onnx_memory, onnx_run
-from benchmarks.onnx_artifacts import Made, Peer, folder_bytes, graph_bytes
+from benchmarks.onnx_artifacts import Peer, folder_bytes, graph_bytes
 from benchmarks.onnx_build import Side
 from benchmarks.onnx_memory import Peak
-from benchmarks.onnx_run import GENAI, INSIDE, OURS, Asked, Contender
+from benchmarks.onnx_run import GENAI, INSIDE, OURS, Asked
 from benchmarks.quantize_models import Source
 from benchmarks.quantize_process import Run
+from tests.quantize.tiny_checkpoints import tiny_checkpoint
 
 
 def asked(n_prompt: int, prefill_s: float, decode_s: float, text: str = "the sea") -> Asked:
@@ -66,6 +68,8 @@ def test_sizes_are_those_of_the_graph_and_of_all(tmp_path: Path) -> None:
 
 
 def test_a_peer_without_its_packages_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no such file: check --peer-python"):
+        Peer(tmp_path / "python").versions()
     with pytest.raises(SystemExit, match=r"onnxruntime-genai.*--help"):
         Peer(Path(sys.executable)).versions()
 
@@ -76,14 +80,16 @@ def test_a_short_try_needs_two_new_tokens(tmp_path: Path, capsys: pytest.Capture
     assert "--new 2 or more" in capsys.readouterr().err
 
 
-@pytest.mark.weights
-def test_llama_cpp_answers_as_a_program_of_its_own(real_model: Path) -> None:
-    command = onnx_run.commands(Made(real_model, real_model, None), 4, 1, None)["llama.cpp, Q4_0"]
-    prompt = onnx_run.prompt_of(60, real_model)
-    with Contender(command) as contender:
-        first, second = (contender.ask(prompt, 4) for _ in range(2))
-    assert first.n_prompt == 60
-    assert first.n_new == 4
-    assert first.text == second.text
-    assert first.prefill_rate > 0
-    assert first.decode_rate > 0
+def test_the_short_form_builds_runs_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tiny_checkpoint(tmp_path / "tiny", "smollm2")
+    sizes = ["--rounds", "1", "--threads", "1", "--n-ctx", "128", "--prompt", "20", "--new", "4"]
+    onnx.main(["--checkpoint", str(checkpoint), "--work", str(tmp_path), "--bits", "8", *sizes, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["peer"] is None
+    assert found["build"]["8"]["ours"]["graph_bytes"] > 10_000
+    rounds = {name: only for name, (only,) in found["run"]["8"].items()}
+    (n_prompt,) = {asked["n_prompt"] for asked in rounds.values()}
+    assert 15 <= n_prompt <= 20
+    assert [asked["n_new"] for asked in rounds.values()] == [4] * 3
+    assert rounds[OURS]["text"] == rounds[INSIDE]["text"]
+    assert [len(*peaks) for peaks in found["memory"]["8"].values()] == [2, 1, 1], "processes"

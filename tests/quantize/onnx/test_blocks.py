@@ -152,9 +152,20 @@ def test_a_search_loses_less(bits: Bits, symmetric: bool, block_size: int) -> No
     def lost(search: bool) -> float:
         blocks = encode_blocks(values, bits=bits, block_size=block_size, symmetric=symmetric, search=search)
         errors = decode_blocks(blocks, bits=bits, n_cols=512) - values
-        return float((values**2 * errors**2).sum())
+        return float((errors**2).sum())
 
-    assert lost(True) < (0.95 if bits == 4 else 1.0) * lost(False)
+    assert lost(True) < (0.97 if bits == 4 else 1.0) * lost(False)
+
+
+@pytest.mark.parametrize(("bits", "symmetric"), KINDS)
+def test_of_a_head_large_weights_are_spared_more(bits: Bits, symmetric: bool) -> None:
+    values = normal(50, 512) ** 3
+
+    def lost(is_head: bool) -> float:
+        blocks = encode_blocks(values, bits=bits, symmetric=symmetric, is_head=is_head)
+        return float((values**2 * (decode_blocks(blocks, bits=bits, n_cols=512) - values) ** 2).sum())
+
+    assert lost(True) < lost(False)
 
 
 @pytest.mark.parametrize(("bits", "symmetric"), KINDS)

@@ -136,4 +136,4 @@ def test_the_blocks_are_the_weights_it_computes_with(kind: str, settings: dict[s
     assert difference(whole, floats) < 0.1  # inputs of 8 bits
     assert difference(rounded.in_pieces(tokens, 1), whole) < 5e-2
     original = Runner(written(model, tmp_path / "floats", bits=32), N_SHORT).in_pieces(tokens, N_SHORT)
-    assert difference(floats, original) < {4: 0.6, 8: 0.05}[settings["bits"]]
+    assert difference(floats, original) < {4: 0.9, 8: 0.1}[settings["bits"]]
