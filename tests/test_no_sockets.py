@@ -46,6 +46,9 @@ EXPECTED = {
     "ocr": [ITSELF, ENGINE, HAS_IPV6],
     "summarize": [ITSELF, ENGINE, ENGINE],  # one of them reads the document
     "report": [ITSELF, ENGINE, ENGINE],
+    "classify": [ITSELF, ENGINE],
+    "eval": [ITSELF, ENGINE],
+    "review": [ITSELF, ENGINE, HAS_IPV6],
     "bench": [ITSELF, ENGINE],
     "doctor": [ITSELF, ENGINE, REFUSED_IN_THE_SANDBOX, LIBRARIES, SOUND],
     "window": [ITSELF, ENGINE, EVENT_LOOP, ITS_FAMILY, WAKE],
