@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Union
 
 from edgeai.gguf_header import GGUFHeader, read_header
 from edgeai.onnx_folder import OnnxFolder, read_folder
 
-Subject = Union[GGUFHeader, OnnxFolder]  # noqa: UP007 - Python 3.10 has no | of classes with slots at run time
+Subject = GGUFHeader | OnnxFolder
 """A model that can be run. `path` and `n_file_bytes` are there in both."""
 
 _FEW_STEPS = 64
