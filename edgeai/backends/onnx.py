@@ -110,14 +110,18 @@ class OnnxBackend(DecodingBackend):
             self._vocabulary.close()
 
 
+_NO_TOKEN = "no token is left to choose from: expected logits that are numbers"
+
+
 class _Candidates:
     """All tokens with their logits, as llama.cpp's samplers take them."""
 
     def __init__(self, n_vocab: int) -> None:
         self._llama = bindings()
         kind = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
-        self._data = np.zeros(n_vocab, kind)
-        self._ids = np.arange(n_vocab, dtype=np.int32)
+        self._fresh = np.zeros(n_vocab, kind)
+        self._fresh["id"] = np.arange(n_vocab)
+        self._data = self._fresh.copy()
         self._array = self._llama.llama_token_data_array()
 
     def choose(self, sampler: Any, logits: NDArray[np.float32]) -> int:
@@ -128,12 +132,18 @@ class _Candidates:
             logits: [n_vocab]
         """
         llama_cpp, data, array = self._llama, self._data, self._array
-        data["id"], data["logit"], data["p"] = self._ids, logits, 0
+        if llama_cpp.llama_sampler_chain_n(sampler) == 1:  # only greedy comes alone: the first of the best
+            token = int(logits.argmax())
+            if not logits[token] > -np.inf:
+                raise GenerationError(_NO_TOKEN)
+            return token
+        data[:] = self._fresh  # samplers sort, and drop what is unlikely
+        data["logit"] = logits
         array.data = ctypes.cast(data.ctypes.data, llama_cpp.llama_token_data_p)
         array.size, array.selected, array.sorted = len(data), -1, False
         llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
         if not 0 <= array.selected < array.size:
-            raise GenerationError("no token is left to choose from: expected logits that are numbers")
+            raise GenerationError(_NO_TOKEN)
         token = int(array.data[array.selected].id)
         llama_cpp.llama_sampler_accept(sampler, token)
         return token
