@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from quantize import candidates
 from quantize.cli import main
+from quantize.speed import measure_speeds
 from tests.quantize.tiny_checkpoints import case_checkpoint
 
 Capture = pytest.CaptureFixture[str]
@@ -19,6 +21,7 @@ TEXT = "The sea is wide and the wind is strong. " * 400
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "USUAL", ("Q4_0",))
     monkeypatch.setattr("quantize.report.evaluation_text", lambda: TEXT)
+    monkeypatch.setattr("quantize.report.measure_speeds", partial(measure_speeds, repeat=1))
 
 
 @pytest.fixture
