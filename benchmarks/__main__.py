@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("speed", "attention", "first_token", "threads", "tui_open", "isolation", "documents", "citations")
+NAMES = ("speed", "attention", "first_token", "threads", "tui_open", "isolation", "documents", "citations", "classify")
 
 if __name__ == "__main__":
     sys.argv = sys.argv[:1]

@@ -17,16 +17,15 @@ from typing import Any
 
 from edgeai.backends.base import (
     PrefillProgress,
-    Scored,
     ScoreEvent,
     ScoreFinished,
-    ScoreItem,
     ScoreProgress,
     ScoreRequest,
 )
 from edgeai.backends.llama_native import engine_thread, last_error
 from edgeai.backends.score_cells import ALIGN, BLOCK, Filler, aligned, n_seqs_for
 from edgeai.backends.score_plan import Job, Limits, Node, jobs_of, packed
+from edgeai.backends.score_request import Result, checked
 from edgeai.common_prefix import n_common
 from edgeai.errors import GenerationError
 
@@ -102,8 +101,7 @@ class LlamaScorer:
 
     def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
         """See `edgeai.backends.base.ScoringBackend`."""
-        request = _with_tokens(request)
-        self._check(request)
+        request = checked(request, self._n_ctx, self._n_vocab)
         counts = _Counts()
         cancelled = False
         try:
@@ -124,27 +122,6 @@ class LlamaScorer:
             self._llama.llama_batch_free(self._batch)
             self._llama.llama_free(self._context)
             self._context = None
-
-    def _check(self, request: ScoreRequest) -> None:
-        """The engine answers for what it hands to llama.cpp, which ends the process where it is wrong."""
-        self._check_ids(request.prefix)
-        for item in request.items:
-            sizes = [len(continuation) for continuation in item.continuations]
-            n_tokens = len(request.prefix) + len(item.tokens) + max(sizes, default=0)
-            if not sizes or not all(sizes) or not item.tokens or n_tokens > self._n_ctx:
-                raise GenerationError(
-                    f"an item of {n_tokens:,} tokens with {len(sizes)} continuations, the shortest of "
-                    f"{min(sizes, default=0)}: expected at least one token, one continuation of one, and no more than "
-                    f"n_ctx = {self._n_ctx:,}"
-                )
-            if item.n_given and not all(0 <= n < size for n, size in zip(item.n_given, sizes, strict=True)):
-                raise GenerationError(f"n_given = {list(item.n_given)}: expected less than the continuations' lengths")
-            for ids in (item.tokens, *item.continuations):
-                self._check_ids(ids)
-
-    def _check_ids(self, ids: Sequence[int]) -> None:
-        if ids and not 0 <= min(ids) <= max(ids) < self._n_vocab:
-            raise GenerationError(f"a token that the model does not have: expected 0 to {self._n_vocab - 1:,}")
 
     # --- room and the prefix ---
 
@@ -219,7 +196,7 @@ class LlamaScorer:
         n_left = [0] * len(request.items)
         for job in jobs:
             n_left[job.index] += 1
-        results = [_Result(len(item.continuations)) for item in request.items]
+        results = [Result(len(item.continuations)) for item in request.items]
         n_total, n_done = sum(len(job.nodes) for job in jobs), 0
         for batch in self._batches(jobs, limits):
             for n_tokens in self._score_batch(batch, results):
@@ -244,12 +221,12 @@ class LlamaScorer:
     def _batches(self, jobs: Sequence[Job], limits: Limits) -> Iterator[list[Job]]:
         return iter([[job] for job in jobs]) if self._recurrent else packed(jobs, limits)
 
-    def _score_batch(self, jobs: Sequence[Job], results: Sequence[_Result]) -> Iterator[int]:
+    def _score_batch(self, jobs: Sequence[Job], results: Sequence[Result]) -> Iterator[int]:
         """Evaluate jobs, and clear them away; how many tokens each evaluation had."""
         if self._recurrent:
             yield from self._score_apart(jobs[0], results[jobs[0].index])
             return
-        entries, first = list[tuple[Node, int, _Result]](), 1
+        entries, first = list[tuple[Node, int, Result]](), 1
         for job in jobs:
             entries += [(node, first, results[job.index]) for node in job.nodes]
             first += job.n_seqs
@@ -270,7 +247,7 @@ class LlamaScorer:
         if self._filler is not None and len(self._prefix) + needed <= self._n_cells:
             self._filler.lay(len(self._prefix), sizes)
 
-    def _score_apart(self, job: Job, result: _Result) -> Iterator[int]:
+    def _score_apart(self, job: Job, result: Result) -> Iterator[int]:
         """One item in sequence 1, each path of its continuations in sequence 2, on a copy of the item's state."""
         llama, memory, at = self._llama, self._memory, len(self._prefix)
         llama.llama_memory_seq_cp(memory, 0, 1, -1, -1)
@@ -286,15 +263,15 @@ class LlamaScorer:
                 seen.update(map(id, nodes))
         llama.llama_memory_seq_rm(memory, 1, -1, -1)
 
-    def _walk(self, nodes: Sequence[Node], seq: int, start: int, result: _Result) -> Iterator[int]:
+    def _walk(self, nodes: Sequence[Node], seq: int, start: int, result: Result) -> Iterator[int]:
         for piece in self._pieces([(node, 0, result) for node in nodes]):
             self._decode([replace(node, seqs=[seq]) for node, _, _ in piece], start)
             self._read([(node, result) for node, _, result in piece])
             yield len(piece)
 
-    def _pieces(self, entries: list[tuple[Node, int, _Result]]) -> Iterator[list[tuple[Node, int, _Result]]]:
+    def _pieces(self, entries: list[tuple[Node, int, Result]]) -> Iterator[list[tuple[Node, int, Result]]]:
         """What is evaluated at once: nearly always all of it."""
-        piece, n_outputs = list[tuple[Node, int, _Result]](), 0
+        piece, n_outputs = list[tuple[Node, int, Result]](), 0
         for entry in entries:
             n_outputs += bool(entry[0].reads)
             if len(piece) == self._n_batch - 1 or n_outputs > self._n_outputs:
@@ -337,7 +314,7 @@ class LlamaScorer:
         if is_padded:
             self._llama.llama_memory_seq_rm(self._memory, nodes[-1].seqs[0], -1, -1)
 
-    def _read(self, nodes: Sequence[tuple[Node, _Result]]) -> None:
+    def _read(self, nodes: Sequence[tuple[Node, Result]]) -> None:
         """Take what is wanted from the logits of the tokens that were evaluated last."""
         import numpy as np
 
@@ -355,21 +332,6 @@ class LlamaScorer:
                 result.add(number, float(logits[token]) - total, token == likeliest)
 
 
-class _Result:
-    """What is known of an item so far."""
-
-    def __init__(self, n_continuations: int) -> None:
-        self._log_probs = [0.0] * n_continuations
-        self._greedy = [True] * n_continuations
-
-    def add(self, number: int, log_prob: float, is_likeliest: bool) -> None:
-        self._log_probs[number] += min(log_prob, 0.0)
-        self._greedy[number] &= is_likeliest
-
-    def scored(self, index: int) -> Scored:
-        return Scored(index, tuple(self._log_probs), tuple(self._greedy))
-
-
 def _moved(node: Node, first: int) -> Node:
     """A node whose sequences begin with `first`."""
     return replace(node, seqs=[first + seq for seq in node.seqs])
@@ -378,12 +340,3 @@ def _moved(node: Node, first: int) -> Node:
 def _padded(n_cells: int) -> int:
     """So many cells as llama.cpp gives."""
     return -(-n_cells // _CELLS) * _CELLS
-
-
-def _with_tokens(request: ScoreRequest) -> ScoreRequest:
-    """The same, each item with a token of its own: the prefix's logits are not kept."""
-    if not request.prefix or all(item.tokens for item in request.items):
-        return request
-    last = request.prefix[-1]
-    items = [ScoreItem((last, *item.tokens), item.continuations, item.n_given) for item in request.items]
-    return replace(request, prefix=request.prefix[:-1], items=items)

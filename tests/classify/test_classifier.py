@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgeai import EngineCrashedError, Message, OptionError, Session, SessionClosedError, UnsupportedModalityError
+from edgeai import (
+    EngineCrashedError,
+    GenerationError,
+    Message,
+    OptionError,
+    Session,
+    SessionClosedError,
+    UnsupportedModalityError,
+)
 from edgeai.backends.base import Scored, ScoreEvent, ScoreFinished, ScoreItem, ScoreRequest
 from edgeai.classify import classifier as classifier_module
 from edgeai.classify.classifier import Classifier
@@ -386,3 +395,13 @@ def test_an_engine_that_sends_what_cannot_be_is_ended(model: Path, monkeypatch: 
     session = Session(model, chat_template="plain", n_ctx=1024)
     with session, pytest.raises(EngineCrashedError, match="sent what cannot be"):
         session.classify(["a"], LABELS)
+
+
+def test_closing_the_session_from_elsewhere_ends_a_scoring_at_once(model: Path) -> None:
+    session = Session(model, n_threads=1, n_ctx=1024)
+    closer = threading.Thread(target=session.close)
+    classifier = Classifier(session, LABELS, on_scored=Interrupts(2, closer.start))
+    with pytest.raises(GenerationError):
+        list(classifier.classify(f"{text} {number}" for number in range(400) for text in TEXTS))
+    closer.join(20)
+    assert not closer.is_alive()
