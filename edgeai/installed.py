@@ -18,9 +18,11 @@ from edgeai.gguf_header import read_header
 from edgeai.model_files import model_in
 from edgeai.model_record import SPEECH_COMMANDS, data_of, is_bare_name, read_record, write_record
 from edgeai.onnx_folder import (
+    RECORD_NAME,
     OnnxFolder,
     folder_bytes,
     is_graph,
+    is_weights,
     read_folder,
     recorded_digests,
 )
@@ -210,6 +212,8 @@ def add_model(
     put = _link if link else _copy
     with staged_dir(target) as staging:
         digests = {file.name: put(file, staging, on_progress) for file in files}
+        if onnx and not link:
+            _check_digests(onnx, digests)
         write_record(
             staging,
             data={file.name: digests[file.name] or "" for file in files if file != files[0]} if onnx else None,
@@ -235,6 +239,16 @@ def _source_files(path: Path) -> tuple[Path, Path | None]:
     if _SHARD.search(path.name):
         raise ModelFormatError(f"{path}: one piece of a split model: merge it first with `llama-gguf-split --merge`")
     return path, None
+
+
+def _check_digests(onnx: OnnxFolder, digests: Mapping[str, str | None]) -> None:
+    """Refuse weights that are not those that were built."""
+    for name, recorded in recorded_digests(onnx.path).items():
+        if is_weights(Path(name)) and digests.get(name) != recorded:
+            raise ModelFormatError(
+                f"{onnx.path / name}: changed since it was built, by its SHA-256 in {RECORD_NAME}: copy it again, or "
+                "build it again"
+            )
 
 
 def _files(onnx: OnnxFolder, *, link: bool) -> list[Path]:

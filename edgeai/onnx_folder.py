@@ -103,10 +103,11 @@ class OnnxFolder:
     @property
     def weights_bytes(self) -> int:
         """The graph, and what lies beside it."""
-        return sum(size for path, size in self.files.items() if _is_weights(path))
+        return sum(size for path, size in self.files.items() if is_weights(path))
 
 
-def _is_weights(path: Path) -> bool:
+def is_weights(path: Path) -> bool:
+    """Whether a file of a folder is the graph or its data, by its name."""
     return path.suffix.lower() not in (".json", ".jinja", ".txt", ".md", ".gguf", ".model", ".toml")
 
 
@@ -226,7 +227,7 @@ def _check_record(folder: Path, record: Fields, files: Mapping[Path, int]) -> No
         size = listed.table(name).number("size", 0, 2**60)
         if path not in files:
             raise ModelFormatError(f"{folder}: {name} is missing: copy the whole folder, or build it again")
-        if _is_weights(path) and files[path] != size:
+        if is_weights(path) and files[path] != size:
             raise ModelFormatError(
                 f"{path}: {files[path]:,} bytes, and {RECORD_NAME} says {size:,}: it was cut off or changed; copy it "
                 "again, or build it again"

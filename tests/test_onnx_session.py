@@ -165,6 +165,15 @@ def test_a_vocabulary_beside_a_graph_is_no_model_but_a_model_is(folder: Path, tm
     assert Catalog.load().resolve(copy / "model.onnx").path.name == "model.onnx"
 
 
+def test_changed_weights_are_not_added(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    with (copy / "model.onnx.data").open("r+b") as file:
+        file.write(b"\1\2\3\4")
+    with pytest.raises(ModelFormatError, match="data: changed since it was built"):
+        add_model(copy)
+    assert not Catalog.load().installed()
+
+
 @pytest.mark.parametrize("link", [False, True])
 def test_a_folder_can_be_added_listed_verified_and_removed(folder: Path, tmp_path: Path, link: bool) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "My Model v1.5"))
