@@ -307,12 +307,12 @@ HOSTILE: dict[str, Any] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_ends_soon(name: str) -> None:
     """With an error, or with a grammar that can be followed for a while."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         write(OutputFormat(HOSTILE[name]).grammar, 1, n_max=50)
     except (SchemaError, GenerationError) as exc:
         assert len(str(exc)) < 500  # noqa: PT017 - both ends are good ones
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_importing_it_loads_neither_llguidance_nor_pydantic() -> None:

@@ -151,9 +151,9 @@ def test_a_marked_call_that_cannot_be_run_says_why() -> None:
 
 @pytest.mark.parametrize("piece", ["{} ", "[", "<tool_call>{", '<tool_call>["', "```json {}", '{"name":"paint"},'])
 def test_long_nonsense_is_read_in_no_time(piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert len(ToolBox([paint]).parse(piece * 100_000)) <= 16
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_several_calls_come_in_order() -> None:

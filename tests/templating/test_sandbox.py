@@ -194,9 +194,9 @@ def render(source: str, **variables: Any) -> str:
 def bounded() -> Iterator[None]:
     """Little time and memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.monotonic()
+    started = time.process_time()
     yield
-    assert time.monotonic() - started < MAX_SECONDS
+    assert time.process_time() - started < MAX_SECONDS
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < MAX_BYTES
 
 
@@ -218,10 +218,10 @@ def test_long_templates_compile_soon_and_small(name: str) -> None:
 def test_time_is_limited_where_memory_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "TIME_LIMIT_S", 0.2)
     source = "{% set s = 'ab' * 400000 %}" + "{% if 'bb' in s %}{% endif %}" * 2000
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ChatTemplateError, match=r"longer than 0\.2 s"):
         render(source)
-    assert time.monotonic() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 def test_nothing_is_changed_in_the_messages() -> None:
