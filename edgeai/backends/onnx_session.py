@@ -26,11 +26,9 @@ _UNKNOWN_VERSION = re.compile(r"(Opset \d+) is under development|Unsupported mod
 _CONFIG = {
     "load_model_format": "ONNX",
     "intra_op.spin_duration_us": "50",
-    "dynamic_block_base": "4",
 }
-"""Waiting threads spin for a moment, then sleep, and work is dealt out in small pieces: alone that is as fast as ONNX
-Runtime's own settings (125 tokens/s against 123 on two cores, SmolLM2 at 4 bits), and among a dozen busy processes
-nearly twice as fast (20 against 11). The number of threads is fixed as long as a session lives."""
+"""Waiting threads spin for a moment, then sleep: alone that is as fast as ONNX Runtime's own setting, which spins for
+longer, and the cores are left to other busy processes. The number of threads is fixed as long as a session lives."""
 _TERMINATED = "terminate flag"
 
 
