@@ -31,7 +31,7 @@ BLOCK_SIZES = (16, 32, 64, 128, 256)
 """What the operators take."""
 
 _LIMIT = 1e37  # below it a fitted scale times a code stays within float32
-_CHUNK = 2**15  # values that are worked on at once: they fit into a core's cache
+_CHUNK = 2**18  # values that are worked on at once: fewer are work for the interpreter, more no longer fit a cache
 # Candidates for a scale: the extreme becomes the last code, or one so much beyond it or before it. Where importance
 # tells what it costs, more of the extreme may be cut off.
 _BEYOND = {4: tuple(step / 10 for step in range(-9, 10, 3)), 8: (-2.0, 0.0, 2.0)}
