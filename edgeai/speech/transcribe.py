@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeai.speech.types import Waveform
 
 _BATCH = 4
-"""Windows that are heard at once, by all workers together. More are no quicker on a CPU, and take memory."""
+"""Windows that are heard at once. More are no quicker on a CPU, and take memory."""
 _BLOCK_S = 10
 _MIN_DETECT_S = 2.0
 """What is shorter may not tell its language, and has that of what was before.
@@ -149,8 +149,7 @@ class _Hearing:
 
     def in_order(self, windows: Iterator[Packed]) -> Iterator[tuple[list[Packed], list[Recognized]]]:
         """Batches of windows, and what is heard in each window."""
-        n_together = max(1, _BATCH // self._recognizer.n_workers)
-        while batch := list(islice(windows, n_together)):
+        while batch := list(islice(windows, _BATCH)):
             if self._language is None and any(map(_is_short, batch)):  # their language is that of what was before
                 yield from self._heard(0)
             self._waiting.append((batch, self._pool.submit(self._recognize, batch, self._last)))
