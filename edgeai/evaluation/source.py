@@ -17,6 +17,7 @@ from edgeai.safe_text import one_line
 
 MAX_BYTES = 128 * 2**20
 _MAX_SHOWN = 40
+_MAX_FIELD_CHARS = 100_000  # below the limit that the csv module has at first, which is the whole process's
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def csv_rows(source: Source) -> Iterator[tuple[int, list[str]]]:
     reader, line = csv.reader(io.StringIO(source.text, newline="")), 1
     try:
         for row in reader:
+            if any(len(field) > _MAX_FIELD_CHARS for field in row):
+                raise csv.Error(f"a field of more than {_MAX_FIELD_CHARS:,} characters")
             if any(field.strip() for field in row):
                 yield line, row
             line = reader.line_num + 1

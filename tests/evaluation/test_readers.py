@@ -80,7 +80,7 @@ def test_a_head_is_passed_over(tmp_path: Path) -> None:
         (LINE + '"What\nis\nit?",a,b,c,d,A\n' + "x\n", "line 5: 1 fields"),
         (LINE + "Which?,a, ,c,d,A\n", "line 2: a field is empty"),
         (LINE + '"never closed,a,b,c,d,A\n' + LINE, "line 2: 1 fields"),
-        (LINE + "Which?," + "x" * 200_000 + ",b,c,d,A\n", r"line 2: no CSV \(field larger than field limit"),
+        (LINE + "Which?," + "x" * 110_000 + ",b,c,d,A\n", r"line 2: no CSV \(a field of more than 100,000 characters"),
         ("\n\n", "there is no question in it"),
     ],
 )
