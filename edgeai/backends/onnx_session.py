@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import re
 from collections.abc import Sequence
 from importlib import import_module
@@ -170,18 +171,26 @@ class OnnxSession:
         return ModelFormatError(f"{path}: ONNX Runtime cannot load it ({_line(exc)}): build it again")
 
     def _bind_caches(self) -> None:
-        decoder = self._folder.decoder
+        """One buffer is a layer's past and its present."""
+        decoder, device = self._folder.decoder, device_of(self.provider)
         kind = np.float16 if self._graph.cache_kind == FLOAT16 else np.float32
         shape = (1, decoder.n_head_kv, self._n_ctx, decoder.head_dim)
-        for layer in range(decoder.n_layer):
-            for past, present in zip(decoder.past, decoder.present, strict=True):
-                value = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-                    shape, kind, device_of(self.provider), 0
-                )
-                self._binding.bind_ortvalue_input(past % layer, value)
-                self._binding.bind_ortvalue_output(present % layer, value)
-                self._values.append(value)
-        self.caches = [_view(value, shape, kind) for value in self._values] if device_of(self.provider) == "cpu" else []
+        names = [
+            (past % layer, present % layer)
+            for layer in range(decoder.n_layer)
+            for past, present in zip(decoder.past, decoder.present, strict=True)
+        ]
+        if device == "cpu":
+            self.caches = _room(len(names), shape, kind)
+            for (past, present), cache in zip(names, self.caches, strict=True):
+                self._binding.bind_input(past, device, 0, kind, shape, cache.ctypes.data)
+                self._binding.bind_output(present, device, 0, kind, shape, cache.ctypes.data)
+            return
+        for past, present in names:
+            value = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, kind, device, 0)
+            self._binding.bind_ortvalue_input(past, value)
+            self._binding.bind_ortvalue_output(present, value)
+            self._values.append(value)
 
     def _bind(self, name: str, start: int, n_tokens: int) -> None:
         """Put the next numbers where the graph asks for them."""
@@ -214,6 +223,21 @@ class OnnxSession:
             answer = _view(value, shape, self._logits_kind)[0, -1]
         if answer is not self.logits:
             self.logits[:] = answer
+
+
+def _room(n_arrays: int, shape: tuple[int, ...], kind: Any) -> list[NDArray[Any]]:
+    """Arrays of zeros in small pages of the system's, which take up memory as they are filled.
+
+    Raises:
+        RuntimeError: there is no memory.
+    """
+    n_bytes = math.prod(shape) * np.dtype(kind).itemsize
+    step = -(-n_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    try:
+        room = mmap.mmap(-1, n_arrays * step)
+    except (OSError, OverflowError, ValueError) as exc:
+        raise RuntimeError(str(exc)) from exc
+    return [np.ndarray(shape, kind, room, index * step) for index in range(n_arrays)]
 
 
 def _view(value: Any, shape: tuple[int, ...], kind: Any) -> NDArray[Any]:

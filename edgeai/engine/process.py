@@ -24,6 +24,13 @@ _START = "import sys; sys.path[:] = sys.argv[2:]; from edgeai.engine.child impor
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE")
 _LEFT_OUT = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")  # threads cannot be pinned in the sandbox
 _KEPT_PREFIXES = ("OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "VK_")
+_OURS = {
+    "GGML_NO_BACKTRACE": "1",  # llama.cpp would start a debugger when it aborts
+    "OPENBLAS_NUM_THREADS": "1",  # numpy would reserve memory for a thread on each core
+    # Large blocks lie in huge pages, where Linux has them "madvise" as most do: ONNX Runtime wrote tokens 1.06 to 1.1 x
+    # as fast (python -m benchmarks.onnx), for its weights are all read for each token
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 _N_LOG_LINES = 20
 _LOG_LINE_CHARS = 500
 _REAP_TIMEOUT_S = 5.0
@@ -181,5 +188,4 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT_VARIABLES or (name.startswith(_KEPT_PREFIXES) and name not in _LEFT_OUT)
     }
-    # llama.cpp would start a debugger when it aborts; numpy would reserve memory for a thread on each core
-    return {**kept, "GGML_NO_BACKTRACE": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**kept, **_OURS}
