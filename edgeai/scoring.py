@@ -51,7 +51,7 @@ class Scoring:
         """`template` makes the chat template when it is first needed: not every model has one."""
         if not hasattr(backend, "score"):
             raise UnsupportedModalityError(
-                f"{model_name}: its engine does not tell the probabilities of texts: expected a GGUF model; take one"
+                f"{model_name}: its engine does not tell the probabilities of texts: take a GGUF file or an ONNX folder"
             )
         self.evaluated = Evaluated()
         self._backend = backend

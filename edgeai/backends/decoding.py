@@ -126,15 +126,9 @@ class DecodingBackend(ABC):
                 reason = yield from self._decode(request, run)
             yield run.finished(reason)
 
+    @abstractmethod
     def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
-        """Score continuations; see ScoringBackend.
-
-        Raises:
-            UnsupportedModalityError: this engine cannot.
-        """
-        raise UnsupportedModalityError(
-            f"{self._info.name}: what runs it here writes text and scores none: take a GGUF file of this model"
-        )
+        """Score continuations; see ScoringBackend."""
 
     def _reuse(self, request: GenerateRequest, runs: Runs) -> int:
         """The tokens of the prompt that need not be evaluated: those in the KV cache, or in a file."""

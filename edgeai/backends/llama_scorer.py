@@ -323,13 +323,7 @@ class LlamaScorer:
                 continue
             pointer = self._llama.llama_get_logits_ith(self._context, index)
             logits = np.ctypeslib.as_array(pointer, (self._n_vocab,))
-            likeliest = int(logits.argmax())
-            top = logits[likeliest]
-            total = float(top) + float(np.log(np.exp(logits - top).sum(dtype=np.float64)))
-            if not np.isfinite(total):
-                raise GenerationError("the model's logits are not numbers: the file is broken; use another")
-            for number, token in node.reads:
-                result.add(number, float(logits[token]) - total, token == likeliest)
+            result.read(logits, node.reads)
 
 
 def _moved(node: Node, first: int) -> Node:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeai.backends.base import ModelInfo
+from edgeai.backends.base import ModelInfo, ScoreEvent, ScoreRequest
 from edgeai.backends.decoding import DecodingBackend
 from edgeai.backends.llama_native import bindings
 from edgeai.backends.onnx_cache import OnnxCache
@@ -23,6 +23,8 @@ from edgeai.options import LoadOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgeai.backends.onnx_scorer import OnnxScorer
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class OnnxBackend(DecodingBackend):
         self._vocabulary, texts = open_vocabulary(folder)
         self._abort: TerminateSwitch = self._session.abort
         self._cache: OnnxCache = OnnxCache(self._session, n_batch)
+        self._scorer: OnnxScorer | None = None
         self._candidates = _Candidates(folder.decoder.n_vocab)
         self._info = ModelInfo(
             path=str(folder.graph),
@@ -98,6 +101,24 @@ class OnnxBackend(DecodingBackend):
             raise ModelFormatError(f"{folder.graph}: its logits are no numbers: build it again")
         self._cache.tokens.clear()
 
+    def score(self, request: ScoreRequest) -> Iterator[ScoreEvent]:
+        """Score continuations; see ScoringBackend."""
+        with self._run():
+            if self._scorer is None:
+                self._scorer = self._make_scorer()
+            yield from self._scorer.score(request)
+
+    def _make_scorer(self) -> OnnxScorer:
+        from edgeai.backends.onnx_scorer import OnnxScorer  # a session that only talks does without it
+
+        return OnnxScorer(
+            self._session.beside(),
+            n_ctx=self._info.n_ctx,
+            n_vocab=self._info.n_vocab,
+            n_batch=self._cache.n_batch,
+            is_aborted=lambda: self._abort.is_set,
+        )
+
     def _sample(self, sampler: Any) -> int:
         return self._candidates.choose(sampler, self._session.logits)
 
@@ -105,6 +126,8 @@ class OnnxBackend(DecodingBackend):
         return self._session.logits
 
     def _free(self) -> None:
+        if self._scorer is not None:
+            self._scorer.close()
         self._session.close()
         if hasattr(self._vocabulary, "close"):
             self._vocabulary.close()

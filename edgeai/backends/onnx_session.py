@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import math
 import mmap
@@ -74,6 +75,9 @@ class OnnxSession:
     Attributes:
         provider: what runs it, our name.
         logits: the last token's, as of the last evaluation. float32 [n_vocab]
+        all_logits: of the tokens of the last evaluation, or of its last one alone where the graph gives no more. The
+            graph's own memory, which the next evaluation takes. float32 or float16 [n_tokens or 1, n_vocab]
+        gives_all: whether the graph gives the logits of all tokens, or of the last one alone.
         caches: K and V of each layer, in the order of `names`. [1, n_head_kv, n_ctx, head_dim]
     """
 
@@ -90,22 +94,41 @@ class OnnxSession:
         self._folder, self._graph = folder, graph
         self._session = self._opened(n_threads, provider)
         self.provider = our_names(self._session.get_providers())[0]
+        self.gives_all = not graph.last_only
         self._n_ctx = n_ctx
-        self.caches: list[NDArray[Any]] = []
-        self.logits: NDArray[np.float32] = np.zeros(folder.decoder.n_vocab, np.float32)
-        self._answer: NDArray[Any] | None = None
-        self._values: list[Any] = []
-        self._binding = self._session.io_binding()
         self._inputs = {
             "input_ids": np.zeros(n_batch, np.int64),
             "attention_mask": np.ones(n_ctx, np.int64),
             "position_ids": np.arange(n_ctx, dtype=np.int64),
         }
+        self._make_room()
+
+    def _make_room(self) -> None:
+        self.caches: list[NDArray[Any]] = []
+        self.logits: NDArray[np.float32] = np.zeros(self._folder.decoder.n_vocab, np.float32)
+        self.all_logits: NDArray[Any] = self.logits[None]
+        self._values: list[Any] = []
+        self._value: Any = None
+        self._binding = self._session.io_binding()
         try:
             self._bind_caches()
             self._bind_logits()
         except RuntimeError as exc:
-            raise ModelTooLargeError(f"{folder.path}: no memory for n_ctx = {n_ctx:,}: {_line(exc)}") from exc
+            raise ModelTooLargeError(
+                f"{self._folder.path}: no memory for n_ctx = {self._n_ctx:,}: {_line(exc)}"
+            ) from exc
+
+    def beside(self) -> OnnxSession:
+        """The same weights with caches of their own. One of both may evaluate at a time.
+
+        Memory is taken as it is written, on a CPU. The caches are as long as these: a graph may ask how long they are.
+
+        Raises:
+            ModelTooLargeError: there is no memory for them.
+        """
+        other = copy.copy(self)
+        other._make_room()
+        return other
 
     def evaluate(self, n_past: int, tokens: Sequence[int]) -> bool:
         """Evaluate tokens after the first `n_past` of the caches; False when it was ended.
@@ -118,7 +141,8 @@ class OnnxSession:
         self._bind("input_ids", 0, n_tokens)
         self._bind("attention_mask", 0, n_past + n_tokens)
         self._bind("position_ids", n_past, n_tokens)
-        if not self._graph.last_only:
+        if self.gives_all:
+            self.all_logits, self._value = self.logits[None], None  # the last ones' memory is free again
             self._binding.bind_output(self._folder.decoder.logits, "cpu")
         try:
             self._session.run_with_iobinding(self._binding, self.abort.options)
@@ -132,8 +156,8 @@ class OnnxSession:
     def close(self) -> None:
         """Free native memory; the arrays that lay there are gone with it."""
         self.caches.clear()
-        self._answer, self.logits = None, np.zeros(0, np.float32)
-        del self._binding, self._values, self._session
+        self.all_logits = self.logits = np.zeros(0, np.float32)
+        del self._binding, self._value, self._values, self._session
 
     def _opened(self, n_threads: int, provider: str) -> Any:
         options = self._onnxruntime.SessionOptions()
@@ -204,25 +228,27 @@ class OnnxSession:
         decoder = self._folder.decoder
         kind = np.float16 if self._graph.outputs[decoder.logits].kind == FLOAT16 else np.float32
         self._logits_kind: Any = kind
-        if not self._graph.last_only:
+        if self.gives_all:
             return
         shape = (1, 1, decoder.n_vocab)
         self._value = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
         self._binding.bind_ortvalue_output(decoder.logits, self._value)
-        self._answer = _view(self._value, shape, kind)[0, 0]
+        self.all_logits = _view(self._value, shape, kind)[0]
         if kind is np.float32:
-            self.logits = self._answer
+            self.logits = self.all_logits[0]
 
     def _take_logits(self, n_tokens: int) -> None:
-        answer = self._answer
-        if answer is None:
+        if self.gives_all:
             outputs = self._binding.get_outputs_as_ortvaluevector()
-            value, shape = outputs[len(outputs) - 1], (1, n_tokens, self._folder.decoder.n_vocab)
-            if tuple(value.shape()) != shape:
-                raise GenerationError(f"the graph answers logits of the shape {list(value.shape())}, not {list(shape)}")
-            answer = _view(value, shape, self._logits_kind)[0, -1]
-        if answer is not self.logits:
-            self.logits[:] = answer
+            self._value, shape = outputs[len(outputs) - 1], (1, n_tokens, self._folder.decoder.n_vocab)
+            if tuple(self._value.shape()) != shape:
+                raise GenerationError(
+                    f"the graph answers logits of the shape {list(self._value.shape())}, not {list(shape)}"
+                )
+            self.all_logits = _view(self._value, shape, self._logits_kind)[0]
+        elif self._logits_kind is np.float32:
+            return  # they are where they belong
+        self.logits[:] = self.all_logits[-1]
 
 
 def _room(n_arrays: int, shape: tuple[int, ...], kind: Any) -> list[NDArray[Any]]:

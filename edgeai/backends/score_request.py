@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from edgeai.backends.base import Scored, ScoreItem, ScoreRequest
 from edgeai.errors import GenerationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def checked(request: ScoreRequest, n_ctx: int, n_vocab: int) -> ScoreRequest:
@@ -48,10 +53,25 @@ class Result:
         self._log_probs = [0.0] * n_continuations
         self._greedy = [True] * n_continuations
 
-    def add(self, number: int, log_prob: float, is_likeliest: bool) -> None:
-        """One more token of a continuation is read."""
-        self._log_probs[number] += min(log_prob, 0.0)
-        self._greedy[number] &= is_likeliest
+    def read(self, logits: NDArray[np.float32], reads: Sequence[tuple[int, int]]) -> None:
+        """Take the next tokens of some continuations from the logits of the token before.
+
+        Args:
+            logits: [n_vocab]
+            reads: pairs of the number of a continuation and its next token.
+        Raises:
+            GenerationError: the logits are no numbers.
+        """
+        import numpy as np
+
+        likeliest = int(logits.argmax())
+        top = logits[likeliest]
+        if not np.isfinite(top):
+            raise GenerationError("the model's logits are not numbers: the file is broken; use another")
+        total = float(top) + float(np.log(np.exp(logits - top).sum(dtype=np.float64)))
+        for number, token in reads:
+            self._log_probs[number] += min(float(logits[token]) - total, 0.0)
+            self._greedy[number] &= token == likeliest
 
     def scored(self, index: int) -> Scored:
         """All of it."""
