@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeai.cluster import identity
 from edgeai.errors import DocumentError
-from edgeai.files import sha256
 from edgeai.records.journal import ResultJournal, as_json
 from edgeai.records.read import Records
 from tui import session_options
@@ -176,14 +176,3 @@ class Classifying:
     def _tell(self, prefix: str, text: str, color: str) -> None:
         self._line.clear()
         message(prefix, text, color)
-
-
-def identity(session: Session) -> list[Any]:
-    """Of a session's model: its content's hash."""
-    path = Path(session.info.path)
-    return model_identity(path) if path.is_file() else [session.info.name, session.info.size_bytes]
-
-
-def model_identity(path: Path) -> list[Any]:
-    """Of a model's file."""
-    return [sha256(path)]

@@ -12,6 +12,7 @@ import click
 from edgeai.records.types import FORMATS, Format, format_of
 from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
+from tui.ray_options import ray_options, take_address
 from tui.session_options import given, load_options
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ _STDIN = Path("-")
 @click.option("--prefix", default="", metavar="TEXT", help="Before the names of the columns that are added.")
 @click.option("--resume", is_flag=True, help="Leave an output alone that is finished, with the same settings.")
 @click.option("--force", is_flag=True, help="Replace an output, and forget unfinished work with other settings.")
-@click.option("--ray", metavar="ADDRESS|auto", help="Work on a Ray cluster; `local` starts one on this machine.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Sessions on the cluster; one a machine.")
+@ray_options
 @click.option("--view", is_flag=True, help="Look at FILE, an output: sort, filter, correct, export examples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSONL; with -o a summary.")
 @load_options
@@ -116,16 +116,14 @@ def _output(path: Path, options: dict[str, Any]) -> OutputFile | None:
 
 
 def _cluster(options: dict[str, Any], output: OutputFile | None) -> Cluster | None:
-    address, n_workers = options.pop("ray"), options.pop("workers")
-    if address is None:
-        if n_workers is not None:
-            raise click.UsageError("--workers are those of a cluster: give it with --ray ADDRESS, auto or local")
+    asked = take_address(options)
+    if asked is None:
         return None
     if output is None:
         raise click.UsageError("--ray: the rows come back in any order: give a file for them with -o FILE")
     from tui.classify_ray import Cluster
 
-    return Cluster(address, n_workers, given(options_of_session(options)))
+    return Cluster(*asked, given(options_of_session(options)))
 
 
 def options_of_session(options: dict[str, Any]) -> dict[str, Any]:
