@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ from tui.pace import Pace
 from tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
+    from edgeai.cluster import Cluster
     from edgeai.documents.library_roots import Found
     from edgeai.documents.library_types import UpdateReport
+    from edgeai.documents.read_cluster import ClusterReader
     from edgeai.documents.types import Document, OcrMode
 
 
@@ -33,24 +36,36 @@ class FileReader:
         told: the files that a line has told of.
     """
 
-    def __init__(self, line: ProgressLine, ctrl_c: CtrlC, password: str | None, ocr: OcrMode) -> None:
+    def __init__(
+        self, line: ProgressLine, ctrl_c: CtrlC, password: str | None, ocr: OcrMode, cluster: Cluster | None = None
+    ) -> None:
         self.n_read = 0
         self.told: set[Path] = set()
         self._line, self._ctrl_c = line, ctrl_c
-        self._password, self._ocr = password, ocr
+        self._password, self._ocr, self._cluster = password, ocr, cluster
         self._pace = Pace()
         self._n_done, self._n_total = 0, 0
-        self._ahead: ReadAhead | None = None
+        self._ahead: ReadAhead | ClusterReader | None = None
 
     def plan(self, paths: Sequence[Path]) -> None:
         """Begin to read these, which are asked for in this order."""
         self.close()
-        self._ahead = ReadAhead(paths, self._read, n_readers(), self._show)
+        if self._cluster is None:
+            self._ahead = ReadAhead(paths, self._read, n_readers(), self._show)
+            return
+        from edgeai.documents.read_cluster import ClusterReader
+
+        self._ahead = ClusterReader(self._cluster, paths, self._read_here, password=self._password, ocr=self._ocr)
 
     def close(self) -> None:
         """End what is still being read."""
-        if self._ahead is not None:
-            self._ahead.close()
+        if self._ahead is None:
+            return
+        self._ahead.close()
+        if n_here := getattr(self._ahead, "n_here", 0):
+            self._line.clear()
+            what = f"{counted(n_here, 'file')} read here: not on the cluster's machines, or another there"
+            message("note", f"{what}; expected folders that all of them share", "yellow")
 
     def progress(self, n_done: int, n_total: int) -> None:
         """So many of the files that must be read are done."""
@@ -75,6 +90,9 @@ class FileReader:
 
     def _read(self, path: Path, on_progress: Callable[[int, int], None]) -> Document:
         return read_document(path, password=self._password, keep_pages=True, ocr=self._ocr, on_progress=on_progress)
+
+    def _read_here(self, path: Path) -> Document:
+        return self._read(path, partial(self._show, path))
 
     def tell(self, prefix: str, path: Path, text: str, color: str) -> None:
         """A line about a file."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,12 +24,14 @@ from tui.libraries import json_option, one_library_option, opened
 from tui.output import console, message, table
 from tui.path_type import DOCUMENT_PATH
 from tui.progress_line import ProgressLine
+from tui.ray_options import cluster_of, ray_options
 from tui.session_options import ocr_option, password_option
 from tui.units import bytes_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgeai.cluster import Cluster
     from edgeai.documents.library import Library
     from edgeai.documents.library_roots import Found
     from edgeai.documents.library_types import StoredDocument
@@ -56,12 +58,14 @@ def command() -> None:
 @one_library_option
 @password_option
 @ocr_option
+@ray_options
 @json_option
-def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, as_json: bool) -> int:
+def add(paths: tuple[Path, ...], name: str, as_json: bool, **options: Any) -> int:
     """Read files, folders and globs into the library.
 
     \b
       edgeai docs add manual.pdf notes/ "reports/*.docx"
+      edgeai docs add --ray auto /share/archive       # a folder that all machines of the cluster see
 
     What is in it already is read only where it changed. Folders and globs are remembered: `edgeai docs update`
     finds new files in them too. Ctrl-C keeps what was read.
@@ -71,6 +75,7 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, 
     from edgeai.documents.library_types import UpdateReport
 
     folder, outcome = library_dir(name), Outcome(name)
+    reading = (options["password"], options["ocr"], cluster_of(options))
     with ProgressLine() as line:
         found = find(paths, _looking(line))
         if not found.paths:
@@ -82,10 +87,11 @@ def add(paths: tuple[Path, ...], name: str, password: str | None, ocr: OcrMode, 
                 outcome.take(found)
                 click.echo(inert_json(outcome.facts(UpdateReport())))
             return 1
-        with when_free(folder, lambda: opened(folder), line) as library:
-            code = _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json, added=paths)
-        discard_if_empty(folder)  # none of the first files could be read
-        return code
+        try:
+            with when_free(folder, lambda: opened(folder), line) as library:
+                return _bring_in(library, outcome, found, line, reading, as_json=as_json, added=paths)
+        finally:
+            discard_if_empty(folder)  # none of the first files could be read
 
 
 @command.command()
@@ -105,7 +111,7 @@ def update(name: str, password: str | None, ocr: OcrMode, as_json: bool) -> int:
     folder, outcome = existing_library_dir(name), Outcome(name)
     with ProgressLine() as line, when_free(folder, lambda: opened(folder), line) as library:
         found = library.find_again(_looking(line))
-        return _bring_in(library, outcome, found, line, (password, ocr), as_json=as_json)
+        return _bring_in(library, outcome, found, line, (password, ocr, None), as_json=as_json)
 
 
 @command.command("list")
@@ -204,7 +210,7 @@ def _bring_in(
     outcome: Outcome,
     found: Found,
     line: ProgressLine,
-    reading: tuple[str | None, OcrMode],
+    reading: tuple[str | None, OcrMode, Cluster | None],
     *,
     as_json: bool,
     added: Sequence[Path] = (),
@@ -212,7 +218,7 @@ def _bring_in(
     """Read what is new or changed, and say what became of it; the exit code.
 
     Only what was found is looked at where there are `added` paths, else all that the library holds.
-    `reading`: the password, and which pages are recognised.
+    `reading`: the password, which pages are recognised, and who reads.
     """
     outcome.take(found)
     _tell_all(found.failed, line)
