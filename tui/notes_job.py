@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from edgeai.notes.steps import Ask, StepProgress
     from edgeai.notes.summarize import OnPart
     from tui.notes_options import Asked
+
+    Helping = Callable[[Ask], contextlib.AbstractContextManager[Ask]]
 
 _LINE_CELLS = 78
 
@@ -68,8 +71,17 @@ def output_for(asked: Asked, sources: Iterable[Path]) -> Output:
     return Output(file, asked.dry_run, asked.as_json)
 
 
-def run(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine) -> None:
-    """Plan, tell the plan, and do it: the notes go out as they grow, and are kept until they are whole."""
+def run(
+    job: Job,
+    work: Callable[[Ask, OnPart], Notes],
+    output: Output,
+    line: ProgressLine,
+    helping: Helping = contextlib.nullcontext,
+) -> None:
+    """Plan, tell the plan, and do it: the notes go out as they grow, and are kept until they are whole.
+
+    `helping`: makes of what does the steps what has others do them.
+    """
     line.start()
     line.show("planning")
     plan = job.plan(lambda ask: work(ask, lambda _notes, _part: None))
@@ -84,7 +96,7 @@ def run(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: Pr
     if output.dry_run:
         return
     try:
-        _do(job, work, output, line)
+        _do(job, work, output, line, helping)
     except BaseException:
         line.clear()
         _tell_how_to_go_on(job, output)
@@ -92,7 +104,7 @@ def run(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: Pr
     job.is_finished = True
 
 
-def _do(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine) -> None:
+def _do(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: ProgressLine, helping: Helping) -> None:
     printer = Printer(line)
 
     def on_part(notes: Notes, part: NotesPart | None) -> None:
@@ -102,7 +114,8 @@ def _do(job: Job, work: Callable[[Ask, OnPart], Notes], output: Output, line: Pr
             printer.show(notes, part)
 
     line.start()
-    notes = work(job.ask(lambda progress: line.show(progress_text(progress))), on_part)
+    with helping(job.ask(lambda progress: line.show(progress_text(progress)))) as ask:
+        notes = work(ask, on_part)
     line.clear()
     if output.file:
         output.file.finish(notes)
@@ -123,7 +136,7 @@ class Printer:
     """Prints parts as they are finished; what is said of a whole comes after its parts then."""
 
     def __init__(self, line: ProgressLine) -> None:
-        self._line = line
+        self._line, self._out = line, sys.stdout  # it is replaced while Ray, which prints, is at work
         self._shown: list[NotesPart] = []
         self._began = False
 
@@ -147,8 +160,8 @@ class Printer:
                 blocks.append(heading_line(part))
                 self._shown.append(part)
             blocks.append(part_body(part))
-        sys.stdout.write(between + "\n\n".join(blocks) + "\n")
-        sys.stdout.flush()
+        self._out.write(between + "\n\n".join(blocks) + "\n")
+        self._out.flush()
 
     def _headings_over(self, notes: Notes, part: NotesPart) -> list[str]:
         over, lines = parent_of(notes, part), list[str]()
