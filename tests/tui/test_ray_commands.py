@@ -14,7 +14,6 @@ import pytest
 
 from tests.documents.pdf_files import pdf
 from tests.notes.readers import MarkReader
-from tests.tui.ray_reader import KILLED_AT
 from tests.tui.terminal import FakeModels
 from tui.cli import main
 
