@@ -19,18 +19,19 @@ def print_results(results: Results) -> None:
     """Print a table for each metric, and the difference of two models."""
     out = console()
     plan = results.plan
-    shots = f"{plan.few_shot} example{'' if plan.few_shot == 1 else 's'}" if plan.by != "text" else "no examples"
-    out.print(f"{plan.task.name} by {plan.by}, {shots}, {plan.n_questions:,} {_asked(results)}")
+    out.print(plan.about)
     for metric in results.metrics:
         out.print()
         out.print(_one(results, metric) if len(results.runs) == 1 else _two(results, metric))
     if results.differences:
         out.print()
         for metric in results.metrics:
-            out.print(verdict(results, metric), soft_wrap=True)
+            for line in verdicts(results, metric):
+                out.print(line, soft_wrap=True)
     few = [row for rows in results.rows for row in rows if row.n_examples < plan.few_shot]
     if few:
-        out.print(f"\n{_names_of(few)}: fewer examples, as few are given or the window is short", soft_wrap=True)
+        why = "their files have no more, or the window holds no more (--n-ctx)"
+        out.print(f"\nfewer examples in {_names_of(few)}: {why}", soft_wrap=True)
     if failed := sum(row.n_failed for rows in results.rows for row in rows if row.subject != ALL):
         out.print(f"\n{failed:,} could not be asked and count for nothing: see the results file (-o)", soft_wrap=True)
 
@@ -41,15 +42,11 @@ def _names_of(rows: Sequence[Row]) -> str:
     return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
 
 
-def _asked(results: Results) -> str:
-    return "pieces of text" if results.plan.by == "text" else "questions"
-
-
 def _one(results: Results, metric: str) -> object:
     name = one_line(results.runs[0].name)
     made = table("subject", name, "95 % interval", "", "n", right=(name, "n"))
-    shown = [row for row in results.rows[0] if metric in row.metrics]
-    scale = 1.0 if METRICS[metric].is_share else max(row.metrics[metric].high for row in shown)
+    shown = [results.rows[0][index] for index in results.shown(metric)]
+    scale = max(row.metrics[metric].high for row in shown) if METRICS[metric].is_cost else 1.0
     made.title, made.title_justify = metric, "left"
     for row in shown:
         found = row.metrics[metric]
@@ -59,12 +56,14 @@ def _one(results: Results, metric: str) -> object:
 
 def _two(results: Results, metric: str) -> object:
     first, second = _names(results)
-    made = table("subject", first, second, "difference", "95 % interval", "p", "n", right=(first, second, "p", "n"))
-    made.columns[3].justify = "right"
+    tested = ("p",) if METRICS[metric].kind == "share" else ()
+    heads = ("subject", first, second, "difference", "95 % interval", *tested, "n")
+    made = table(*heads, right=(first, second, "difference", "p", "n"))
     made.title, made.title_justify = metric, "left"
-    for one, other, differences in zip(*results.rows, results.differences, strict=True):
-        if metric in one.metrics and metric in other.metrics and metric in differences:
-            made.add_row(*_pair_cells(one, other, differences, metric))
+    for index in results.shown(metric):
+        one, other = (rows[index] for rows in results.rows)
+        if metric in other.metrics and metric in results.differences[index]:
+            made.add_row(*_pair_cells(one, other, results.differences[index], metric))
     return made
 
 
@@ -76,7 +75,7 @@ def _pair_cells(one: Row, other: Row, differences: Mapping[str, Paired], metric:
         figure(other.metrics[metric].value, metric),
         figure(found.difference, metric, sign=True),
         f"{figure(found.low, metric, sign=True)} … {figure(found.high, metric, sign=True)}",
-        "" if found.p_value is None else p_text(found.p_value),
+        *([] if found.p_value is None else [p_text(found.p_value)]),
         f"{found.n:,}",
     ]
 
@@ -96,11 +95,15 @@ def _names(results: Results) -> tuple[str, str]:
 
 
 def figure(value: float, metric: str, *, sign: bool = False) -> str:
-    """A figure: shares and scores in percent."""
+    """A figure: shares and scores in percent, correlations from -1 to 1."""
     plus = "+" if sign else ""
-    if METRICS[metric].is_cost:
+    if not _in_percent(metric):
         return f"{value:{plus},.3f}"
     return f"{100 * value:{plus}.1f}{'' if sign else ' %'}"
+
+
+def _in_percent(metric: str) -> bool:
+    return not (METRICS[metric].is_cost or METRICS[metric].is_correlation)
 
 
 def p_text(value: float) -> str:
@@ -112,26 +115,36 @@ def bar(found: Estimate, scale: float) -> str:
     """The figure as a bar, and the interval as a line over its end."""
     if scale <= 0:
         return " " * _BAR_CELLS
-    end, low, high = (round(_BAR_CELLS * min(1.0, value / scale)) for value in (found.value, found.low, found.high))
+    ends = (min(1.0, max(0.0, value / scale)) for value in (found.value, found.low, found.high))
+    end, low, high = (round(_BAR_CELLS * share) for share in ends)
     return "█" * min(end, low) + "▓" * (end - low) + "░" * (high - end) + " " * (_BAR_CELLS - max(end, high))
 
 
-def verdict(results: Results, metric: str) -> str:
-    """What can be said of the two models, in a sentence."""
+def verdicts(results: Results, metric: str) -> list[str]:
+    """What can be said of the two models, in a sentence: over all, or where that is nothing, of each subject."""
+    if metric in results.differences[-1]:
+        return [f"{metric}: {_verdict(results, results.differences[-1][metric], metric)}"]
+    both = zip(results.rows[0], results.differences, strict=True)
+    said = [
+        f"{metric} of {one_line(row.subject)}: {_verdict(results, found[metric], metric)}"
+        for row, found in both
+        if metric in found
+    ]
+    return said or [f"{metric}: they have no question in common"]
+
+
+def _verdict(results: Results, found: Paired, metric: str) -> str:
     first, second = _names(results)
-    if metric not in results.differences[-1]:
-        return f"{metric}: they have no question in common"
-    found = results.differences[-1][metric]
     size = figure(abs(found.difference), metric).removesuffix(" %")
-    unit = "" if METRICS[metric].is_cost else " points"
+    unit = " points" if _in_percent(metric) else ""
     is_sure = found.p_value < _SURE if found.p_value is not None else not found.low <= 0 <= found.high
     if not is_sure:
-        return f"{metric}: no difference can be seen ({_evidence(found)})"
+        return f"no difference can be seen ({_evidence(found)})"
     better = first if (found.difference > 0) != METRICS[metric].is_cost else second
-    return f"{metric}: {better} is better by {size}{unit} ({_evidence(found)})"
+    return f"{better} is better by {size}{unit} ({_evidence(found)})"
 
 
 def _evidence(found: Paired) -> str:
     if found.p_value is None:
-        return f"bootstrap over {found.n:,} pairs"
+        return f"95 % interval, {found.n:,} questions"
     return f"only one of them is right on {found.only_first:,} and {found.only_second:,}; p = {p_text(found.p_value)}"

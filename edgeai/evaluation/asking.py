@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeai.backends.base import Scored, ScoreItem
 from edgeai.evaluation.prompts import Template, template_for
+from edgeai.evaluation.subject_prompts import ChatPrompts, PlainPrompts, Prompts
 from edgeai.evaluation.tasks import Plan
 from edgeai.evaluation.tokens import item_of, n_tokens, passage_item, split_prefix
 from edgeai.evaluation.types import Choice, Outcome, Passage, Question, Subject
@@ -25,15 +26,13 @@ class Prepared:
 
     Attributes:
         subject: the subject.
-        template: of its prompts.
+        prompts: its prompts.
         n_examples: that fit before its longest question.
-        beginning: the text that all of its prompts begin with.
     """
 
     subject: Subject
-    template: Template
+    prompts: Prompts
     n_examples: int
-    beginning: str
 
 
 class Asker:
@@ -41,7 +40,6 @@ class Asker:
 
     def __init__(self, session: Session, plan: Plan) -> None:
         self._session = session
-        self._backend = session._backend
         self._plan = plan
 
     def prepared(self, subject: Subject) -> Prepared:
@@ -50,18 +48,15 @@ class Asker:
         MMLU's authors drop examples one by one as well, question by question; here all questions share the same ones.
         """
         template = template_for(self._plan.task.name, self._plan.by, subject)
+        kind = ChatPrompts if self._plan.chat else PlainPrompts
+        prompts = kind(self._session, subject, template, self._plan.by)
         most = min(self._plan.few_shot, len(subject.examples))
-        by = self._plan.by
         room = self._session.n_ctx - _SEAM - subject.max_tokens
         sizes = [self._longest(template, question) for question in subject.questions] if most else []
-
-        def n_beginning(n_examples: int) -> int:
-            return self._session.count_tokens(template.beginning(subject, n_examples, by))
-
-        n_head = n_beginning(0)
+        n_head = prompts.n_around(0)
         longest = max((size for size in sizes if n_head + size <= room), default=0)
-        n_examples = next((n for n in range(most, 0, -1) if n_beginning(n) + longest <= room), 0)
-        return Prepared(subject, template, n_examples, template.beginning(subject, n_examples, by))
+        n_examples = next((n for n in range(most, 0, -1) if prompts.n_around(n) + longest <= room), 0)
+        return Prepared(subject, prompts, n_examples)
 
     def ask(
         self, prepared: Prepared, questions: Sequence[Question], on_asked: Callable[[], None] | None = None
@@ -94,7 +89,8 @@ class Asker:
         if not items:
             return {}
         numbers = list(items)
-        prefix, rest = split_prefix(self._backend, prepared.beginning, list(items.values()))
+        prompts = prepared.prompts
+        prefix, rest = split_prefix(prompts.tokenize, prompts.beginning(prepared.n_examples), list(items.values()))
         scored = dict[int, Scored]()
         self._session.scoring.score(prefix, rest, scored, on_asked)
         found = {}
@@ -106,18 +102,16 @@ class Asker:
 
     def _item(self, prepared: Prepared, question: Question) -> ScoreItem:
         if isinstance(question, Passage):
-            return passage_item(self._backend, question.text)
-        assert isinstance(question, Choice)
-        prompt = prepared.beginning + prepared.template.asked(question)
-        return item_of(self._backend, prompt, prepared.template.answers(question, self._plan.by))
+            return passage_item(self._session._backend, question.text)
+        prompts = prepared.prompts
+        return item_of(prompts.tokenize, prompts.prompt(prepared.n_examples, question), prompts.answers(question))
 
     def _written(self, prepared: Prepared, question: Question) -> Outcome:
-        prompt, length = prepared.beginning + prepared.template.asked(question), prepared.subject.max_tokens
-        n_prompt = self._session.count_tokens(prompt) + 1
+        prompts, length = prepared.prompts, prepared.subject.max_tokens
+        n_prompt = len(prompts.tokenize(prompts.prompt(prepared.n_examples, question)))
         if n_prompt + length > self._session.n_ctx:
             return Outcome(error=_too_long(n_prompt + length, self._session.n_ctx))
-        response = self._session.complete(prompt, max_tokens=length, temperature=0.0, repeat_penalty=1.0)
-        return Outcome(text=response.text)
+        return Outcome(text=prompts.write(prepared.n_examples, question, length))
 
     def _longest(self, template: Template, question: Question) -> int:
         """Tokens of a question with its longest answer."""

@@ -1,10 +1,13 @@
 """How sure a figure is: 95 % confidence intervals, and whether two models differ.
 
-Shares of right answers have Wilson's score interval, all other means a bootstrap's: the questions are drawn anew, with
-replacement, a fixed number of times with a fixed seed, and the middle 95 % of the means are the interval (percentile
-method). Two models are compared question by question: the difference of shares has Bonett and Price's interval and
-McNemar's test in its exact form, the binomial's on the questions that only one got right; the difference of other means
-a bootstrap's over pairs.
+Shares of right answers have Wilson's score interval, correlations Fisher's, and all other means a bootstrap's: the
+questions are drawn anew, with replacement, a fixed number of times with a fixed seed, and the middle 95 % of the means
+are the interval (percentile method). Where all scores are the same a bootstrap knows nothing: scores between 0 and 1
+have Wilson's interval then, and differences that are all nothing Bonett and Price's: wide enough for any such score.
+
+Two models are compared question by question: the difference of shares has Bonett and Price's interval and McNemar's
+test in its exact form, the binomial's on the questions that only one got right; the difference of other means a
+bootstrap's over pairs, that of correlations Zou's.
 
 Source: Wilson 1927; Efron and Tibshirani 1993, chapters 13 and 16; Bonett and Price 2012; McNemar 1947, exact form as
 in Fagerland, Lydersen and Laake 2013.
@@ -17,6 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgeai.evaluation.correlation import Z, correlated
+from edgeai.evaluation.correlation import difference as correlation_difference
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
 
 N_RESAMPLES = 2000
 SEED = 20210103
-_Z = 1.959963984540054  # of the normal distribution's middle 95 %
 _MAX_CELLS = 2_000_000  # drawn at once: 16 MB of indices
 
 
@@ -72,25 +77,36 @@ class Paired:
 def estimate(metric: Metric, scores: Sequence[Score]) -> Estimate:
     """A metric's figure over questions, at least one."""
     n = len(scores)
-    if metric.is_share:
-        n_right = sum(value for value, _ in scores)
-        return Estimate(n_right / n, *wilson(int(n_right), n), n)
+    if metric.is_correlation:
+        written, right = zip(*scores, strict=True)
+        found = correlated(written, right, ranked=metric.kind == "spearman")
+        return Estimate(found.value, found.low, found.high, n)
+    value = _mean(metric, scores)
+    if metric.kind == "share" or (not metric.is_cost and len({value for value, _ in scores}) == 1):
+        return Estimate(value, *wilson(value * n, n), n)
     import numpy as np
 
     sums = _resampled(np.array([[value * weight, weight] for value, weight in scores]))  # [N_RESAMPLES, 2]
     means = _figures(metric, sums[:, 0] / sums[:, 1])
     low, high = np.percentile(means, (2.5, 97.5))
-    return Estimate(_mean(metric, scores), float(low), float(high), n)
+    return Estimate(value, float(low), float(high), n)
 
 
 def paired(metric: Metric, first: Sequence[Score], second: Sequence[Score]) -> Paired:
     """How two models differ on the same questions, given in the same order; at least one."""
-    n, difference = len(first), _mean(metric, first) - _mean(metric, second)
-    if metric.is_share:
+    n = len(first)
+    if metric.is_correlation:
+        right = [number for _, number in first]
+        one, other = ([number for number, _ in scores] for scores in (first, second))
+        return Paired(*correlation_difference(one, other, right, ranked=metric.kind == "spearman"), n)
+    difference = _mean(metric, first) - _mean(metric, second)
+    if metric.kind == "share":
         only_first = sum(one > other for (one, _), (other, _) in zip(first, second, strict=True))
         only_second = sum(one < other for (one, _), (other, _) in zip(first, second, strict=True))
         low, high = bonett_price(only_first, only_second, n)
         return Paired(difference, low, high, n, only_first, only_second, mcnemar(only_first, only_second))
+    if not metric.is_cost and all(one == other for one, other in zip(first, second, strict=True)):
+        return Paired(difference, *bonett_price(0, 0, n), n)
     import numpy as np
 
     columns = [[*_weighed(one), *_weighed(other)] for one, other in zip(first, second, strict=True)]
@@ -100,18 +116,18 @@ def paired(metric: Metric, first: Sequence[Score], second: Sequence[Score]) -> P
     return Paired(difference, low, high, n)
 
 
-def wilson(n_right: int, n: int) -> tuple[float, float]:
+def wilson(n_right: float, n: int) -> tuple[float, float]:
     """Wilson's score interval of a share, 95 %."""
-    share, z2 = n_right / n, _Z * _Z
+    share, z2 = n_right / n, Z * Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    half = Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def bonett_price(only_first: int, only_second: int, n: int) -> tuple[float, float]:
     """Of the difference of two shares over the same n questions: Wald's interval with one more on either side, 95 %."""
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
-    half = _Z * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    half = Z * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
     return max(-1.0, first - second - half), min(1.0, first - second + half)
 
 
@@ -132,7 +148,7 @@ def _weighed(score: Score) -> tuple[float, float]:
 
 def _mean(metric: Metric, scores: Sequence[Score]) -> float:
     mean = math.fsum(value * weight for value, weight in scores) / math.fsum(weight for _, weight in scores)
-    return _exp(mean) if metric.is_exp else mean
+    return _exp(mean) if metric.kind == "exp_mean" else mean
 
 
 def _exp(value: float) -> float:
@@ -142,7 +158,7 @@ def _exp(value: float) -> float:
 def _figures(metric: Metric, means: NDArray[np.float64]) -> NDArray[np.float64]:
     import numpy as np
 
-    return np.exp(np.minimum(means, 700.0)) if metric.is_exp else means
+    return np.exp(np.minimum(means, 700.0)) if metric.kind == "exp_mean" else means
 
 
 def _resampled(columns: NDArray[np.float64]) -> NDArray[np.float64]:

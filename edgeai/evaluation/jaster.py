@@ -11,11 +11,13 @@ Source: github.com/llm-jp/llm-jp-eval, DATASET.md (the layout) and its evaluatio
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from edgeai.errors import DocumentError
-from edgeai.evaluation.metrics import WRITTEN
+from edgeai.evaluation.metrics import METRICS, WRITTEN
 from edgeai.evaluation.source import Source, files_in, json_object, read_source, shown, text_field
 from edgeai.evaluation.types import Exercise, Subject
 
@@ -45,14 +47,18 @@ def read_jaster(data: Path, n_examples: int) -> list[Subject]:
         if metrics:
             found.append(_subject(source, row, metrics, n_examples))
         else:
-            unknown.append(
-                source.wrong(None, f"'metrics' is {shown(row.get('metrics'))}: expected {', '.join(WRITTEN)}")
-            )
+            unknown.append(source.wrong(None, _not_scored(row)))
     if not found:
         raise unknown[0]
     for exc in unknown:
         _log.warning("left out: %s", exc)
     return found
+
+
+def _not_scored(row: dict[str, Any]) -> str:
+    return (
+        f"'metrics' is {shown(row['metrics'])}: translations and programs are not scored; expected {', '.join(WRITTEN)}"
+    )
 
 
 def _subject(source: Source, row: dict[str, Any], metrics: tuple[str, ...], n_examples: int) -> Subject:
@@ -72,7 +78,20 @@ def _subject(source: Source, row: dict[str, Any], metrics: tuple[str, ...], n_ex
         examples, questions = questions[:n_examples], questions[n_examples:]
     if not questions:
         raise source.wrong(None, "there is no sample to ask: expected more; ask with fewer examples (--few-shot)")
+    if any(METRICS[name].is_correlation for name in metrics):
+        _check_numbers(source, questions)
     return Subject(source.path.stem, files, questions, examples, instruction, metrics, length)
+
+
+def _check_numbers(source: Source, questions: Sequence[Exercise]) -> None:
+    for question in questions:
+        try:
+            is_number = isfinite(float(question.answer))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            words = f"'output' is {shown(question.answer)}: expected a number, as pearson and spearman need"
+            raise source.wrong(None, f"{words} (in samples {question.line})")
 
 
 def _metrics(source: Source, row: dict[str, Any]) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 """From what a model made of a question to scores.
 
 The names are those of lm-evaluation-harness (acc, acc_norm, acc_bytes, bits_per_byte) and of llm-jp-eval (exact_match,
-char_f1, set_f1).
+char_f1, set_f1, pearson, spearman).
 
 Written answers are compared as llm-jp-eval 1.x does: an answer ends at its first empty line, quotation marks around it
 are dropped, both sides are NFKC-normalized. Its char_f1 is fuzzywuzzy's token_sort_ratio / 100, and so is this one,
 written anew (fuzzywuzzy is GPL): what is neither letter nor digit becomes a space, all is in lower case, words (what
 stands between spaces: in Japanese mostly the whole) are sorted, and the ratio is 2 · LCS / (length + length), rounded
 to whole percents, as python-Levenshtein's is.
+
+For its correlations (JSTS) a number is read from the answer by leaving out all but digits and points; what is no number
+then counts as -2 (its parse_float, version 1.0.0, src/llm_jp_eval/utils.py). A correlation that is none, since all
+answers are the same number, counts as 0.
 
 Source: lm_eval/api/task.py of EleutherAI/lm-evaluation-harness (process_results of multiple choices);
 llm-jp/llm-jp-eval; fuzzywuzzy 0.18, fuzz.py and utils.py.
@@ -19,11 +23,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
+from typing import Literal
 
 from edgeai.evaluation.types import By, Choice, Exercise, Outcome, Passage, Question
 
 _NO_WORD = re.compile(r"\W")
+_NO_NUMBER = re.compile(r"[^0-9.]")
+_WITHOUT_NUMBER = -2.0  # what an answer without a number counts as
 _LATIN_1 = dict.fromkeys(range(128, 256))  # fuzzywuzzy takes these out, and nothing beyond them
 
 
@@ -33,35 +40,41 @@ class Metric:
 
     Attributes:
         name: of the field.
-        is_share: of questions: each is right or wrong.
-        is_exp: the mean is of logarithms, and the figure its exponential.
-        is_cost: lower is better.
+        kind: how it comes from the questions: each is right or wrong ("share"), it is the mean of their scores, the
+            exponential of such a mean, or a correlation of what was written with what is right.
+        is_cost: lower is better, and it has no upper end; all others end at 1.
     """
 
     name: str
-    is_share: bool = False
-    is_exp: bool = False
+    kind: Literal["share", "mean", "exp_mean", "pearson", "spearman"] = "mean"
     is_cost: bool = False
+
+    @property
+    def is_correlation(self) -> bool:
+        """Whether it is of one set of questions: those of several make no figure together."""
+        return self.kind in ("pearson", "spearman")
 
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("acc", is_share=True),
-        Metric("acc_norm", is_share=True),
-        Metric("acc_bytes", is_share=True),
-        Metric("exact_match", is_share=True),
+        Metric("acc", "share"),
+        Metric("acc_norm", "share"),
+        Metric("acc_bytes", "share"),
+        Metric("exact_match", "share"),
         Metric("char_f1"),
         Metric("set_f1"),
-        Metric("perplexity", is_exp=True, is_cost=True),
+        Metric("pearson", "pearson"),
+        Metric("spearman", "spearman"),
+        Metric("perplexity", "exp_mean", is_cost=True),
         Metric("bits_per_byte", is_cost=True),
     )
 }
-WRITTEN = ("exact_match", "char_f1", "set_f1")
+WRITTEN = ("exact_match", "char_f1", "set_f1", "pearson", "spearman")
 """Metrics of written answers."""
 
 Score = tuple[float, float]
-"""A value, and its weight in the mean."""
+"""A value, and its weight in the mean; for a correlation the number that was written, and the right one."""
 
 
 def scores(question: Question, outcome: Outcome, by: By, metrics: Sequence[str]) -> dict[str, Score]:
@@ -84,7 +97,13 @@ def scores(question: Question, outcome: Outcome, by: By, metrics: Sequence[str])
             "perplexity": (nats / outcome.n_tokens[0], outcome.n_tokens[0]),
             "bits_per_byte": (nats / log(2) / n_bytes, n_bytes),
         }
-    return {name: (_COMPARED[name](outcome.text, question.answer), 1.0) for name in metrics}
+    return {name: _written_score(METRICS[name], outcome.text, question.answer) for name in metrics}
+
+
+def _written_score(metric: Metric, written: str, right: str) -> Score:
+    if metric.is_correlation:
+        return number(written), float(right)
+    return _COMPARED[metric.name](written, right), 1.0
 
 
 def chosen(log_probs: Sequence[float]) -> int:
@@ -125,13 +144,22 @@ def char_f1(written: str, right: str) -> float:
     return round(200 * _n_common(first, second) / (len(first) + len(second))) / 100
 
 
-def set_f1(written: str, right: str) -> float:
-    """F1 of the lines as sets, as llm-jp-eval has it (repeated lines of the answer count each time).
+def number(written: str) -> float:
+    """The number in an answer, as llm-jp-eval reads it: "3.5 です" is 3.5, "-1" is 1, and "3 or 4.5.6" is -2."""
+    try:
+        value = float(_NO_NUMBER.sub("", tidy(written)))
+    except ValueError:
+        return _WITHOUT_NUMBER
+    return value if isfinite(value) else _WITHOUT_NUMBER
 
-    Source: llm-jp-eval's set_f1, which takes precision and recall over the written lines.
+
+def set_f1(written: str, right: str) -> float:
+    """F1 of the lines: a line that is written again counts once.
+
+    Source: llm-jp-eval's set_f1, which takes precision and recall over the written lines as a set.
     """
     expected = [line.strip() for line in tidy(right).split("\n")]
-    found = [line.strip() for line in tidy(written).split("\n")]
+    found = {line.strip() for line in tidy(written).split("\n")}
     n_right = sum(line in expected for line in found)
     precision, recall = n_right / len(found), n_right / len(expected)
     return 2 * precision * recall / (precision + recall) if n_right else 0.0

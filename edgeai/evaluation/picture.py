@@ -1,4 +1,7 @@
-"""Results as a picture: a row a subject, a point a model with its interval. It needs matplotlib (extra `plot`)."""
+"""Results as a picture: a panel a metric, a row a subject, a point a model with its interval.
+
+It needs matplotlib (extra `plot`).
+"""
 
 from __future__ import annotations
 
@@ -46,45 +49,56 @@ def check_picture(path: Path) -> None:
         raise OptionError("a picture needs matplotlib: pip install 'edgeai[plot]'")
 
 
-def draw(results: Results, path: Path, *, metric: str | None = None) -> None:
+def draw(results: Results, path: Path) -> None:
     """Draw the figures of each subject, the overall ones on top.
 
     Args:
         results: what to draw.
         path: a .svg or .png file, replaced if it exists.
-        metric: which figure; None for the first.
     Raises:
         OptionError: see `check_picture`.
         OSError: the file cannot be written.
     """
     check_picture(path)
-    data = _drawn(results, metric or results.metrics[0], path.suffix[1:].lower())
+    data = _drawn(results, path.suffix[1:].lower())
     write_bytes(path, data)
     path.chmod(0o644)  # it is to be shown
 
 
-def _drawn(results: Results, metric: str, kind: str) -> bytes:
+def _drawn(results: Results, kind: str) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rows = [index for index, row in enumerate(results.rows[0]) if metric in row.metrics]
-    rows = sorted(rows, key=lambda index: (results.rows[0][index].subject == ALL, -index))[-_MOST_ROWS:]  # from below
+    rows = {metric: _rows(results, metric) for metric in results.metrics}
+    heights = [0.85 + 0.28 * len(each) for each in rows.values()]
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name: whoever shows the SVG may have it
-        figure = Figure(figsize=(7, 1.6 + 0.28 * len(rows)), layout="constrained")
-        axis = figure.subplots()
-        for number in range(len(results.runs)):
-            _draw_model(axis, results, number, metric, rows)
-        axis.set_yticks(range(len(rows)), [_name(results.rows[0][index].subject) for index in rows])
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        better = "lower" if METRICS[metric].is_cost else "higher"
-        axis.set_xlabel(f"{metric} with its 95 % confidence interval ({better} is better)")
-        axis.set_title(f"{results.plan.task.name}, {results.plan.few_shot} examples", loc="left")
-        axis.grid(axis="x", alpha=0.25)
-        figure.legend(loc="outside lower right", frameon=False)
+        figure = Figure(figsize=(7, 0.75 + sum(heights)), layout="constrained")
+        axes = figure.subplots(len(rows), squeeze=False, height_ratios=heights)[:, 0]
+        for axis, (metric, indexes) in zip(axes, rows.items(), strict=True):
+            _draw_metric(axis, results, metric, indexes)
+        figure.suptitle(results.plan.about, x=0.01, ha="left")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", frameon=False)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {})
     return buffer.getvalue()
+
+
+def _rows(results: Results, metric: str) -> list[int]:
+    """The rows with a metric, from below."""
+    found = results.shown(metric)
+    found.sort(key=lambda index: (results.rows[0][index].subject == ALL, -index))
+    return found[-(_MOST_ROWS // len(results.metrics)) :]
+
+
+def _draw_metric(axis: Axes, results: Results, metric: str, rows: list[int]) -> None:
+    for number in range(len(results.runs)):
+        _draw_model(axis, results, number, metric, rows)
+    axis.set_yticks(range(len(rows)), [_name(results.rows[0][index].subject) for index in rows])
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+    better = "lower" if METRICS[metric].is_cost else "higher"
+    axis.set_xlabel(f"{metric} with its 95 % confidence interval ({better} is better)")
+    axis.grid(axis="x", alpha=0.25)
 
 
 def _draw_model(axis: Axes, results: Results, number: int, metric: str, rows: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""What stands before a question and around it. The same text for every model, without a chat template.
+"""What stands before a question and around it: the same words for every model, and by default without a chat template.
 
 That is how the benchmarks' figures are made. For English the words are lm-evaluation-harness's; the instructions of
 JMMLU are our own, in Japanese; Jaster's are llm-jp-eval's format.
@@ -35,12 +35,19 @@ class Template:
 
     def beginning(self, subject: Subject, n_examples: int, by: By) -> str:
         """What all questions of a subject begin with: the head, and examples with their answers."""
-        head = self.head.format(subject=subject.name.replace("_", " "), instruction=subject.instruction)
         examples = (
-            self.asked(example) + self.answers(example, by)[_right(example)] + self.between
+            self.asked(example) + self.right_answer(example, by) + self.between
             for example in subject.examples[:n_examples]
         )
-        return head + "".join(examples)
+        return self.head_of(subject) + "".join(examples)
+
+    def head_of(self, subject: Subject) -> str:
+        """What stands before all questions of a subject, and before its examples."""
+        return self.head.format(subject=subject.name.replace("_", " "), instruction=subject.instruction)
+
+    def right_answer(self, question: Question, by: By) -> str:
+        """What follows a question that is an example."""
+        return self.answers(question, by)[question.answer if isinstance(question, Choice) else 0]
 
     def asked(self, question: Question) -> str:
         """A question, up to where its answer begins."""
@@ -59,10 +66,6 @@ class Template:
         else:
             answers = [question.answer] if isinstance(question, Exercise) else []
         return [self.answer.format(answer=answer) for answer in answers]
-
-
-def _right(question: Question) -> int:
-    return question.answer if isinstance(question, Choice) else 0
 
 
 _LETTER = "{text}\n{choices}\nAnswer:"

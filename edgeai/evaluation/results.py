@@ -15,7 +15,7 @@ from edgeai.evaluation.tasks import Plan
 from edgeai.evaluation.types import By, Choice, Exercise, Outcome, Question
 
 ALL = "all"
-"""The row of all subjects: every question counts the same, whichever subject it is of."""
+"""The row of all subjects: every question counts the same, whichever subject it is of. It has no correlations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class Results:
         """The names of all metrics, in their usual order."""
         return tuple(name for name in METRICS if any(name in row.metrics for row in self.rows[0]))
 
+    def shown(self, metric: str) -> list[int]:
+        """The rows to show of a metric: those that have it, and ALL where it says more than the others."""
+        found = [index for index, row in enumerate(self.rows[0]) if metric in row.metrics]
+        return found[:-1] if len(found) == 2 and self.rows[0][found[-1]].subject == ALL else found
+
 
 _Table = list[list[Mapping[str, Score]]]  # of each subject, of each question, by metric
 
@@ -94,7 +99,7 @@ def _row(name: str, runs: Sequence[SubjectRun], table: _Table, by: By) -> Row:
     found = {}
     for metric in METRICS.values():
         values = [each[metric.name] for each in scored if metric.name in each]
-        if metric.name in named and values:
+        if metric.name in named and values and not (metric.is_correlation and len(table) > 1):
             found[metric.name] = estimate(metric, values)
     n_failed = sum(not each for each in scored)
     return Row(name, len(scored), n_failed, min(run.n_examples for run in runs), found)
@@ -104,13 +109,17 @@ def _differences(tables: Sequence[_Table], rows: Sequence[Sequence[Row]]) -> lis
     first, second = tables
     parts = [list(zip(one, other, strict=True)) for one, other in zip(first, second, strict=True)]
     if len(rows[0]) > len(parts):
-        parts.append([pair for part in parts for pair in part])
+        return [*map(_paired, parts), _paired([pair for part in parts for pair in part], is_all=True)]
     return [_paired(part) for part in parts]
 
 
-def _paired(pairs: Sequence[tuple[Mapping[str, Score], Mapping[str, Score]]]) -> dict[str, Paired]:
+def _paired(
+    pairs: Sequence[tuple[Mapping[str, Score], Mapping[str, Score]]], *, is_all: bool = False
+) -> dict[str, Paired]:
     found = {}
     for metric in METRICS.values():
+        if is_all and metric.is_correlation:
+            continue
         both = [
             (one[metric.name], other[metric.name])
             for one, other in pairs
@@ -135,7 +144,7 @@ def as_json(results: Results, *, with_questions: bool = False) -> dict[str, Any]
         "data": {path: digest for subject in plan.subjects for path, digest in subject.files.items()},
         "interval": (
             "95 %: Wilson for shares, Bonett and Price for their differences, bootstrap for means "
-            f"({N_RESAMPLES} resamples, seed {SEED})"
+            f"({N_RESAMPLES} resamples, seed {SEED}), Fisher's z for correlations, Zou for their differences"
         ),
         "models": [
             {
@@ -158,7 +167,8 @@ def as_json(results: Results, *, with_questions: bool = False) -> dict[str, Any]
 def about(run: ModelRun) -> dict[str, Any]:
     """What is known of a run beside its outcomes."""
     names = ("name", "path", "sha256", "n_ctx", "library")
-    return {**{name: getattr(run, name) for name in names}, "options": dict(run.options)}
+    about = {**{name: getattr(run, name) for name in names}, "options": dict(run.options)}
+    return {**about, "chat_template": run.chat_template} if run.chat_template else about
 
 
 def _row_json(row: Row) -> dict[str, Any]:

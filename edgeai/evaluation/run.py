@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeai.errors import ChatTemplateError
 from edgeai.evaluation.asking import Asker
 from edgeai.evaluation.prompts import template_for
 from edgeai.evaluation.tasks import Plan
@@ -60,6 +61,7 @@ class ModelRun:
         n_ctx: context window, tokens.
         options: by which it was opened, where the user has said so.
         library: whose kernels computed, with its version.
+        chat_template: through which it was asked; "" for none.
         subjects: in the plan's order.
     """
 
@@ -69,6 +71,7 @@ class ModelRun:
     n_ctx: int
     options: Mapping[str, Any]
     library: str
+    chat_template: str = ""
     subjects: list[SubjectRun] = field(default_factory=list)
 
 
@@ -110,13 +113,15 @@ class Run:
             on_hashed: told how far the model's file is read.
         Raises:
             DocumentError: the same run is going on in another process.
+            ChatTemplateError: it is to be asked in a chat, and has no template.
             OSError: the model's file, or the cache folder, cannot be used.
         """
         self._plan = plan
         self._asker = Asker(session, plan)
         path, digest = session.info.path, model_digest(Path(session.info.path), on_hashed)
         library = f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
-        self.result = ModelRun(session.model_name, path, digest, session.n_ctx, dict(options), library)
+        template = chat_template(session) if plan.chat else ""
+        self.result = ModelRun(session.model_name, path, digest, session.n_ctx, dict(options), library, template)
         counted = {name: value for name, value in options.items() if name != "n_threads"}
         same = {"path": "", "name": "", "options": counted}  # neither the file's name nor how fast it is read counts
         facts = {"version": VERSION, "model": {**asdict(self.result), **same}, "plan": plan_facts(plan)}
@@ -202,9 +207,24 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "by": plan.by,
         "few_shot": plan.few_shot,
         "limit": plan.limit,
+        "chat": plan.chat,
         "templates": [template for index, template in enumerate(templates) if template not in templates[:index]],
         "subjects": [[subject.name, *subject.files.values()] for subject in plan.subjects],
     }
+
+
+def chat_template(session: Session) -> str:
+    """The template through which a model is asked.
+
+    Raises:
+        ChatTemplateError: it has none.
+    """
+    source = session._template_source or session.info.chat_template
+    if not source:
+        raise ChatTemplateError(
+            f"{session.model_name} has no chat template: expected a model that answers in a chat; ask without --chat"
+        )
+    return source
 
 
 def model_digest(path: Path, on_progress: Progress = no_progress) -> str:

@@ -102,6 +102,7 @@ class Plan:
         by: how.
         few_shot: examples before each question, at most.
         limit: questions of each subject, at most; None for all.
+        chat: whether the model is asked through its own chat template.
         subjects: with their questions, no more than that.
     """
 
@@ -109,6 +110,7 @@ class Plan:
     by: By
     few_shot: int
     limit: int | None
+    chat: bool
     subjects: Sequence[Subject]
 
     @property
@@ -116,9 +118,23 @@ class Plan:
         """Of all subjects."""
         return sum(len(subject.questions) for subject in self.subjects)
 
+    @property
+    def about(self) -> str:
+        """What is asked, in a line."""
+        if self.by == "text":
+            return f"{self.task.name}, {_counted(self.n_questions, 'piece')} of text"
+        counted = f"{_counted(self.few_shot, 'example')}, {_counted(self.n_questions, 'question')}"
+        return f"{self.task.name} by {self.by}, {counted}{', in the chat template' if self.chat else ''}"
+
 
 def make_plan(
-    name: str, data: Path, *, by: str | None = None, few_shot: int | None = None, limit: int | None = None
+    name: str,
+    data: Path,
+    *,
+    by: str | None = None,
+    few_shot: int | None = None,
+    limit: int | None = None,
+    chat: bool = False,
 ) -> Plan:
     """Read a task's files.
 
@@ -128,6 +144,7 @@ def make_plan(
         by: "letter" or "answer"; None for what is usual.
         few_shot: examples; None for what is usual.
         limit: questions of each subject at most, the first ones; None for all.
+        chat: ask through the model's own chat template.
     Raises:
         OptionError: no such task, or a value that makes no sense.
         DocumentError: a file is missing or broken.
@@ -143,7 +160,13 @@ def make_plan(
         raise OptionError(f"few_shot = {few_shot}: expected 0 to {MAX_FEW_SHOT}")
     if few_shot and way == "text":
         raise OptionError(f"few_shot = {few_shot}: a text has no examples; expected 0")
+    if chat and way == "text":
+        raise OptionError(f"chat = {chat}: a text is read as it is, without a chat template; leave it out")
     if limit is not None and limit < 1:
         raise OptionError(f"limit = {limit}: expected 1 or more questions of each subject")
     subjects = [replace(each, questions=each.questions[:limit]) for each in task.read(data, few_shot)]
-    return Plan(task, way, few_shot, limit, subjects)
+    return Plan(task, way, few_shot, limit, chat, subjects)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

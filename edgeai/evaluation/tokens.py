@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgeai.backends.base import ModelInfo, ScoreItem
 from edgeai.common_prefix import n_common
+
+Tokenize = Callable[[str], list[int]]
 
 
 class Tokenizes(Protocol):
@@ -22,19 +24,19 @@ class Tokenizes(Protocol):
         ...
 
 
-def item_of(backend: Tokenizes, prompt: str, answers: Sequence[str]) -> ScoreItem:
+def item_of(tokenize: Tokenize, prompt: str, answers: Sequence[str]) -> ScoreItem:
     """A prompt and what may follow it, in the tokens of prompt and answer written as one text.
 
     Where the first letters of an answer make one token with the last ones of the prompt, that token belongs to the
     answers, and to all of them: each is scored from the same place on.
 
     Args:
-        backend: whose tokens.
+        tokenize: a whole prompt.
         prompt: begins with what all prompts of a request begin with.
         answers: each at least one token.
     """
-    alone = backend.tokenize(prompt, add_special=True)
-    whole = [backend.tokenize(prompt + answer, add_special=True) for answer in answers]
+    alone = tokenize(prompt)
+    whole = [tokenize(prompt + answer) for answer in answers]
     n_shared = min(n_common(alone, tokens) for tokens in whole)
     n_shared = min(n_shared, *(len(tokens) - 1 for tokens in whole))
     return ScoreItem(alone[:n_shared], [tokens[n_shared:] for tokens in whole])
@@ -51,18 +53,18 @@ def passage_item(backend: Tokenizes, text: str) -> ScoreItem:
     return ScoreItem(begin, [tokens]) if begin else ScoreItem(tokens[:1], [tokens[1:]])
 
 
-def split_prefix(backend: Tokenizes, beginning: str, items: Sequence[ScoreItem]) -> tuple[list[int], list[ScoreItem]]:
+def split_prefix(tokenize: Tokenize, beginning: str, items: Sequence[ScoreItem]) -> tuple[list[int], list[ScoreItem]]:
     """What all items begin with, and the items without it.
 
     Args:
-        backend: whose tokens.
+        tokenize: a whole prompt.
         beginning: the text that all prompts begin with. Its last token may be another before a question, and stays
             with the items then.
         items: with their whole prompts.
     Returns:
         The prefix, and items that have at least one token each.
     """
-    prefix = backend.tokenize(beginning, add_special=True) if beginning else []
+    prefix = tokenize(beginning) if beginning else []
     n_prefix = min([n_common(prefix, item.tokens) for item in items] or [0])
     n_prefix = max(0, min([n_prefix, *(len(item.tokens) - 1 for item in items)]))
     return prefix[:n_prefix], [ScoreItem(item.tokens[n_prefix:], item.continuations) for item in items]

@@ -56,8 +56,18 @@ def test_a_mean_has_a_bootstraps_interval() -> None:
     assert found.value == pytest.approx(0.4)
     assert (found.low, found.high) == pytest.approx((0.4 - 0.0196, 0.4 + 0.0196), abs=0.0015)
     assert estimate(METRICS["char_f1"], shares(*[0.2] * 200, *[0.6] * 200)) == found
-    alone = estimate(METRICS["char_f1"], shares(0.3))
-    assert (alone.value, alone.low, alone.high) == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_where_all_scores_are_the_same_a_bootstrap_knows_nothing() -> None:
+    """0.5 of 4 as if it were a share: 0.5 ± 1.96 / (1 + 3.8415/4) · sqrt(0.25/4 + 3.8415/64) = 0.5 ± 0.34997."""
+    for name in ("char_f1", "set_f1"):
+        found = estimate(METRICS[name], shares(*[0.5] * 4))
+        assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.15003, 0.84997), abs=1e-4)
+    zero = estimate(METRICS["set_f1"], shares(0.0, 0.0))
+    assert (zero.value, zero.low) == (0.0, 0.0)
+    same = paired(METRICS["set_f1"], shares(0.5, 1.0), shares(0.5, 1.0))
+    assert (same.difference, same.low, same.high) == (0.0, *bonett_price(0, 0, 2))
+    assert zero.high == pytest.approx(3.8415 / 5.8415, abs=1e-4)
 
 
 def test_perplexity_weighs_tokens() -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 from rapidfuzz import fuzz, utils
 
-from edgeai.evaluation.metrics import char_f1, exact_match, scores, set_f1, tidy
+from edgeai.evaluation.metrics import char_f1, exact_match, number, scores, set_f1, tidy
 from edgeai.evaluation.types import Choice, Exercise, Outcome, Passage
 
 QUESTION = Choice(1, "?", ("yes", "certainly not", "富士山"), 1, ("A", "B", "C"))
@@ -90,3 +90,30 @@ def test_set_f1() -> None:
     """Two of three written lines are right, and two of four expected ones found: 2 · 2/3 · 1/2 / (2/3 + 1/2)."""
     assert set_f1("a\nb\nx", "a\nb\nc\nd") == pytest.approx(4 / 7)
     assert set_f1("x", "a") == 0.0
+
+
+def test_a_line_that_is_written_again_counts_once() -> None:
+    """One of two different lines is right, and one of one found: 2 · 1/2 · 1 / (1/2 + 1)."""
+    assert set_f1("a\na\na\nb", "a") == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("3.5", 3.5),
+        ("４．２です", 4.2),  # NFKC
+        ("類似度: 3", 3.0),
+        ("-1", 1.0),  # llm-jp-eval leaves the sign out
+        ("3.", 3.0),
+        ("1, 2", 12.0),
+        ("3.5.", -2.0),
+        ("", -2.0),
+        ("五", -2.0),
+        ("nan", -2.0),
+        ("9" * 400, -2.0),
+    ],
+)
+def test_the_number_in_an_answer(written: str, expected: float) -> None:
+    assert number(written) == expected
+    found = scores(Exercise(1, "?", "2.5"), Outcome(text=written), "writing", ("pearson", "spearman"))
+    assert found == {"pearson": (expected, 2.5), "spearman": (expected, 2.5)}

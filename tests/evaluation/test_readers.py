@@ -199,11 +199,22 @@ def test_jaster_keeps_its_own_examples_or_those_beside_it(tmp_path: Path) -> Non
 
 def test_jaster_with_a_metric_that_is_not_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = files.jaster(tmp_path)
-    files.write_json(folder / "jsts.json", {**files.MAWPS, "metrics": ["pearson", "spearman"]})
+    files.write_json(folder / "alt-e-to-j.json", {**files.MAWPS, "metrics": ["bleu_ja", "comet_wmt22"]})
     assert [subject.name for subject in read_jaster(folder, 0)] == ["jemhopqa", "mawps"]
-    assert "jsts.json: 'metrics' is ['pearson', 'spearman']: expected exact_match" in caplog.text
-    with pytest.raises(DocumentError, match="'metrics' is"):
-        read_jaster(folder / "jsts.json", 0)
+    words = "alt-e-to-j.json: 'metrics' is ['bleu_ja', 'comet_wmt22']: translations and programs are not scored"
+    assert words in caplog.text
+    with pytest.raises(DocumentError, match="translations and programs are not scored; expected exact_match, char_f1"):
+        read_jaster(folder / "alt-e-to-j.json", 0)
+
+
+@pytest.mark.parametrize("output", ["", "three", "nan", "inf"])
+def test_correlations_need_numbers(tmp_path: Path, output: str) -> None:
+    samples = [{"input": "a", "output": "3.5"}, {"input": "b", "output": output}]
+    row = {**files.MAWPS, "metrics": ["pearson", "spearman"], "samples": samples}
+    path = files.write_json(tmp_path / "jsts.json", row)
+    with pytest.raises(DocumentError, match=rf"'output' is '{output}': expected a number, .*\(in samples 2\)"):
+        read_jaster(path, 0)
+    assert len(read_jaster(files.write_json(path, {**row, "samples": samples[:1]}), 0)[0].questions) == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.evaluation.scorers import FakeScorer, Rate, knows, model_file
 from tests.tui.terminal import FakeModels
 from tui import session_options
 from tui.cli import main
-from tui.eval_report import bar
+from tui.eval_report import bar, figure
 
 Capture = pytest.CaptureFixture[str]
 
@@ -127,12 +127,55 @@ def test_ctrl_c_and_again(monkeypatch: pytest.MonkeyPatch, data: str, capsys: Ca
     assert capsys.readouterr().err == "note: goes on with earlier work: 3 of 5 are done\n"
 
 
+def test_correlations_of_two_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
+    """Of 5 4 3 2 1 0 0 and 5 4.5 3.5 2.5 1 0.5 0: (59.5 - 36.429) / sqrt(22.857 · 23.714) = 0.991.
+
+    Of 3 3 3 3 3 3 2: (51 - 48.571) / sqrt(0.857 · 23.714) = 0.539.
+    """
+
+    def open_session(model: str | None, **_: Any) -> Session:
+        backend = FakeScorer().enqueue(*("5432100" if model == "good" else "3333332"), "東京", "東京")
+        path = str(model_file(tmp_path, f"{model}.gguf"))
+        backend._info = dataclasses.replace(backend.info, path=path, name=f"{model}")
+        return Session(backend=backend)
+
+    monkeypatch.setattr(session_options, "open_session", open_session)
+    samples = [{"input": f"文{number}", "output": f"{number / 2}"} for number in (10, 9, 7, 5, 2, 1, 0)]
+    files.write_json(tmp_path / "jsts.json", {**files.MAWPS, "metrics": ["pearson", "spearman"], "samples": samples})
+    files.write_json(tmp_path / "qa.json", files.JEMHOPQA)
+    picture = tmp_path / "p.svg"
+    arguments = ["-m", "good", "-m", "bad", "--few-shot", "0", "--picture", str(picture)]
+    assert main(["eval", "jaster", "--data", str(tmp_path), *arguments]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
+    assert [row[:4] for row in rows if row[:1] == ["jsts"]] == [
+        ["jsts", "0.991", "0.539", "+0.452"],
+        ["jsts", "0.991", "0.612", "+0.379"],
+    ]
+    assert "pearson of jsts: good is better by 0.452 (95 % interval, 7 questions)" in out
+    assert "all" not in [row[0] for row in rows if row]  # each metric is of one file
+    drawn = picture.read_text(encoding="utf-8")
+    assert all(f"{metric} with its" in drawn for metric in ("char_f1", "pearson", "spearman"))
+
+
+def test_one_model_under_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: str, capsys: Capture) -> None:
+    def open_session(model: str | None, **_: Any) -> Session:
+        backend = FakeScorer()
+        (tmp_path / f"{model}.gguf").write_bytes(b"the same")
+        backend._info = dataclasses.replace(backend.info, path=str(tmp_path / f"{model}.gguf"), name=f"{model}")
+        return Session(backend=backend)
+
+    monkeypatch.setattr(session_options, "open_session", open_session)
+    assert main(["eval", "mmlu", "--data", data, "-m", "one", "-m", "copy"]) == 2
+    assert "one and copy are the same model (SHA-256 " in capsys.readouterr().err
+
+
 def test_a_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "text.txt").write_text("word " * 500)
     models(monkeypatch, tmp_path, small=lambda _before, text: -float(len(text)))
     assert main(["eval", "perplexity", "--data", str(tmp_path / "text.txt"), "-m", "small"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("perplexity by text, no examples, 3 pieces of text")
+    assert out.startswith("perplexity, 3 pieces of text\n")
     assert "2.718" in out
     assert "1.443" in out  # 1 / ln 2 bits
 
@@ -150,6 +193,7 @@ def test_a_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
         (["mmlu", "--data", "DATA", "-o", "nowhere/results.json"], 2, "nowhere: no such folder"),
         (["mmlu", "--data", "DATA", "--picture", "a.pdf"], 1, "a picture is a .svg or .png file"),
         (["mmlu", "--data", "DATA", "--few-shot", "100"], 1, "few_shot = 100: expected 0 to 64"),
+        (["perplexity", "--data", "DATA", "--chat"], 1, "a text is read as it is, without a chat template"),
     ],
 )
 def test_wrong_usage_is_told_before_a_model_is_opened(
@@ -186,3 +230,5 @@ def test_a_subject_of_escape_sequences_is_harmless(
 def test_a_bar_shows_the_figure_and_its_interval() -> None:
     assert bar(Estimate(0.5, 0.4, 0.6, 10), 1.0) == "████████▓▓░░        "
     assert bar(Estimate(0.0, 0.0, 0.0, 1), 0.0) == " " * 20
+    assert bar(Estimate(-0.5, -0.9, 0.25, 9), 1.0) == "░░░░░               "
+    assert figure(-0.25, "pearson", sign=True) == "-0.250"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeai.errors import DocumentError
 from edgeai.options import KV_TYPES
 from tui import session_options
 from tui.output import console, message, print_json
@@ -20,6 +22,7 @@ from tui.session_options import given
 if TYPE_CHECKING:
     from edgeai.evaluation.run import ModelRun, Run, RunProgress
     from edgeai.evaluation.tasks import Plan
+    from edgeai.session import Session
 
 
 def _list_tasks(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -41,6 +44,7 @@ def _list_tasks(ctx: click.Context, _param: click.Parameter, value: bool) -> Non
 @click.option("--data", type=DOCUMENT_PATH, required=True, metavar="PATH", help="The task's file or folder.")
 @click.option("--few-shot", type=click.IntRange(0), metavar="N", help="Examples before each question; see --list.")
 @click.option("--by", type=click.Choice(["letter", "answer"]), help="Score the letter, or the whole answer.")
+@click.option("--chat", is_flag=True, help="Ask through the model's chat template; by default in plain text.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N questions of each subject only.")
 @click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="One model, or two to compare.")
 @click.option("--n-ctx", type=click.IntRange(1), help="Context window in tokens.")
@@ -64,6 +68,7 @@ def command(
     few_shot: int | None,
     by: str | None,
     limit: int | None,
+    chat: bool,
     models: tuple[str, ...],
     as_json: bool,
     out: Path | None,
@@ -86,9 +91,11 @@ def command(
     if len(models) > 2 or len(set(models)) != len(models):
         raise click.UsageError(f"--model was given {len(models)} times: expected one model, or two that differ")
     _check_outputs(out, picture, force)
-    plan = make_plan(task, data, by=by, few_shot=few_shot, limit=limit)
+    plan = make_plan(task, data, by=by, few_shot=few_shot, limit=limit, chat=chat)
     with contextlib.ExitStack() as kept:
-        runs = [_run(kept, model, plan, given(options)) for model in models or (None,)]
+        runs: list[Run] = []
+        for model in models or (None,):
+            runs.append(_run(kept, model, plan, given(options), runs))
         _report(plan, [run.result for run in runs], as_json, out, picture)
         for run in runs:
             run.finish()
@@ -107,7 +114,9 @@ def _check_outputs(out: Path | None, picture: Path | None, force: bool) -> None:
             raise click.UsageError(f"{path.parent}: no such folder: expected one for {path.name}; make it first")
 
 
-def _run(kept: contextlib.ExitStack, model: str | None, plan: Plan, options: dict[str, Any]) -> Run:
+def _run(
+    kept: contextlib.ExitStack, model: str | None, plan: Plan, options: dict[str, Any], before: Sequence[Run]
+) -> Run:
     from edgeai.evaluation.run import Run
 
     with (
@@ -119,7 +128,11 @@ def _run(kept: contextlib.ExitStack, model: str | None, plan: Plan, options: dic
         def hashed(n_done: int, n_total: int) -> None:
             line.show(f"{session.model_name}: checksum {n_done / max(n_total, 1):.0%}")
 
-        run = kept.enter_context(Run(session, plan, options, hashed))
+        try:
+            run = kept.enter_context(Run(session, plan, options, hashed))
+        except DocumentError:  # it is being done already
+            _refuse_twice(session, before)
+            raise
         if run.n_found:
             line.clear()
             message("note", f"goes on with earlier work: {run.n_found:,} of {plan.n_questions:,} are done", "yellow")
@@ -131,6 +144,15 @@ def _run(kept: contextlib.ExitStack, model: str | None, plan: Plan, options: dic
                 message("note", "not finished: the same command goes on with what is done", "yellow")
             raise
     return run
+
+
+def _refuse_twice(session: Session, before: Sequence[Run]) -> None:
+    from edgeai.evaluation.run import model_digest
+
+    for run in before:
+        if run.result.sha256 == model_digest(Path(session.info.path)):
+            names = f"{run.result.name} and {session.model_name} are the same model"
+            raise click.UsageError(f"{names} (SHA-256 {run.result.sha256[:12]}…): expected two that differ")
 
 
 class _Shower:
