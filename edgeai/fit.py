@@ -26,11 +26,13 @@ __all__ = [
     "KVTypes",
     "ModelShape",
     "check_fit",
+    "check_scoring",
     "choose_n_ctx",
     "estimate",
     "estimate_for",
     "fits",
     "largest_n_ctx",
+    "scoring_bytes",
     "smaller_kv_types",
     "what_fits",
 ]
@@ -47,6 +49,9 @@ _ONNX_PROCESS_BYTES = 133 * 2**20  # the same with ONNX Runtime 1.32, numpy and 
 _ONNX_VOCABULARY_ENTRY_BYTES = 400  # in the tables of tokenizers
 _SMALLER_KV_TYPES = ("q8_0", "q4_0")  # the least lossy first
 _KV_BLOCK = 32  # their elements with a common scale: a head's width is a multiple of it
+_SCORING_CELLS, _SCORING_BATCH = 512, 257  # beside the window, and tokens of a batch: see backends/llama_scorer.py
+_SCORING_STATES = 3  # of recurrent layers
+_SCORING_ROWS = (32, 256, 64 * 2**20)  # of logits: at least, at most, and bytes between the two
 _LEAST_N_CTX = 512  # "auto" takes no window too small for a question and its answer
 _BITS_BY_TYPE = {kind.name.lower(): 8 * kind.block_bytes / kind.block_size for kind in TENSOR_TYPES.values()}
 
@@ -242,6 +247,52 @@ def estimate_for(shape: ModelShape, options: LoadOptions, n_ctx: int) -> Estimat
         type_v=options.type_v,
         swa_full=options.swa_full,
         flash_attn=options.fused_attention,
+    )
+
+
+def scoring_bytes(shape: ModelShape, options: LoadOptions, n_ctx: int) -> int:
+    """The memory that scoring takes beside a loaded model: caches of its own, and the logits of many tokens.
+
+    llama.cpp's are a second context on the same weights, in which windows keep all cells; logits stand there twice, in
+    the graph and copied out of it.
+    """
+    row_bytes = _F32_BYTES * shape.n_vocab
+    if shape.is_onnx:
+        need = estimate_for(shape, options, n_ctx)
+        return need.kv_bytes + need.compute_bytes + min(options.n_batch, n_ctx) * row_bytes
+    least, most, most_bytes = _SCORING_ROWS
+    n_rows = max(least, min(most, most_bytes // row_bytes))
+    n_seqs = _SCORING_STATES if shape.state_bytes else n_rows
+    n_tokens = -(-min(options.n_ubatch, options.n_batch, _SCORING_BATCH) // n_seqs) * n_seqs  # as llama.cpp reserves
+    wider = replace(options, swa_full=True, n_batch=n_tokens, n_ubatch=n_tokens)
+    need = estimate_for(shape, wider, n_ctx + _SCORING_CELLS)
+    state_bytes = (_SCORING_STATES - 1) * shape.state_bytes
+    return need.kv_bytes + state_bytes + max(need.compute_bytes, n_rows * row_bytes) + n_rows * row_bytes
+
+
+def check_scoring(shape: ModelShape, options: LoadOptions, n_ctx: int, available_bytes: int) -> None:
+    """Refuse to score where there is no memory for it.
+
+    Args:
+        shape: a model that is loaded.
+        options: how it was opened.
+        n_ctx: its context window, tokens.
+        available_bytes: what is free beside it.
+    Raises:
+        ModelTooLargeError: with the numbers, and a context window that leaves room.
+    """
+    need = scoring_bytes(shape, options, n_ctx)
+    if options.uses_gpu or need <= available_bytes:
+        return
+    room = available_bytes + estimate_for(shape, options, n_ctx).total_bytes
+    smaller = [
+        n for n in range(_CELLS, n_ctx, _CELLS)
+        if estimate_for(shape, options, n).total_bytes + scoring_bytes(shape, options, n) <= room
+    ]  # fmt: skip
+    raise ModelTooLargeError(
+        f"{shape.name} needs {_size(need)} more of memory to tell probabilities with n_ctx = {n_ctx:,} (a second KV "
+        f"cache and its buffers) and {_size(max(available_bytes, 0))} is free: "
+        + (f"it fits with n_ctx = {smaller[-1]:,}" if smaller else "take a smaller or more strongly quantized model")
     )
 
 

@@ -74,7 +74,7 @@ class Session(SeeHearSpeak, Classifies):
         loaded = Loaded(backend, backend.info.name) if backend else load(model, options, on_load_progress)
         self.model_name = loaded.name
         self.load_ms = loaded.load_ms
-        self._backend = loaded.backend
+        self._backend, self._check_scoring = loaded.backend, loaded.check_scoring
         self._sampling = dict(loaded.sampling)
         self._keeps = options.keep_states
         self._system = system

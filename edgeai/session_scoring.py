@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import Backend
@@ -23,6 +23,7 @@ class Classifies:
     _backend: Backend
     _turns: Turns
     _template_source: str | None
+    _check_scoring: Callable[[], None]
 
     @functools.cached_property
     def _template(self) -> ChatTemplate:
@@ -33,9 +34,12 @@ class Classifies:
         """How likely texts are to the model, in turn with its answers.
 
         Raises:
+            ModelTooLargeError: there is no memory for it.
             UnsupportedModalityError: its engine does not tell.
         """
-        return Scoring(self._backend, self._turns, lambda: self._template, self.model_name)
+        scoring = Scoring(self._backend, self._turns, lambda: self._template, self.model_name)
+        self._check_scoring()
+        return scoring
 
     def classify(
         self, texts: Iterable[str], labels: Sequence[str], *, instructions: str | None = None, **options: Any

@@ -15,10 +15,24 @@ import numpy as np
 import pytest
 from gguf import GGUFWriter
 
+from edgeai import Session
+from edgeai.backends.base import ScoreItem, ScoreRequest
 from edgeai.backends.llama import LlamaBackend
 from edgeai.catalog import Catalog
 from edgeai.errors import ModelFormatError, ModelTooLargeError, OptionError
-from edgeai.fit import KVLayers, ModelShape, check_fit, choose_n_ctx, estimate, fits, largest_n_ctx, smaller_kv_types
+from edgeai.fit import (
+    KVLayers,
+    ModelShape,
+    check_fit,
+    check_scoring,
+    choose_n_ctx,
+    estimate,
+    estimate_for,
+    fits,
+    largest_n_ctx,
+    scoring_bytes,
+    smaller_kv_types,
+)
 from edgeai.gguf_header import read_header
 from edgeai.options import LoadOptions
 from tests.families import FAMILIES, family_model
@@ -75,6 +89,49 @@ def test_buffers_are_those_that_llama_cpp_allocates(
     assert need.kv_bytes / MIB == pytest.approx(kv_mib, abs=0.02)
     assert need.compute_bytes / MIB == pytest.approx(allocated(caplog.text, "compute"), rel=0.25, abs=0.1)
     assert need.weights_bytes / MIB == pytest.approx(allocated(caplog.text, "model"), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma3", "plamo2", "phi3"])
+def test_scoring_needs_what_llama_cpp_allocates_for_it(
+    kind: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = (tiny_model if kind in KINDS else family_model)(tmp_path / "tiny.gguf", kind)
+    options = LoadOptions(n_ctx=2048)
+    backend = LlamaBackend(path, options, n_ctx=2048, max_threads=1)
+    with caplog.at_level(logging.DEBUG, logger="edgeai.backends.llama_native"):
+        list(backend.score(ScoreRequest([1] * 2000, [ScoreItem([2] * 40, [[3] * 8])])))
+    backend.close()
+    need = scoring_bytes(ModelShape.from_header(read_header(path)), options, 2048) / MIB
+    assert need == pytest.approx(
+        sum(allocated(caplog.text, what) for what in ("KV", "RS", "compute", "output")), rel=0.2
+    )
+
+
+def test_scoring_that_does_not_fit_names_a_window_that_does() -> None:
+    options, beside = LoadOptions(), 700 * MIB
+    check_scoring(QWEN3_4B, options, 4096, GIB)
+    with pytest.raises(
+        ModelTooLargeError, match=r"qwen3-4b needs 8\d\d MiB more .* n_ctx = 4,096 .* 700 MiB is free"
+    ) as no:
+        check_scoring(QWEN3_4B, options, 4096, beside)
+    room = beside + estimate_for(QWEN3_4B, options, 4096).total_bytes
+    n_ctx = int(str(no.value).rpartition("it fits with n_ctx = ")[2].replace(",", ""))
+    for wanted, fit in ((n_ctx, True), (n_ctx + 256, False)):
+        need = estimate_for(QWEN3_4B, options, wanted).total_bytes + scoring_bytes(QWEN3_4B, options, wanted)
+        assert (need <= room) is fit
+    check_scoring(QWEN3_4B, LoadOptions(n_gpu_layers=-1), 4096, 1)
+    with pytest.raises(ModelTooLargeError, match="take a smaller"):
+        check_scoring(QWEN3_4B, options, 512, -GIB)
+
+
+def test_a_session_without_memory_to_score_says_so_and_talks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session(tiny_model(tmp_path / "tiny.gguf"), n_threads=1, isolation="none", n_ctx=512) as session:
+        monkeypatch.setattr("edgeai.machine.available_memory_bytes", lambda: MIB)
+        with pytest.raises(ModelTooLargeError, match="more of memory to tell probabilities with n_ctx = 512"):
+            session.classify(["a"], ["good", "bad"])
+        assert session.complete("word", max_tokens=1).usage.prompt_tokens
+        monkeypatch.undo()
+        assert session.classify(["a"], ["good", "bad"])[0].label
 
 
 MEASURE = """

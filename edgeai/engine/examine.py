@@ -44,6 +44,7 @@ class Examined:
         n_file_bytes: of all its files.
         max_picture_ratio: of a picture's longer side to its shorter one; 0 without eyes.
         n_picture_tokens: of a picture, or of a tile of one, at most; likewise.
+        available_bytes: memory that was free before it was loaded.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Examined:
     n_file_bytes: int
     max_picture_ratio: int = 0
     n_picture_tokens: int = 0
+    available_bytes: int = 0
 
 
 def examine(found: ResolvedModel, options: LoadOptions) -> Examined:
@@ -89,7 +91,8 @@ def _examine_gguf(found: ResolvedModel, options: LoadOptions) -> Examined:
         shape = replace(shape, weights_bytes=shape.weights_bytes + projector.weights_bytes + projector.buffer_bytes)
         n_file_bytes += projector.path.stat().st_size
         options = _for_pictures(options, projector)
-    n_ctx = choose_n_ctx(shape, options, available_memory_bytes())
+    available_bytes = available_memory_bytes()
+    n_ctx = choose_n_ctx(shape, options, available_bytes)
     options = replace(options, mmproj_path=str(projector.path.absolute()) if projector is not None else "")
     return Examined(
         path=header.path,
@@ -102,6 +105,7 @@ def _examine_gguf(found: ResolvedModel, options: LoadOptions) -> Examined:
         n_file_bytes=n_file_bytes,
         max_picture_ratio=projector.max_ratio if projector is not None else 0,
         n_picture_tokens=projector.n_picture_tokens if projector is not None else 0,
+        available_bytes=available_bytes,
     )
 
 
@@ -120,7 +124,7 @@ def _examine_onnx(found: ResolvedModel, options: LoadOptions) -> Examined:
                 f"{name} = {value!r:.60} is for GGUF models, and {folder.path} is an ONNX folder: leave it out"
             )
     options = replace(options, mmproj_path="", provider=choose_provider(options.provider))
-    shape = ModelShape.from_onnx(folder)
+    shape, available_bytes = ModelShape.from_onnx(folder), available_memory_bytes()
     sizes = {"n_layer": shape.n_layer, "n_embd": shape.n_embd}
     return Examined(
         path=folder.graph,
@@ -128,9 +132,10 @@ def _examine_onnx(found: ResolvedModel, options: LoadOptions) -> Examined:
         entry=Catalog.load().entry_like(folder.name, folder.architecture, sizes),
         options=options,
         shape=shape,
-        n_ctx=choose_n_ctx(shape, options, available_memory_bytes()),
+        n_ctx=choose_n_ctx(shape, options, available_bytes),
         max_threads=_max_threads(options),
         n_file_bytes=folder.n_file_bytes,
+        available_bytes=available_bytes,
     )
 
 
@@ -174,13 +179,29 @@ def _projector(found: ResolvedModel, options: LoadOptions, header: GGUFHeader) -
         return None
 
 
+def check_scoring(examined: Examined) -> None:
+    """See that a loaded model has room to score beside what it was opened with, before native code asks for it.
+
+    Raises:
+        ModelTooLargeError: it has not.
+    """
+    from edgeai import fit
+    from edgeai.machine import available_memory_bytes
+
+    options, n_ctx = examined.options, examined.n_ctx
+    # pages of the weights' file count as free all the time, so what was free before counts too
+    taken = fit.estimate_for(examined.shape, options, n_ctx).total_bytes
+    available = min(examined.available_bytes - taken, available_memory_bytes())
+    fit.check_scoring(examined.shape, options, n_ctx, available)
+
+
 def policy(examined: Examined, states_dir: str | None) -> Policy:
     """What the engine may do: read its model, keep states in one folder, and take the memory that it was estimated to
-    need, with headroom.
+    need, for scoring too, with headroom.
 
     A GPU's driver opens devices and reserves address space as it likes: there, neither is bounded.
     """
-    from edgeai.fit import estimate_for
+    from edgeai.fit import estimate_for, scoring_bytes
     from edgeai.sandbox import Policy
 
     options = examined.options
@@ -193,6 +214,7 @@ def policy(examined: Examined, states_dir: str | None) -> Policy:
         file_bytes=2 * need.kv_bytes + _HEADROOM_BYTES if states_dir else 0,
         memory_bytes=examined.n_file_bytes
         + 2 * need.total_bytes
+        + scoring_bytes(examined.shape, options, examined.n_ctx)
         + examined.max_threads * _THREAD_BYTES
         + _HEADROOM_BYTES,
     )

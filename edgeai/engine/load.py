@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeai.backends.base import Backend
-from edgeai.engine.examine import Examined, examine, policy
+from edgeai.engine.examine import Examined, check_scoring, examine, policy
 from edgeai.errors import EngineCrashedError
 from edgeai.options import LoadOptions
 
@@ -39,6 +40,7 @@ class Loaded:
         load_ms: how long it took.
         sampling: sampling options that the model's makers recommend.
         system: a system message for conversations that have none.
+        check_scoring: raises ModelTooLargeError where there is no memory to score in as well.
     """
 
     backend: Backend
@@ -46,6 +48,7 @@ class Loaded:
     load_ms: float = 0.0
     sampling: Mapping[str, Any] = field(default_factory=dict)
     system: str = ""
+    check_scoring: Callable[[], None] = lambda: None
 
 
 def load(
@@ -73,9 +76,10 @@ def load(
         backend, examined = _load_here(found, options, on_progress)
     load_ms = (time.perf_counter() - started) * 1000
     entry = found.entry or examined.entry
+    check = functools.partial(check_scoring, examined)
     if entry is None:
-        return Loaded(backend, found.name, load_ms)
-    return Loaded(backend, found.name, load_ms, entry.sampling, entry.system)
+        return Loaded(backend, found.name, load_ms, check_scoring=check)
+    return Loaded(backend, found.name, load_ms, entry.sampling, entry.system, check)
 
 
 @contextlib.contextmanager
