@@ -32,6 +32,8 @@ class ResultRows:
         self.layout = layout
         self.n_rows = self.n_broken = 0
         self._names = {name: f"c{number}" for number, name in enumerate(layout.columns)}
+        numbers = layout.numbers
+        self._is_number = {name: name in numbers for name in layout.columns}
         self._lock = threading.Lock()
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # "": a file that nobody sees
         own = ", ".join(self._names.values())
@@ -99,11 +101,11 @@ class ResultRows:
         layout = self.layout
         cells = [
             layout.cell_of(layout.labels_of(values.get(name))) if name == layout.label
-            else _number(values.get(name)) if name in layout.numbers
+            else _number(values.get(name)) if is_number
             else _cell(values.get(name))
-            for name in layout.columns
+            for name, is_number in self._is_number.items()
         ]  # fmt: skip
-        texts = (cell for cell, name in zip(cells, layout.columns, strict=True) if name not in layout.numbers)
+        texts = (cell for cell, is_number in zip(cells, self._is_number.values(), strict=True) if not is_number)
         yield fold(" ".join(str(cell) for cell in texts if cell is not None))
         yield from cells
 
