@@ -17,6 +17,8 @@ from edgeai.evaluation.tasks import Plan
 from edgeai.evaluation.types import By, Outcome, Subject
 from edgeai.files import Progress, no_progress, sha256
 from edgeai.notes.journal import Journal
+from edgeai.onnx_folder import is_graph
+from edgeai.onnx_providers import installed_version
 
 if TYPE_CHECKING:
     from edgeai.session import Session
@@ -120,6 +122,8 @@ class Run:
         self._asker = Asker(session, plan)
         path, digest = session.info.path, model_digest(Path(session.info.path), on_hashed)
         library = f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
+        if session.info.provider:
+            library = f"onnxruntime {installed_version()} {session.info.provider}"
         template = chat_template(session) if plan.chat else ""
         self.result = ModelRun(session.model_name, path, digest, session.n_ctx, dict(options), library, template)
         counted = {name: value for name, value in options.items() if name != "n_threads"}
@@ -228,7 +232,12 @@ def chat_template(session: Session) -> str:
 
 
 def model_digest(path: Path, on_progress: Progress = no_progress) -> str:
-    """The SHA-256 of a model's file, or of its folder's files and their names; "" where there is none."""
+    """The SHA-256 of a model's file, or of its folder's files and their names; "" where there is none.
+
+    A graph stands for its folder: the weights lie beside it.
+    """
+    if is_graph(path):
+        path = path.parent
     if path.is_file():
         return sha256(path, on_progress)
     whole = hashlib.sha256()

@@ -14,7 +14,10 @@ from onnx import TensorProto
 
 from edgeai import GenerationError, Session
 from edgeai.backends.base import Scored, ScoreItem, ScoreRequest
+from edgeai.evaluation.run import Run, model_digest
+from edgeai.evaluation.tasks import make_plan
 from tests.classify.test_scoring import N_PLAIN, made_up, scores
+from tests.evaluation import files
 from tests.tiny import HEAD_DIM, N_HEAD_KV, N_LAYER, tiny_model
 from tests.tiny_onnx import oracle_logits, tiny_graph, tiny_onnx
 
@@ -176,3 +179,25 @@ def test_texts_are_classified_as_on_the_gguf_file(session: Session, tmp_path: Pa
     for one, theirs in zip(found, wanted, strict=True):
         assert one.label == theirs.label
         assert one.log_probs == pytest.approx(theirs.log_probs, abs=2e-3)
+
+
+def test_questions_are_answered_as_on_the_gguf_file(session: Session, tmp_path: Path) -> None:
+    plan, runs = make_plan("mmlu", files.mmlu(tmp_path / "data"), few_shot=1), []
+    with Session(tiny_model(tmp_path / "tiny.gguf"), n_threads=1, type_k="f32", type_v="f32") as other:
+        for each in (session, other):
+            with Run(each, plan, {}) as run:
+                runs.append(run.go(lambda _: None))
+    for ours, theirs in zip(*(run.subjects for run in runs), strict=True):
+        assert len(ours.outcomes) == len(theirs.outcomes) > 0
+        for one, other_one in zip(ours.outcomes, theirs.outcomes, strict=True):
+            assert one.log_probs == pytest.approx(other_one.log_probs, abs=2e-3)
+    assert runs[0].library.startswith("onnxruntime ")
+    assert runs[0].sha256 != runs[1].sha256
+
+
+def test_a_run_tells_changed_weights_beside_a_graph(tmp_path: Path) -> None:
+    folder = tiny_onnx(tmp_path / "tiny")
+    before = model_digest(folder / "model.onnx")
+    with (folder / "model.onnx.data").open("r+b") as file:
+        file.write(b"\1\2")
+    assert model_digest(folder / "model.onnx") not in ("", before)
