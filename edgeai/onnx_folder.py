@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeai.errors import ModelFormatError, ModelNotFoundError
+from edgeai.files import sha256
 from edgeai.model_record import RECORD_NAME as MODEL_RECORD_NAME
 from edgeai.onnx_config import (
     CONFIG_NAME,
@@ -158,7 +159,7 @@ def read_folder(path: str | os.PathLike[str]) -> OnnxFolder:
     _check_graph(folder, graph, files)
     decoder = read_decoder(config, table)
     record = _record(folder)
-    _check_record(folder, record, files)
+    _check_record(folder, record, files, graph)
     texts = _tokenizer_config(folder)
     return OnnxFolder(
         path=folder,
@@ -219,8 +220,8 @@ def _record(folder: Path) -> Fields:
     return found
 
 
-def _check_record(folder: Path, record: Fields, files: Mapping[Path, int]) -> None:
-    """All files are there, and the weights have the sizes that they were written with; texts may have been edited."""
+def _check_record(folder: Path, record: Fields, files: Mapping[Path, int], graph: Path) -> None:
+    """All files are there, the weights as long as they were written, the graph the same; texts may have been edited."""
     listed = record.table("files", optional=True)
     for name in listed:
         path = folder / listed.bare_name(name)
@@ -231,6 +232,11 @@ def _check_record(folder: Path, record: Fields, files: Mapping[Path, int]) -> No
             raise ModelFormatError(
                 f"{path}: {files[path]:,} bytes, and {RECORD_NAME} says {size:,}: it was cut off or changed; copy it "
                 "again, or build it again"
+            )
+        digest = listed.table(name).text("sha256", "", most=64)
+        if path == graph and digest and sha256(path) != digest:
+            raise ModelFormatError(
+                f"{path}: its SHA-256 is not the one in {RECORD_NAME}: it was changed; copy it again, or build it again"
             )
 
 

@@ -138,6 +138,14 @@ def test_wrong_files_are_refused_in_one_line(how: str, folder: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_a_changed_byte_of_the_graph_is_told_as_such(folder: Path) -> None:
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    with pytest.raises(ModelFormatError, match=r"model\.onnx: its SHA-256 is not the one in edgeai\.json"):
+        read_folder(folder)
+
+
 def test_what_is_no_folder_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         read_folder(tmp_path / "nothing")
