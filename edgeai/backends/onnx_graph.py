@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edgeai.backends.onnx_positions import with_begin
 from edgeai.errors import ModelError, ModelFormatError
 from edgeai.model_record import is_bare_name
 from edgeai.onnx_folder import MAX_GRAPH_BYTES, OnnxFolder
@@ -62,12 +63,16 @@ class Graph:
         outputs: by name.
         last_only: whether logits are of the last token only.
         cache_kind: elements' type of K and V.
+        begin: the input that lets it give more logits than the last token's, and `data` the graph that has it
+            (`edgeai.backends.onnx_positions`); "" and nothing where there is none.
     """
 
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
     last_only: bool
     cache_kind: int
+    begin: str = ""
+    data: bytes = b""
 
 
 def import_onnx(path: Path) -> Any:
@@ -96,7 +101,9 @@ def read_graph(folder: OnnxFolder) -> Graph:
         if isinstance(exc, ModelFormatError):
             raise
         raise ModelFormatError(f"{folder.graph}: it is no ONNX graph ({exc}): copy it, or build it, again") from exc
-    return _Reader(folder).read(model)
+    graph = _Reader(folder).read(model)
+    data, begin = with_begin(model) if graph.last_only else (b"", "")
+    return replace(graph, begin=begin, data=data)
 
 
 class _Reader:

@@ -2,8 +2,8 @@
 
 GroupQueryAttention takes one text at a time where something stands before it, so there is nothing to pack into batches.
 The prefix stands in caches of its own, beside those of the conversation; they are cut back to it for each item, and to
-the fork for each branch of its continuations. A graph that gives the logits of all tokens is run once for each branch,
-one that gives the last token's alone once for each token whose logits are read.
+the fork for each branch of its continuations. Where the logits of all tokens can be had, the graph is run once for each
+branch, else once for each token whose logits are read.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class OnnxScorer:
             n_kept = n_kept // self._n_batch * self._n_batch
         del cache.tokens[n_kept:]
         yield PrefillProgress(n_kept, n_total, n_kept)
+        self._session.n_wanted = 1
         for start, end in cache.pieces(n_kept, n_total, frozenset()):
             self._evaluate(prefix[start:end])
             self._n_prefix += end - start
@@ -85,6 +86,8 @@ class OnnxScorer:
             result = Result(len(request.items[job.index].continuations))
             for piece in self._pieces(job):
                 del self._cache.tokens[len(request.prefix) + piece[0].offset :]
+                first = next((at for at, node in enumerate(piece) if node.reads), len(piece) - 1)
+                self._session.n_wanted = len(piece) - first
                 self._evaluate([node.token for node in piece])
                 self._read(piece, result)
                 self._n_tokens += len(piece)

@@ -31,6 +31,7 @@ _CONFIG = {
 }
 """Waiting threads spin for a moment, then sleep: alone that is as fast as ONNX Runtime's own setting, which spins for
 longer, and the cores are left to other busy processes. The number of threads is fixed as long as a session lives."""
+_FOLDER_KEY = "session.model_external_initializers_file_folder_path"  # of weights beside a graph in memory
 _TERMINATED = "terminate flag"
 
 
@@ -75,9 +76,10 @@ class OnnxSession:
     Attributes:
         provider: what runs it, our name.
         logits: the last token's, as of the last evaluation. float32 [n_vocab]
-        all_logits: of the tokens of the last evaluation, or of its last one alone where the graph gives no more. The
-            graph's own memory, which the next evaluation takes. float32 or float16 [n_tokens or 1, n_vocab]
-        gives_all: whether the graph gives the logits of all tokens, or of the last one alone.
+        all_logits: of the last tokens of the last evaluation; of one where no more are given. The graph's own memory,
+            which the next evaluation takes. float32 or float16 [n, n_vocab]
+        gives_all: whether logits of all tokens are given where they are wanted, or of the last one alone.
+        n_wanted: of how many of the last tokens logits are wanted; a graph may give more.
         caches: K and V of each layer, in the order of `names`. [1, n_head_kv, n_ctx, head_dim]
     """
 
@@ -94,7 +96,7 @@ class OnnxSession:
         self._folder, self._graph = folder, graph
         self._session = self._opened(n_threads, provider)
         self.provider = our_names(self._session.get_providers())[0]
-        self.gives_all = not graph.last_only
+        self.gives_all, self.n_wanted = not graph.last_only, 1
         self._n_ctx = n_ctx
         self._inputs = {
             "input_ids": np.zeros(n_batch, np.int64),
@@ -119,7 +121,7 @@ class OnnxSession:
             ) from exc
 
     def beside(self) -> OnnxSession:
-        """The same weights with caches of their own. One of both may evaluate at a time.
+        """The same weights with caches of their own, and all logits where they can be had. One evaluates at a time.
 
         Memory is taken as it is written, on a CPU. The caches are as long as these: a graph may ask how long they are.
 
@@ -127,6 +129,7 @@ class OnnxSession:
             ModelTooLargeError: there is no memory for them.
         """
         other = copy.copy(self)
+        other.gives_all = self.gives_all or bool(self._graph.begin)
         other._make_room()
         return other
 
@@ -144,6 +147,9 @@ class OnnxSession:
         if self.gives_all:
             self.all_logits, self._value = self.logits[None], None  # the last ones' memory is free again
             self._binding.bind_output(self._folder.decoder.logits, "cpu")
+        if self.gives_all and self._graph.begin:
+            begin = np.array([-min(self.n_wanted, n_tokens)], np.int64)
+            self._binding.bind_ortvalue_input(self._graph.begin, self._onnxruntime.OrtValue.ortvalue_from_numpy(begin))
         try:
             self._session.run_with_iobinding(self._binding, self.abort.options)
         except Exception as exc:  # ONNX Runtime's errors have no class in common
@@ -173,10 +179,11 @@ class OnnxSession:
                 f"{', '.join(our_names(available))} only: choose one of these, or install another build of it"
             )
         providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS[CPU]]))
-        path = str(self._folder.graph)
+        options.add_session_config_entry(_FOLDER_KEY, str(self._folder.path))
+        graph = self._graph.data or str(self._folder.graph)
         try:
             return self._onnxruntime.InferenceSession(
-                path, options, providers=providers, enable_fallback=0, read_config_from_model=0
+                graph, options, providers=providers, enable_fallback=0, read_config_from_model=0
             )
         except Exception as exc:  # ONNX Runtime's errors have no class in common
             raise self._refused(exc) from exc
@@ -240,7 +247,8 @@ class OnnxSession:
     def _take_logits(self, n_tokens: int) -> None:
         if self.gives_all:
             outputs = self._binding.get_outputs_as_ortvaluevector()
-            self._value, shape = outputs[len(outputs) - 1], (1, n_tokens, self._folder.decoder.n_vocab)
+            n_given = min(self.n_wanted, n_tokens) if self._graph.begin else n_tokens
+            self._value, shape = outputs[len(outputs) - 1], (1, n_given, self._folder.decoder.n_vocab)
             if tuple(self._value.shape()) != shape:
                 raise GenerationError(
                     f"the graph answers logits of the shape {list(self._value.shape())}, not {list(shape)}"

@@ -19,7 +19,7 @@ from edgeai.evaluation.tasks import make_plan
 from tests.classify.test_scoring import N_PLAIN, made_up, scores
 from tests.evaluation import files
 from tests.tiny import HEAD_DIM, N_HEAD_KV, N_LAYER, tiny_model
-from tests.tiny_onnx import oracle_logits, tiny_graph, tiny_onnx
+from tests.tiny_onnx import oracle_logits, tiny_graph, tiny_onnx, write_folder
 
 N_BATCH = 32
 
@@ -55,9 +55,14 @@ def naive() -> Naive:
     return Naive()
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["last", "all"])
+@pytest.fixture(scope="module", params=["ours", "last", "all"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_onnx(tmp_path_factory.mktemp("tiny") / "tiny", last_only=request.param, ours=request.param)
+    """A graph like ours, which gives more than the last logits when asked; one that cannot; one that gives all."""
+    graph = tiny_graph(last_only=request.param != "all")
+    if request.param == "last":
+        for node in graph.graph.node:
+            node.name = node.name.replace("last_position", "cut")
+    return write_folder(tmp_path_factory.mktemp("tiny") / "tiny", graph)
 
 
 @pytest.fixture(scope="module")
