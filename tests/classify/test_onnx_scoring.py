@@ -84,7 +84,7 @@ def test_the_stand_in_is_the_oracle(naive: Naive) -> None:
     assert log_prob == pytest.approx(logits[7] - np.log(np.exp(logits).sum()), abs=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_scores_are_those_of_whole_texts(session: Session, naive: Naive, seed: int) -> None:
     prefix, items = made_up(seed)
     assert_same(naive, scores(session, prefix, items), prefix, items)
@@ -148,6 +148,18 @@ def test_the_conversation_is_left_alone(session: Session) -> None:
             told.append((response.text, response.usage.prompt_tokens))
     assert told[:2] == told[2:]
     assert response.usage.cached_tokens > 10
+
+
+@pytest.mark.parametrize(("version", "gives_all"), [("1.20.1", False), ("1.22.0", True), ("2.0.0rc1", True)])
+def test_an_old_library_takes_the_graph_as_it_is(
+    tmp_path: Path, naive: Naive, version: str, gives_all: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    prefix, items = made_up(14, n_items=2)
+    with Session(tiny_onnx(tmp_path / "tiny"), n_threads=1, isolation="none") as session:
+        assert_same(naive, scores(session, prefix, items), prefix, items)
+        backend: Any = session._backend
+        assert backend._scorer._session.gives_all is gives_all
 
 
 def test_half_floats_are_scored(tmp_path: Path, naive: Naive) -> None:
