@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from edgeai import cluster
+from edgeai.documents.library_place import library_names
+from edgeai.errors import OptionError
 from tests.documents.pdf_files import pdf
 from tests.notes.readers import MarkReader
 from tests.tui.terminal import FakeModels
@@ -50,7 +53,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def run(program: str, *args: str, cwd: Path) -> Done:
     command = [sys.executable, "-m", f"tests.tui.{program}", *args]
     environment = {**os.environ, **ENVIRONMENT}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_a_worker_is_killed_and_every_row_is_there_once(address: str, tmp_path: Path) -> None:
@@ -126,3 +129,28 @@ def test_summaries_made_on_a_cluster_are_those_made_here(
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["plan"]
     assert (tmp_path / "asked").read_text() == "1", "what joins the documents is all that was asked here"
     assert len(here.asked) > 10
+
+
+@pytest.mark.parametrize("command", [["docs", "add"], ["summarize"]])
+def test_who_says_no_before_anything_is_read(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "a.md").write_text("# A\n\nText.\n")
+    models = FakeModels(monkeypatch, MarkReader())
+    assert main([*command, "--workers", "2", str(tmp_path)]) == 2
+    assert "--workers are those of a cluster" in capsys.readouterr().err
+    assert main([*command, "--ray", "127.0.0.1:9", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: --ray 127.0.0.1:9: no cluster there (")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*command, "--ray", "auto", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == 'error: --ray needs the extra `ray`: pip install "edgeai[ray]"\n'
+    assert not models.opened
+    assert library_names() == []
+
+
+def test_a_cluster_that_asks_for_a_token() -> None:
+    exc = ConnectionError("Failed to connect to Ray cluster at head:6379")
+    exc.__cause__ = RuntimeError("Failed to connect to GCS: RPC error: InvalidAuthToken: missing or incorrect")
+    with pytest.raises(OptionError, match="RAY_AUTH_MODE=token"), cluster._connecting("head:6379"):
+        raise exc
