@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Literal
 import click
 
 from edgeai.documents.read import read_pages
-from edgeai.errors import EdgeAIError, PictureError
+from edgeai.errors import PictureError
 from edgeai.files import write_text
 from edgeai.finding import Sought, find_files
 from edgeai.history_export import inert_json
@@ -26,6 +24,7 @@ from edgeai.vision.sniff import is_picture
 from tui.docs_reading import fitted
 from tui.output import message
 from tui.progress_line import ProgressLine
+from tui.text_files import Targets, each_file
 
 _SUFFIXES = {"text": ".txt", "markdown": ".md", "json": ".json"}
 _PDF_WITHIN = 1024  # readers take a header that stands so late
@@ -67,8 +66,8 @@ class Recognizing:
     def __init__(self, paths: Sequence[Path], wishes: Wishes, line: ProgressLine) -> None:
         self._paths, self._wishes, self._line = paths, wishes, line
         self._pictures = PictureReader()
-        self._n_of_stem = Counter(path.stem for path in paths)
-        self._targets: set[Path] = set()
+        suffix = _SUFFIXES[wishes.format]
+        self._targets = Targets(paths, wishes.folder, suffix, force=wishes.force, error=PictureError)
 
     def __enter__(self) -> Recognizing:
         return self
@@ -78,24 +77,11 @@ class Recognizing:
 
     def run(self) -> int:
         """All of them; a line on stderr for each that fails. Returns how many did."""
-        n_failed = 0
-        for number, path in enumerate(self._paths, 1):
-            try:
-                self._one(number, path)
-            except (EdgeAIError, OSError) as exc:
-                if isinstance(exc, BrokenPipeError):
-                    raise
-                n_failed += 1
-                self._line.clear()
-                text = str(exc) if isinstance(exc, EdgeAIError) else f"{exc.filename or path}: {exc.strerror or exc}"
-                message("error", text, "red")
-        return n_failed
+        return each_file(self._paths, self._line, self._one)
 
     def _one(self, number: int, path: Path) -> None:
-        target = self._target(path)
+        target = self._targets.of(path)
         prints_pages = target is None and self._wishes.format != "json"
-        if target is None and len(self._paths) > 1 and sys.stdout.isatty():
-            click.echo(click.style(one_line(os.fspath(path)), bold=True))
         pages: list[_Page] = []
 
         def take(page: int | None, size: tuple[int, int], found: PictureText) -> None:
@@ -144,19 +130,6 @@ class Recognizing:
         else:
             write_text(target, text + "\n")
             click.echo(one_line(os.fspath(target)))
-
-    def _target(self, path: Path) -> Path | None:
-        """The file that the text goes to; files of one name with different endings keep theirs."""
-        if self._wishes.folder is None:
-            return None
-        name = path.name if self._n_of_stem[path.stem] > 1 else path.stem
-        target = self._wishes.folder / (name + _SUFFIXES[self._wishes.format])
-        if target in self._targets:
-            raise PictureError(f"{path}: {target} is another file's text already: read it into another folder")
-        if os.path.lexists(target) and not self._wishes.force:
-            raise PictureError(f"{target}: it is there already: expected a new file; --force replaces it")
-        self._targets.add(target)
-        return target
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeai.errors import AudioError, EdgeAIError
+from edgeai.errors import AudioError
 from edgeai.files import write_text
 from edgeai.safe_text import one_line
 from edgeai.speech.decode import Sound, check_sound_file, sound_of
@@ -24,6 +22,7 @@ from tui.docs_reading import fitted
 from tui.output import message
 from tui.pace import Pace, time_text
 from tui.progress_line import ProgressLine
+from tui.text_files import Targets, each_file
 
 if TYPE_CHECKING:
     from edgeai.speech.base import Recognizer
@@ -58,29 +57,16 @@ class Transcribing:
     ) -> None:
         self._paths, self._wishes = paths, wishes
         self._recognizer, self._voice, self._line = recognizer, voice, line
-        self._n_of_stem = Counter(path.stem for path in paths)
-        self._targets: set[Path] = set()
+        suffix = SUFFIXES[wishes.format]
+        self._targets = Targets(paths, wishes.folder, suffix, force=wishes.force, error=AudioError)
 
     def run(self) -> int:
         """All of them; a line on stderr for each that fails. Returns how many did."""
-        n_failed = 0
-        for number, path in enumerate(self._paths, 1):
-            try:
-                self._one(number, path)
-            except (EdgeAIError, OSError) as exc:
-                if isinstance(exc, BrokenPipeError):
-                    raise
-                n_failed += 1
-                self._line.clear()
-                text = str(exc) if isinstance(exc, EdgeAIError) else f"{exc.filename or path}: {exc.strerror or exc}"
-                message("error", text, "red")
-        return n_failed
+        return each_file(self._paths, self._line, self._one)
 
     def _one(self, number: int, path: Path) -> None:
-        target = self._target(path)
+        target = self._targets.of(path)
         check_sound_file(path)
-        if target is None and len(self._paths) > 1 and sys.stdout.isatty():
-            click.echo(click.style(one_line(os.fspath(path)), bold=True))
         self._line.start()
         with _journal(path, self._recognizer.name, self._wishes) as journal:
             start_s = journal.until_s
@@ -142,19 +128,6 @@ class Transcribing:
                     "another -o"
                 ) from exc
             click.echo(one_line(os.fspath(target)))
-
-    def _target(self, path: Path) -> Path | None:
-        """The file that the text goes to; files of one name with different endings keep theirs."""
-        if self._wishes.folder is None:
-            return None
-        name = path.name if self._n_of_stem[path.stem] > 1 else path.stem
-        target = self._wishes.folder / (name + SUFFIXES[self._wishes.format])
-        if target in self._targets:
-            raise AudioError(f"{path}: {target} is another file's text already: transcribe it into another folder")
-        if os.path.lexists(target) and not self._wishes.force:
-            raise AudioError(f"{target}: it is there already: expected a new file; --force replaces it")
-        self._targets.add(target)
-        return target
 
 
 def _journal(path: Path, recognizer: str, wishes: Wishes) -> TranscriptJournal:
