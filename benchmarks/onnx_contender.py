@@ -79,13 +79,15 @@ def genai(path: str, n_threads: int, n_ctx: int) -> Run:
         params = og.GeneratorParams(model)
         params.set_search_options(do_sample=False, max_length=n_ctx)
         generator = og.Generator(model, params)
+        stream = tokenizer.create_stream()  # the text as it comes, as its own chat example has it
         started = time.perf_counter()
         generator.append_tokens(tokens)
         times: list[float] = []
+        text = ""
         while len(times) < n_new and not generator.is_done():
             generator.generate_next_token()
             times.append(time.perf_counter())
-        text = tokenizer.decode(generator.get_sequence(0)[len(tokens) :])
+            text += stream.decode(generator.get_next_tokens()[0])
         return _answer(len(tokens), times[0] - started, times, text)  # the first token is ready with the prompt
 
     return run

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--rounds", type=int, default=3, help="of rtf (half with the recording), latency, barge_in")
-    parser.add_argument("--sentences", type=int, default=20, help="of each language, at most 20")
+    parser.add_argument("--sentences", type=int, default=60, help="of each language, at most 60")
     parser.add_argument(
         "--minutes", type=float, nargs="+", default=[5.0, 30.0], help="long recordings; rtf has the first"
     )
