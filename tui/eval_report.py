@@ -13,13 +13,15 @@ from tui.output import console, table
 _BAR_CELLS = 20
 _MOST_NAMES = 6
 _SURE = 0.05  # a p-value below it is called a difference
+_FEWEST = 6  # pairs without a p-value that can be sure: five of the same sign would come by chance too often
 
 
 def print_results(results: Results) -> None:
     """Print a table for each metric, and the difference of two models."""
     out = console()
+    is_piped = not out.is_terminal  # lines stay whole then
     plan = results.plan
-    out.print(plan.about)
+    out.print(plan.about, soft_wrap=is_piped)
     for metric in results.metrics:
         out.print()
         out.print(_one(results, metric) if len(results.runs) == 1 else _two(results, metric))
@@ -27,13 +29,15 @@ def print_results(results: Results) -> None:
         out.print()
         for metric in results.metrics:
             for line in verdicts(results, metric):
-                out.print(line, soft_wrap=True)
+                out.print(line, soft_wrap=is_piped)
     few = [row for rows in results.rows for row in rows if row.n_examples < plan.few_shot]
     if few:
         why = "their files have no more, or the window holds no more (--n-ctx)"
-        out.print(f"\nfewer examples in {_names_of(few)}: {why}", soft_wrap=True)
+        out.print(f"\nfewer examples in {_names_of(few)}: {why}", soft_wrap=is_piped)
     if failed := sum(row.n_failed for rows in results.rows for row in rows if row.subject != ALL):
-        out.print(f"\n{failed:,} could not be asked and count for nothing: see the results file (-o)", soft_wrap=True)
+        out.print(
+            f"\n{failed:,} could not be asked and count for nothing: see the results file (-o)", soft_wrap=is_piped
+        )
 
 
 def _names_of(rows: Sequence[Row]) -> str:
@@ -74,7 +78,7 @@ def _pair_cells(one: Row, other: Row, differences: Mapping[str, Paired], metric:
         figure(one.metrics[metric].value, metric),
         figure(other.metrics[metric].value, metric),
         figure(found.difference, metric, sign=True),
-        f"{figure(found.low, metric, sign=True)} … {figure(found.high, metric, sign=True)}",
+        _interval(found, metric, sign=True),
         *([] if found.p_value is None else [p_text(found.p_value)]),
         f"{found.n:,}",
     ]
@@ -84,8 +88,14 @@ def _cells(row: Row, found: Estimate, metric: str) -> list[str]:
     return [
         one_line(row.subject),
         figure(found.value, metric),
-        f"{figure(found.low, metric)} … {figure(found.high, metric)}",
+        _interval(found, metric),
     ]
+
+
+def _interval(found: Estimate | Paired, metric: str, *, sign: bool = False) -> str:
+    if found.n == 1 and found.low == found.high:  # of one score nothing is known
+        return "unknown"
+    return f"{figure(found.low, metric, sign=sign)} … {figure(found.high, metric, sign=sign)}"
 
 
 def _names(results: Results) -> tuple[str, str]:
@@ -137,6 +147,8 @@ def _verdict(results: Results, found: Paired, metric: str) -> str:
     first, second = _names(results)
     size = figure(abs(found.difference), metric).removesuffix(" %")
     unit = " points" if _in_percent(metric) else ""
+    if found.p_value is None and found.n < _FEWEST:
+        return f"too few questions to tell (n = {found.n:,})"
     is_sure = found.p_value < _SURE if found.p_value is not None else not found.low <= 0 <= found.high
     if not is_sure:
         return f"no difference can be seen ({_evidence(found)})"
@@ -146,5 +158,5 @@ def _verdict(results: Results, found: Paired, metric: str) -> str:
 
 def _evidence(found: Paired) -> str:
     if found.p_value is None:
-        return f"95 % interval, {found.n:,} questions"
+        return f"95 % interval, n = {found.n:,}"
     return f"only one of them is right on {found.only_first:,} and {found.only_second:,}; p = {p_text(found.p_value)}"

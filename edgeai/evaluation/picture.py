@@ -26,6 +26,8 @@ SUFFIXES = (".svg", ".png")
 _COLORS = ("tab:blue", "tab:orange")
 _LONGEST_NAME = 40  # characters: a longer one leaves no room for what is drawn
 _MOST_ROWS = 200  # a PNG of more is larger than programs open
+_JAPANESE = ("Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Meiryo", "IPAexGothic", "TakaoPGothic")
+"""Fonts of operating systems, the first of which that is there draws what matplotlib's own has no letters for."""
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
     "svg.hashsalt": "edgeai",  # the same picture is the same file
@@ -71,9 +73,9 @@ def _drawn(results: Results, kind: str) -> bytes:
 
     rows = {metric: _rows(results, metric) for metric in results.metrics}
     heights = [0.85 + 0.28 * len(each) for each in rows.values()]
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context({**_STYLE, "font.family": _families()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name: whoever shows the SVG may have it
-        figure = Figure(figsize=(7, 0.75 + sum(heights)), layout="constrained")
+        figure = Figure(figsize=(8, 0.75 + sum(heights)), layout="constrained")
         axes = figure.subplots(len(rows), squeeze=False, height_ratios=heights)[:, 0]
         for axis, (metric, indexes) in zip(axes, rows.items(), strict=True):
             _draw_metric(axis, results, metric, indexes)
@@ -82,6 +84,13 @@ def _drawn(results: Results, kind: str) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {})
     return buffer.getvalue()
+
+
+def _families() -> list[str]:
+    from matplotlib import font_manager
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _JAPANESE if name in known)]
 
 
 def _rows(results: Results, metric: str) -> list[int]:
@@ -97,7 +106,7 @@ def _draw_metric(axis: Axes, results: Results, metric: str, rows: list[int]) -> 
     axis.set_yticks(range(len(rows)), [_name(results.rows[0][index].subject) for index in rows])
     axis.set_ylim(-0.6, len(rows) - 0.4)
     better = "lower" if METRICS[metric].is_cost else "higher"
-    axis.set_xlabel(f"{metric} with its 95 % confidence interval ({better} is better)")
+    axis.set_xlabel(f"{metric}, 95 % intervals ({better} is better)")
     axis.grid(axis="x", alpha=0.25)
 
 

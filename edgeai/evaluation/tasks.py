@@ -9,6 +9,7 @@ from pathlib import Path
 from edgeai.errors import OptionError
 from edgeai.evaluation.jaster import read_jaster
 from edgeai.evaluation.jsonl import read_arc, read_hellaswag
+from edgeai.evaluation.metrics import WRITTEN
 from edgeai.evaluation.mmlu import read_jmmlu, read_mmlu
 from edgeai.evaluation.text_pieces import read_text
 from edgeai.evaluation.types import By, Subject
@@ -76,7 +77,7 @@ TASKS: Mapping[str, Task] = {
             "jaster",
             "Japanese and English tasks of llm-jp-eval, short answers that are written",
             'evaluation/test/NAME.json: {"instruction", "output_length", "metrics", "few_shots", "samples": [{"input", '
-            '"output"}]}; without few_shots, examples in ../train or ../dev',
+            '"output"}]}; without few_shots, examples in ../train or ../dev; metrics: ' + ", ".join(WRITTEN),
             read_jaster,
             ("writing",),
             4,

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from edgeai.evaluation import run as run_module
-from edgeai.evaluation.prompts import template_for
+from edgeai.evaluation.asking import Asker
 from edgeai.evaluation.run import ModelRun, Run
 from edgeai.evaluation.tasks import Plan, make_plan
 from edgeai.session import Session
 from tests.evaluation import files
+from tests.fakes import CHATML
 from tests.tiny import tiny_model
 
 ORACLE = json.loads((Path(__file__).parent / "oracle.json").read_text(encoding="utf-8"))
@@ -24,7 +25,7 @@ TEXT = "The one thing that all of them said: and then the water fell.\nNobody ha
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     path = tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf", n_ctx_train=1024)
-    with Session(path, n_ctx=1024, type_k="f32", type_v="f32", isolation="none") as made:
+    with Session(path, n_ctx=1024, type_k="f32", type_v="f32", isolation="none", chat_template=CHATML) as made:
         yield made
 
 
@@ -63,16 +64,16 @@ def test_a_text(session: Session, tmp_path: Path) -> None:
     assert outcome.log_probs == pytest.approx([ORACLE["text"]["log_prob"]], rel=1e-4)
 
 
+@pytest.mark.parametrize("chat", [False, True])
 def test_the_examples_of_a_subject_are_evaluated_once(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat: bool
 ) -> None:
     monkeypatch.setattr(run_module, "_AT_ONCE", {"letter": 1})
     data = files.mmlu(tmp_path)
-    plan = make_plan("mmlu", data, few_shot=2)
-    n_examples = [
-        session.count_tokens(template_for("mmlu", "letter", subject).beginning(subject, 2, "letter"))
-        for subject in plan.subjects
-    ]
+    plan = make_plan("mmlu", data, few_shot=2, chat=chat)
+    prepared = [Asker(session, plan).prepared(subject) for subject in plan.subjects]
+    n_examples = [len(each.prompts.tokenize(each.prompts.beginning(each.n_examples))) for each in prepared]
+    assert [each.n_examples for each in prepared] == [2, 1]
     before = session.scoring.evaluated.n_prefix
     run = asked(session, plan)
     assert [len(each.outcomes) for each in run.subjects] == [3, 2]

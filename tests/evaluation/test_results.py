@@ -128,7 +128,7 @@ def test_the_picture_shows_every_subject_and_both_models(plan: Plan, tmp_path: P
     path = tmp_path / "figures.svg"
     draw(results, path)
     text = path.read_text(encoding="utf-8")
-    for word in ("anatomy", "world_religions", "all", "acc with its 95 % confidence interval", "higher is better"):
+    for word in ("anatomy", "world_religions", "all", "acc, 95 % intervals", "higher is better"):
         assert word in text
     draw(results, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text(encoding="utf-8") == text

@@ -152,10 +152,21 @@ def test_correlations_of_two_models(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ["jsts", "0.991", "0.539", "+0.452"],
         ["jsts", "0.991", "0.612", "+0.379"],
     ]
-    assert "pearson of jsts: good is better by 0.452 (95 % interval, 7 questions)" in out
+    assert "pearson of jsts: good is better by 0.452 (95 % interval, n = 7)" in out
     assert "all" not in [row[0] for row in rows if row]  # each metric is of one file
     drawn = picture.read_text(encoding="utf-8")
-    assert all(f"{metric} with its" in drawn for metric in ("char_f1", "pearson", "spearman"))
+    assert all(f"{metric}, 95 % intervals" in drawn for metric in ("char_f1", "pearson", "spearman"))
+
+
+def test_one_piece_of_text_tells_nothing_of_two_models(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "text.txt").write_text("word " * 50)
+    models(monkeypatch, tmp_path, q4=lambda _, text: -2.0 * len(text), q8=lambda _, text: -float(len(text)))
+    assert main(["eval", "perplexity", "--data", str(tmp_path / "text.txt"), "-m", "q4", "-m", "q8"]) == 0
+    out = capsys.readouterr().out
+    assert ["text", "7.389", "2.718", "+4.671", "unknown", "1"] in [line.split() for line in out.splitlines()]
+    assert "perplexity: too few questions to tell (n = 1)" in out
 
 
 def test_one_model_under_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: str, capsys: Capture) -> None:
