@@ -20,6 +20,7 @@ from edgeai.errors import DocumentError
 from edgeai.evaluation.metrics import METRICS, WRITTEN
 from edgeai.evaluation.source import Source, files_in, json_object, read_source, shown, text_field
 from edgeai.evaluation.types import Exercise, Subject
+from edgeai.safe_text import one_line
 
 _WHAT = "a JSON file of llm-jp-eval (instruction, output_length, metrics, samples)"
 _MAX_LENGTH = 4096  # tokens: of any answer that is compared as a whole
@@ -46,6 +47,8 @@ def read_jaster(data: Path, n_examples: int) -> list[Subject]:
         metrics = _metrics(source, row)
         if metrics:
             found.append(_subject(source, row, metrics, n_examples))
+            if others := [name for name in row["metrics"] if name not in WRITTEN]:
+                _log.warning("%s: not scored: %s", one_line(str(path)), shown(others))
         else:
             unknown.append(source.wrong(None, _not_scored(row)))
     if not found:

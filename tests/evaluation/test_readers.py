@@ -207,6 +207,13 @@ def test_jaster_with_a_metric_that_is_not_known(tmp_path: Path, caplog: pytest.L
         read_jaster(folder / "alt-e-to-j.json", 0)
 
 
+def test_jaster_with_one_metric_of_two(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = files.write_json(tmp_path / "x.json", {**files.MAWPS, "metrics": ["bleu_en", "exact_match"]})
+    (subject,) = read_jaster(path, 0)
+    assert subject.metrics == ("exact_match",)
+    assert "x.json: not scored: ['bleu_en']" in caplog.text
+
+
 @pytest.mark.parametrize("output", ["", "three", "nan", "inf"])
 def test_correlations_need_numbers(tmp_path: Path, output: str) -> None:
     samples = [{"input": "a", "output": "3.5"}, {"input": "b", "output": output}]

@@ -77,10 +77,12 @@ def command(
     **options: Any,
 ) -> None:
     """Ask a model questions whose answers are known: from the files of MMLU, JMMLU, ARC, HellaSwag or Jaster.
+    Or let it read a text: TASK is perplexity then.
 
     \b
       edgeai eval --list
       edgeai eval mmlu --data data/ --limit 20
+      edgeai eval jaster --data evaluation/test --chat
       edgeai eval arc --data ARC-Easy-Test.jsonl -m small.Q4_K_M.gguf -m small.Q8_0.gguf -o results.json
 
     Figures have their 95 % confidence intervals. Two models are compared question by question. What is done is kept:
