@@ -29,6 +29,7 @@ from tui.classify_corrections import Corrections
 from tui.classify_layout import Layout
 from tui.docs_words import counted
 from tui.screens.choose import ChooseScreen
+from tui.screens.help import HelpScreen
 from tui.themes import DARK, LIGHT
 from tui.widgets.result_item import ResultItem
 from tui.widgets.result_table import ResultTable
@@ -37,6 +38,14 @@ from tui.widgets.title import TitleBar
 _WIDE = 120
 _DEBOUNCE_S = 0.12
 _TELL_S = 0.25
+_ABOUT = (
+    (
+        "Corrections",
+        "The file itself stays as it is. Corrections are kept beside it, in NAME.corrections.jsonl, as they are made, "
+        "and are there again when it is opened the next time. Exported, they show the next run what is right: "
+        "edgeai classify --examples FILE …",
+    ),
+)
 
 
 class ResultApp(Correcting):
@@ -67,15 +76,16 @@ class ResultApp(Correcting):
     Screen.-whole ResultItem { width: 100%; max-width: 100%; height: 1fr; border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort"),
-        Binding("r", "reverse", "Reverse"),
-        Binding("enter", "whole", "Open"),
-        Binding("l", "choose_label", "Label", key_display="1-9 l"),
-        Binding("u", "undo", "Undo"),
-        Binding("x", "export", "Export"),
-        Binding("escape", "leave", "Back", show=False),
-        Binding("q", "quit", "Quit"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Only rows with certain words; escape: all"),
+        Binding("s", "sort", "Sort", tooltip="Sort by a column; a click on its head does, too"),
+        Binding("r", "reverse", "Reverse", show=False, tooltip="The other way round"),
+        Binding("enter", "whole", "Open", tooltip="The row on the whole screen; again: back"),
+        Binding("l", "choose_label", "Label", key_display="1-9 l", tooltip="Correct the label: by number, or by name"),
+        Binding("u", "undo", "Undo", tooltip="Take the last correction back"),
+        Binding("x", "export", "Export", tooltip="Write what was corrected as examples"),
+        Binding("question_mark", "help", "Help", tooltip="All keys"),
+        Binding("escape", "leave", "Back", show=False, tooltip="Out of the row or of the filter"),
+        Binding("q", "quit", "Quit", tooltip="Leave; corrections are kept"),
         Binding("ctrl+t", "toggle_theme", "Light or dark", show=False, priority=True),
         *(Binding(str(number), f"label({number})", show=False) for number in range(1, 10)),
         Binding("0", "label(0)", show=False),
@@ -107,7 +117,7 @@ class ResultApp(Correcting):
     def on_mount(self) -> None:
         self.query_one(TitleBar).title = str(self._path)
         self.table.focus()
-        self._reading = self.set_interval(_TELL_S, lambda: self.say(f"reading: {self.rows.n_rows:,} rows"))
+        self._reading = self.set_interval(_TELL_S, self._tell_reading)
         self._load()
 
     @property
@@ -120,6 +130,11 @@ class ResultApp(Correcting):
         self.screen_stack[0].set_class(event.size.width >= _WIDE, "-wide")
 
     # --- reading ---
+
+    def _tell_reading(self) -> None:
+        self.say(f"reading: {self.rows.n_rows:,} rows")
+        if not self._n_shown and self.rows.n_rows:  # the first ones, while the others come
+            self._arrange()
 
     @work(exclusive=True, group="load")
     async def _load(self) -> None:
@@ -135,7 +150,7 @@ class ResultApp(Correcting):
         self._arrange()
 
     @work(exclusive=True, group="arrange")
-    async def _arrange(self, wait_s: float = 0.0) -> None:
+    async def _arrange(self, wait_s: float = 0.0, *, to_top: bool = False) -> None:
         # A next key cancels this worker while it sleeps, so a word that is typed fast is looked for once.
         await asyncio.sleep(wait_s)
         asked = (self._sorted, self._descending, self._query)
@@ -144,7 +159,7 @@ class ResultApp(Correcting):
         )
         if asked == (self._sorted, self._descending, self._query):
             self._n_shown = len(order)
-            self.table.show(order, self._sorted, descending=self._descending)
+            self.table.show(order, self._sorted, descending=self._descending, to_top=to_top)
             self._show_state()
 
     @on(ResultTable.Moved)
@@ -176,11 +191,11 @@ class ResultApp(Correcting):
     def _sort(self, column: str) -> None:
         self._descending = column == self._sorted and not self._descending
         self._sorted = column
-        self._arrange()
+        self._arrange(to_top=True)
 
     def action_reverse(self) -> None:
         self._descending = not self._descending
-        self._arrange()
+        self._arrange(to_top=True)
 
     def action_filter(self) -> None:
         field = self.screen.query_one("#words", Input)
@@ -212,6 +227,10 @@ class ResultApp(Correcting):
         self.screen.set_class(is_whole, "-whole")
         (self.item if is_whole else self.table).focus()
 
+    def action_help(self) -> None:
+        """Every key, and where corrections are."""
+        self.push_screen(HelpScreen({"Table": self.BINDINGS, "Rows": ResultTable.BINDINGS}, _ABOUT))
+
     # --- words ---
 
     def say(self, note: str) -> None:
@@ -228,7 +247,8 @@ class ResultApp(Correcting):
             parts.append(f"{len(self.corrections):,} corrected")
         if self.rows.n_broken:
             parts.append(counted(self.rows.n_broken, "broken row"))
-        text = Content.assemble(" · ".join(parts), (f"  {one_line(self._note)}" if self._note else "", "$text-warning"))
+        note = (f"{one_line(self._note)}  " if self._note else "", "$text-warning")  # first: the rest may be cut off
+        text = Content.assemble(note, " · ".join(parts))
         self.screen_stack[0].query_one("#state", Static).update(text)
 
     def action_toggle_theme(self) -> None:

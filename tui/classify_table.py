@@ -65,7 +65,7 @@ class ResultRows:
         where = " AND ".join(["instr(words, ?)"] * len(words)) or "1"
         way = "DESC" if descending else "ASC"
         own = self._names.get(column)
-        by = f"{own} IS NULL, {own} COLLATE NOCASE {way}, id" if own else f"id {way}"
+        by = f"{_by_value(own, way)}, id" if own else f"id {way}"
         with self._lock:
             return array("q", (number for (number,) in self._db.execute(
                 f"SELECT id FROM rows WHERE {where} ORDER BY {by}", words
@@ -115,6 +115,12 @@ class ResultRows:
             self._db.executemany(f"INSERT INTO rows VALUES ({marks})", waiting)
             self._db.execute("COMMIT")
         waiting.clear()
+
+
+def _by_value(own: str, way: str) -> str:
+    """Numbers by their size, in CSV too, where they are texts; then texts. Rows without a value come last."""
+    is_word = f"(typeof({own}) = 'text' AND {own} GLOB '*[^-0-9.]*')"
+    return f"{own} IS NULL, {is_word} {way}, CAST({own} AS REAL) {way}, {own} COLLATE NOCASE {way}"
 
 
 def _number(value: Any) -> float | None:

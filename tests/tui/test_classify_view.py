@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
@@ -17,12 +18,14 @@ from textual.widgets import Footer, Input
 
 from edgeai.errors import DocumentError, OptionError
 from edgeai.records.columns import Column
+from edgeai.records.read import Records
 from edgeai.records.types import format_of
 from edgeai.records.write import written
 from tests.records.parquet import arrow
 from tests.terminal_program import TerminalProgram
 from tests.tui.dialogs import ESCAPE_CODES, quick_pilot, screen_lines, screen_text, settled
 from tui.classify_app import ResultApp
+from tui.classify_table import ResultRows
 from tui.classify_task import take_examples
 from tui.classify_view import opened
 from tui.cli import main
@@ -124,8 +127,9 @@ async def test_it_shows_rows_inertly_and_what_keys_do(tmp_path: Path, name: str,
 
 async def test_any_column_sorts_and_again_the_other_way(path: Path) -> None:
     async with shown(path) as (app, pilot):
-        await press(pilot, "s", *"margin", "enter")
+        await press(pilot, "G", "s", *"margin", "enter")
         assert list(app.table._order) == [3, 2, 1, 5, 0, 4]
+        assert app.table.current == 3  # the top is what one sorts for
         assert "by margin ▲" in screen_text(app)
         await press(pilot, "s", *"margin", "enter")
         assert list(app.table._order) == [0, 5, 1, 2, 3, 4]
@@ -140,6 +144,53 @@ async def test_any_column_sorts_and_again_the_other_way(path: Path) -> None:
         await pilot.click("ResultTable", offset=(12, 0))
         await settled(pilot)
         assert "by probability ▲" in screen_text(app)
+
+
+async def test_numbers_sort_by_size_where_all_is_text(tmp_path: Path) -> None:
+    values = ["10", "9", "x", "-1.5", "2"]
+    rows = [row(number, "text", "good", 0.9) | {"id": value} for number, value in enumerate(values)]
+    async with shown(output(tmp_path / "out.csv", rows)) as (app, pilot):
+        await press(pilot, "s", "i", "d", "enter")
+        assert [values[number] for number in app.table._order] == ["-1.5", "2", "9", "10", "x"]
+        await press(pilot, "r")
+        assert [values[number] for number in app.table._order] == ["x", "10", "9", "2", "-1.5"]
+
+
+async def test_the_first_rows_are_there_while_others_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on, load = threading.Event(), ResultRows.load
+
+    def load_slowly(rows: ResultRows, records: Records) -> None:
+        def some_and_wait() -> Iterator[Any]:
+            for number, found in enumerate(records):
+                if number == 4:
+                    going_on.wait(60)
+                yield found
+
+        load(rows, cast("Records", some_and_wait()))
+
+    monkeypatch.setattr("tui.classify_table._N_ROWS", 2)
+    monkeypatch.setattr(ResultRows, "load", load_slowly)
+    app = ResultApp(*opened(path))
+    with quick_pilot():
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.table._order)
+            assert list(app.table._order) == [0, 1, 2, 3]
+            await pilot.press("down", "2")
+            assert app.corrections is None
+            assert not app.table._is_corrected(1)
+            going_on.set()
+            await until(pilot, lambda: len(app.table._order) == len(ROWS))
+            assert app.table.current == 1
+
+
+async def test_help_names_all_keys(path: Path) -> None:
+    async with shown(path) as (app, pilot):
+        await press(pilot, "question_mark")
+        text = screen_text(app)
+        assert "Correct the label" in text
+        assert "Take the last correction back" in text
+        await press(pilot, "escape", "down")
+        assert app.table.current == 1
 
 
 async def test_a_filter_finds_words_in_any_script_and_leaves(path: Path) -> None:

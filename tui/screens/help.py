@@ -54,6 +54,7 @@ class HelpScreen(Dialog[None]):
     Args:
         groups: bindings by the name of their group, as the widgets' own BINDINGS have them; those without a
             description are left out.
+        about: what else there is to know, by its heading.
     """
 
     DEFAULT_CSS = """
@@ -70,15 +71,15 @@ class HelpScreen(Dialog[None]):
         Binding(CANCEL.key, CANCEL.action, "Close"),
     ]
 
-    def __init__(self, groups: Mapping[str, Sequence[BindingType]]) -> None:
+    def __init__(self, groups: Mapping[str, Sequence[BindingType]], about: Sequence[tuple[str, str]] = ABOUT) -> None:
         super().__init__("Help")
-        self._groups = groups
+        self._groups, self._about = groups, about
 
     def compose_body(self) -> ComposeResult:
         with VerticalScroll(id="help"):
             for name, bindings in self._groups.items():
                 yield Static(self._group(name, Binding.make_bindings(bindings)), classes="group")
-            for name, text in ABOUT:
+            for name, text in self._about:
                 yield Static(Content.assemble((name, "bold $text-accent"), "\n", text), classes="group")
 
     def on_mount(self) -> None:

@@ -100,9 +100,9 @@ class ResultTable(ScrollView, can_focus=True):
         """The number of the row under the cursor."""
         return self._order[self._cursor] if self._order else None
 
-    def show(self, order: array[int], sorted_by: str, *, descending: bool) -> None:
-        """Other rows, or the same in another order; the cursor stays on its row if that is among them."""
-        current = self.current
+    def show(self, order: array[int], sorted_by: str, *, descending: bool, to_top: bool = False) -> None:
+        """Other rows, or the same in another order; the cursor stays on its row if that is among them, but `to_top`."""
+        current = None if to_top else self.current
         self._order, self._sorted = order, (sorted_by, descending)
         try:
             self._cursor = order.index(current) if current is not None else 0
