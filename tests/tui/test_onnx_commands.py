@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation import files
 from tests.tiny_onnx import tiny_onnx
 from tui.cli import main
 
@@ -33,6 +34,23 @@ def test_ask_and_bench_say_what_runs_it(folder: str, capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("tiny, 2.5 MB, on cpu by ONNX Runtime · ")
     assert main(["bench", "-m", folder, *args, "--provider", "auto", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["provider"] == "cpu"
+
+
+def test_classify_and_eval_read_its_probabilities(folder: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "in.txt").write_text("One.\nTwo and three.\n日本語\n", encoding="utf-8")
+    out = tmp_path / "out.jsonl"
+    assert (
+        main(["classify", "-m", folder, "--labels", "good,not so good", str(tmp_path / "in.txt"), "-o", str(out)]) == 0
+    )
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 3
+    for row in rows:
+        assert row["p_good"] + row["p_not so good"] == pytest.approx(1)
+    capsys.readouterr()
+    data = files.mmlu(tmp_path / "data")
+    assert main(["eval", "mmlu", "--data", str(data), "--few-shot", "0", "-m", folder, "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["models"]
+    assert run["library"].startswith("onnxruntime ")
 
 
 def test_models_knows_it(folder: str, capsys: Capture) -> None:
