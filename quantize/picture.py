@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeai.chart import chart_bytes, chart_name, chart_style, check_chart
 from edgeai.errors import QuantizeError
 from edgeai.files import write_bytes
 from quantize.report import Report, drawn_klds, names, pareto
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SUFFIXES = (".svg", ".png")
-"""What a picture can be written as."""
 
 _PLACES = (
     (7, 6),
@@ -36,29 +31,14 @@ _PLACES = (
 )
 """Where a point's name may stand beside it, points; the first that is free."""
 
-_LONGEST_NAME = 40  # characters: a longer one leaves no room for what is drawn
-
-_STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text: small, searchable, in the reader's own fonts
-    "svg.hashsalt": "edgeai",  # the same picture is the same file
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-
 
 def check_picture(out_path: Path) -> None:
     """Refuse what cannot be drawn, before anything is measured for it.
 
     Raises:
-        QuantizeError: the suffix is another, a folder is in its place, or matplotlib is missing.
+        QuantizeError: see `edgeai.chart.check_chart`.
     """
-    if out_path.suffix.lower() not in SUFFIXES:
-        raise QuantizeError(f"{out_path}: a picture is a {' or '.join(SUFFIXES)} file; choose one of these suffixes")
-    if out_path.is_dir():
-        raise QuantizeError(f"{out_path}: is a folder, expected a file for the picture: choose another name")
-    if not importlib.util.find_spec("matplotlib"):
-        raise QuantizeError("a picture needs matplotlib: pip install 'edgeai[plot]'")
+    check_chart(out_path, QuantizeError)
 
 
 def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: str = "") -> Path:
@@ -80,18 +60,16 @@ def draw(reports: Sequence[Report], out_path: str | os.PathLike[str], *, title: 
     measured = [report for report in reports if report.quality is not None]
     if not measured:
         raise QuantizeError("no report has a divergence to draw: measure with a reference first")
-    _write(out_path, _drawn(measured, out_path.suffix[1:].lower(), title))
+    _write(out_path, _drawn(measured, out_path, title))
     return out_path
 
 
-def _drawn(measured: Sequence[Report], kind: str, title: str) -> bytes:
-    """The picture, as a file of this kind."""
-    import matplotlib as mpl
+def _drawn(measured: Sequence[Report], out_path: Path, title: str) -> bytes:
+    """The picture, as the file that the path's suffix names."""
     from matplotlib.figure import Figure
 
     panels = _panels(measured)
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name: whoever shows the SVG may have it
+    with chart_style():
         figure = Figure(figsize=(5.5 * len(panels), 4.2), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (label, x_of) in zip(axes, panels, strict=True):
@@ -102,10 +80,7 @@ def _drawn(measured: Sequence[Report], kind: str, title: str) -> bytes:
         figure.draw_without_rendering()  # now it is known where everything stands
         for axis in axes:
             _part_names(axis)
-        buffer = io.BytesIO()
-        undated = {"Date": None} if kind == "svg" else {}
-        figure.savefig(buffer, format=kind, dpi=150, metadata=undated)
-    return buffer.getvalue()
+        return chart_bytes(figure, out_path)
 
 
 def _panels(reports: Sequence[Report]) -> list[tuple[str, Callable[[Report], float | None]]]:
@@ -129,9 +104,7 @@ def _draw_panel(axis: Axes, reports: Sequence[Report], label: str, x_of: Callabl
     for x, y, report, name in sorted(points, key=lambda point: point[0]):
         face = "tab:blue" if report in best else "white"
         axis.plot(x, y, marker="o", markersize=8, markeredgecolor="tab:blue", markerfacecolor=face, linestyle="none")
-        shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 :]}"
-        shown = shown.replace("$", r"\$")
-        axis.annotate(shown, (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=9, va="center")
+        axis.annotate(chart_name(name), (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=9, va="center")
     axis.set_yscale("log")
     axis.set_xlabel(label)
     axis.margins(x=0.15, y=0.12)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeai.chart import check_chart
 from edgeai.errors import GenerationError, OptionError
 from edgeai.evaluation.intervals import wilson
-from edgeai.evaluation.picture import check_picture, draw
+from edgeai.evaluation.picture import draw
 from edgeai.evaluation.results import ALL, Results, as_json, make_results
 from edgeai.evaluation.run import Run
 from edgeai.evaluation.tasks import Plan, make_plan
@@ -138,10 +139,10 @@ def test_the_picture_shows_every_subject_and_both_models(plan: Plan, tmp_path: P
 
 def test_a_picture_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"a picture is a \.svg or \.png file"):
-        check_picture(tmp_path / "a.pdf")
+        check_chart(tmp_path / "a.pdf", OptionError)
     (tmp_path / "a.svg").mkdir()
     with pytest.raises(OptionError, match="is a folder"):
-        check_picture(tmp_path / "a.svg")
+        check_chart(tmp_path / "a.svg", OptionError)
 
 
 @pytest.mark.parametrize(

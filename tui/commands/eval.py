@@ -105,10 +105,11 @@ def command(
 
 def _check_outputs(out: Path | None, picture: Path | None, force: bool) -> None:
     """Before hours of work."""
-    from edgeai.evaluation.picture import check_picture
+    from edgeai.chart import check_chart
+    from edgeai.errors import OptionError
 
     if picture is not None:
-        check_picture(picture)
+        check_chart(picture, OptionError)
     for path in (out, picture):
         if path is not None and path.exists() and not force:
             raise click.UsageError(f"{path}: is there already: choose another name, or replace it with --force")
