@@ -104,7 +104,12 @@ class Classifying:
 
     def _here(self, session: Session, journal: ResultJournal, pace: Pace) -> None:
         keeper = Keeper(journal)
-        results = classified(self._inputs, self._task.classifier(session, pace.scored), self._added, journal.is_done)
+
+        def scored() -> None:
+            keeper.flush()  # what came last waits for no more: those that come next take their time
+            pace.scored()
+
+        results = classified(self._inputs, self._task.classifier(session, scored), self._added, journal.is_done)
         try:
             with contextlib.closing(results):
                 for index, _, result in results:

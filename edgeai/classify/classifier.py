@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, get_args
 
@@ -14,7 +15,11 @@ from edgeai.errors import EngineCrashedError, OptionError
 from edgeai.scoring import Scoring
 
 WINDOW_TOKENS = 4096
-"""Texts are scored together until they have so many tokens: enough to fill batches with, and soon done."""
+"""Texts are scored together until they have so many tokens, enough to fill batches with, but no more than are done in
+WINDOW_S, as long as those are LEAST_WINDOW_TOKENS: results come at a window's end, and what is lost with a process is
+the window in hand."""
+LEAST_WINDOW_TOKENS = 1024
+WINDOW_S = 5.0
 WINDOW_TEXTS = 512
 MAX_TRIALS = 16
 """Examples that are left out in turn, to see whether calibration helps."""
@@ -99,14 +104,18 @@ class Classifier:
         Raises:
             GenerationError: the engine failed, twice at the same texts where it crashed.
         """
-        window, n_tokens = list[Asked | str](), 0
+        window, n_tokens, n_most = list[Asked | str](), 0, LEAST_WINDOW_TOKENS
         for text in texts:
             asked = self._asked(text)
             window.append(asked)
             n_tokens += 0 if isinstance(asked, str) else asked.n_work
-            if n_tokens >= WINDOW_TOKENS or len(window) >= WINDOW_TEXTS:
-                yield from self._classified(window)
+            if n_tokens >= n_most or len(window) >= WINDOW_TEXTS:
+                began = time.monotonic()
+                found = self._classified(window)
+                rate = n_tokens / max(time.monotonic() - began, 1e-6)
+                n_most = max(LEAST_WINDOW_TOKENS, min(int(WINDOW_S * rate), WINDOW_TOKENS))
                 window, n_tokens = [], 0
+                yield from found
         yield from self._classified(window)
 
     # --- one text ---
@@ -174,11 +183,12 @@ class Classifier:
 
     # --- many texts ---
 
-    def _classified(self, window: Sequence[Asked | str]) -> Iterator[Classification]:
-        scores = self._scores([asked for asked in window if not isinstance(asked, str)], self._prompt)
-        found = iter(scores)
-        for asked in window:
-            yield Classification(None, error=asked) if isinstance(asked, str) else self._classification(next(found))
+    def _classified(self, window: Sequence[Asked | str]) -> list[Classification]:
+        found = iter(self._scores([asked for asked in window if not isinstance(asked, str)], self._prompt))
+        return [
+            Classification(None, error=asked) if isinstance(asked, str) else self._classification(next(found))
+            for asked in window
+        ]
 
     def _scores(self, asked: Sequence[Asked], prompt: ClassifyPrompt, *, told: bool = True) -> list[tuple[float, ...]]:
         """Log-probabilities of the answers, in order. Texts that begin otherwise than the prefix come by themselves."""

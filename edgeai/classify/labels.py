@@ -25,8 +25,10 @@ def checked_labels(labels: Sequence[str], *, multi: bool, special_tokens: Sequen
         raise OptionError(f"labels = {labels!r}: expected a list of texts")
     found = tuple(label.strip() for label in labels)
     least = 1 if multi else 2
-    if not least <= len(found) <= MAX_LABELS:
-        raise OptionError(f"{len(found)} labels: expected {least} to {MAX_LABELS:,}; name what texts are sorted by")
+    if not least <= len(found) <= MAX_LABELS or found == ("",):
+        n_found = 0 if found == ("",) else len(found)
+        counted = f"{n_found:,} label{'' if n_found == 1 else 's'}" if n_found else "no labels"
+        raise OptionError(f"{counted}: expected {least} to {MAX_LABELS:,}; name what texts are sorted by")
     seen: dict[str, str] = {}
     for label in found:
         if not label:

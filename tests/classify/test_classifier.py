@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,8 +105,8 @@ def test_the_conversation_has_no_part_in_it_and_stays(session: Session, backend:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([], "0 labels"),
-        (["good"], "1 labels"),
+        ([], "no labels"),
+        (["good"], "1 label:"),
         ("good", "expected a list"),
         ([1, 2], "expected a list"),
         (["good", " "], "an empty label"),
@@ -112,7 +114,7 @@ def test_the_conversation_has_no_part_in_it_and_stays(session: Session, backend:
         (["caf\u00e9", "cafe\u0301"], "comes twice"),
         (["good", "b\nad"], "one line"),
         (["good", "<|im_end|>"], "control token"),
-        ([str(number) for number in range(1001)], "1001 labels"),
+        ([str(number) for number in range(1001)], "1,001 labels"),
     ],
 )
 def test_labels_that_make_no_sense_are_an_error(session: Session, labels: Any, message: str) -> None:
@@ -205,6 +207,19 @@ def test_many_labels_make_windows_of_fewer_texts(backend: FakeBackend) -> None:
     labels = [f"label number {number:03}" for number in range(100)]
     assert len(Session(backend=backend).classify([f"text {number}" for number in range(12)], labels)) == 12
     assert all(len(request.items) <= 4 for request in backend.scored), "each has 1,500 tokens"
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(60.0, 1024), (1e-3, 4096)], ids=["slow", "quick"])
+def test_a_window_is_soon_done_however_slow_the_model_is(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, seconds: float, most: int
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(classifier_module, "time", SimpleNamespace(monotonic=lambda: next(clock) * seconds))
+    found = Session(backend=backend).classify(["word " * 20] * 400, LABELS)
+    assert len(found) == 400
+    sizes = [sum(len(item.tokens) for item in request.items) for request in backend.scored]
+    assert 1024 <= sizes[0] < 1024 + 200
+    assert 0.9 * most < max(sizes) < most + 200
 
 
 def test_the_margin_and_abstaining(session: Session) -> None:

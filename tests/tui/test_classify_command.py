@@ -322,7 +322,8 @@ def test_unfinished_work_with_other_settings_is_refused(
     [
         (["reviews.csv"], 2, "no labels: expected --labels"),
         ([*LABELS], 2, "no FILE: expected"),
-        (["--labels", "good", "reviews.csv"], 1, "1 labels: expected 2"),
+        (["--labels", "good", "reviews.csv"], 1, "1 label: expected 2"),
+        (["--labels", "", "reviews.csv"], 1, "no labels: expected 2"),
         (["--labels", "good,,bad", "reviews.csv"], 1, "an empty label"),
         (["--labels", "good,bad, good", "reviews.csv"], 1, "the label 'good' comes twice"),
         ([*LABELS, "reviews.csv", "--column", "txt"], 1, "no such column in reviews.csv: expected one of: id, text"),
