@@ -28,12 +28,11 @@ from edgeai.backends.base import (
 from edgeai.backends.decoding import DecodingBackend
 from edgeai.backends.llama_native import bindings
 from edgeai.engine.opening import opener
-from edgeai.engine.parent import parents_pipe
+from edgeai.engine.parent import failures_told, parents_pipe
 from edgeai.engine.wire import (
     Cancel,
     Detokenize,
     Ended,
-    Failed,
     Generate,
     Load,
     Loaded,
@@ -80,7 +79,7 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
     def report(share: float) -> None:
         pipe.send(Loading(share))
 
-    with _failures_told(pipe):
+    with failures_told(pipe):
         open_model = opener(load)
         sandbox = enter(load.policy)
         engine = _Engine(pipe)
@@ -88,19 +87,6 @@ def _open(pipe: Pipe[Request]) -> _Engine | None:
         pipe.send(Loaded(engine.backend.info, sandbox))
         return engine
     return None
-
-
-@contextlib.contextmanager
-def _failures_told(pipe: Pipe[Request]) -> Iterator[None]:
-    """Errors become replies; only the end of the pipe is an end."""
-    try:
-        yield
-    except (EOFError, BrokenPipeError):
-        raise
-    except EdgeAIError as exc:
-        pipe.send(Failed(type(exc).__name__, str(exc)))
-    except Exception as exc:  # noqa: BLE001 - the session must hear of it, whatever it is
-        pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))
 
 
 class _Steps:
@@ -169,7 +155,7 @@ class _Engine:
         """Answer requests for ever."""
         while True:
             request = self._requests.get()
-            with _failures_told(self._pipe):
+            with failures_told(self._pipe):
                 if isinstance(request, Tokenize):
                     ids = self.backend.tokenize(
                         request.text.decode("utf-8", "replace"),

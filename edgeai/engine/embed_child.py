@@ -9,15 +9,14 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from edgeai.backends.llama_embed import LlamaEmbedding
 from edgeai.backends.llama_native import bindings
 from edgeai.engine.embed_wire import Embed, Embedded, Open, Opened, Request
-from edgeai.engine.parent import parents_pipe
-from edgeai.engine.wire import Failed, Loading, Pipe
-from edgeai.errors import EdgeAIError
+from edgeai.engine.parent import failures_told, parents_pipe
+from edgeai.engine.wire import Loading, Pipe
 from edgeai.sandbox import enter
 
 
@@ -31,7 +30,7 @@ def main(parent_pid: int) -> None:
         sandbox = enter(opening.policy)
         requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(pipe, requests.put), name="edgeai-requests", daemon=True).start()
-        with _failures_told(pipe):
+        with failures_told(pipe):
             model = _load(opening, pipe)
             pipe.send(Opened(model.dimension, sandbox))
             _serve(model, pipe, requests)
@@ -70,19 +69,6 @@ def _serve(model: LlamaEmbedding, pipe: Pipe[Request], requests: queue.SimpleQue
     while True:
         request = requests.get()
         assert isinstance(request, Embed)
-        with _failures_told(pipe):
+        with failures_told(pipe):
             for vectors in model.embed(request.texts):
                 pipe.send(Embedded(vectors.data, vectors.n_texts, vectors.n_tokens))
-
-
-@contextlib.contextmanager
-def _failures_told(pipe: Pipe[Request]) -> Iterator[None]:
-    """Errors become replies; only the end of the pipe is an end."""
-    try:
-        yield
-    except (EOFError, BrokenPipeError):
-        raise
-    except EdgeAIError as exc:
-        pipe.send(Failed(type(exc).__name__, str(exc)))
-    except Exception as exc:  # noqa: BLE001 - the embedder must hear of it, whatever it is
-        pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))

@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from edgeai.engine.wire import Pipe
+from edgeai.engine.wire import Failed, Pipe
+from edgeai.errors import EdgeAIError
 from edgeai.sandbox import die_with_parent
 
 
@@ -26,3 +29,16 @@ def parents_pipe(parent_pid: int, incoming: object) -> Pipe[Any]:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what native code prints is log, not messages
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     return Pipe(incoming, sys.stdin.buffer, os.fdopen(replies, "wb"))
+
+
+@contextmanager
+def failures_told(pipe: Pipe[Any]) -> Iterator[None]:
+    """Errors become replies; only the end of the pipe is an end."""
+    try:
+        yield
+    except (EOFError, BrokenPipeError):
+        raise
+    except EdgeAIError as exc:
+        pipe.send(Failed(type(exc).__name__, str(exc)))
+    except Exception as exc:  # noqa: BLE001 - the parent must hear of it, whatever it is
+        pipe.send(Failed("GenerationError", f"the engine failed: {type(exc).__name__}: {exc}"))
