@@ -8,7 +8,6 @@ import math
 import mmap
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +93,7 @@ class OnnxSession:
         """
         self._onnxruntime = import_onnxruntime()
         self.abort = TerminateSwitch(self._onnxruntime)
-        self._folder = folder
-        self._graph = graph if _loads_bytes(self._onnxruntime.__version__) else replace(graph, begin="", data=b"")
+        self._folder, self._graph = folder, graph
         self._session = self._opened(n_threads, provider)
         self.provider = our_names(self._session.get_providers())[0]
         self.gives_all, self.n_wanted = not graph.last_only, 1
@@ -259,14 +257,6 @@ class OnnxSession:
         elif self._logits_kind is np.float32:
             return  # they are where they belong
         self.logits[:] = self.all_logits[-1]
-
-
-def _loads_bytes(version: str) -> bool:
-    """Whether an onnxruntime finds the weights beside a graph in memory, which 1.20 does not.
-
-    Source: pull request 23557 of microsoft/onnxruntime, of February 2025.
-    """
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= (1, 22)
 
 
 def _room(n_arrays: int, shape: tuple[int, ...], kind: Any) -> list[NDArray[Any]]:

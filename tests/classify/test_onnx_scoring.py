@@ -150,18 +150,6 @@ def test_the_conversation_is_left_alone(session: Session) -> None:
     assert response.usage.cached_tokens > 10
 
 
-@pytest.mark.parametrize(("version", "gives_all"), [("1.20.1", False), ("1.22.0", True), ("2.0.0rc1", True)])
-def test_an_old_library_takes_the_graph_as_it_is(
-    tmp_path: Path, naive: Naive, version: str, gives_all: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnxruntime, "__version__", version)
-    prefix, items = made_up(14, n_items=2)
-    with Session(tiny_onnx(tmp_path / "tiny"), n_threads=1, isolation="none") as session:
-        assert_same(naive, scores(session, prefix, items), prefix, items)
-        backend: Any = session._backend
-        assert backend._scorer._session.gives_all is gives_all
-
-
 def test_half_floats_are_scored(tmp_path: Path, naive: Naive) -> None:
     prefix, items = made_up(11, n_items=2)
     folder = tiny_onnx(tmp_path / "tiny", kind=TensorProto.FLOAT16)
