@@ -145,9 +145,12 @@ class ResultJournal:
     def _write(self, line: bytes, offset: int) -> None:
         os.lseek(self._file, offset, os.SEEK_SET)
         n_written = 0
-        while n_written < len(line):  # a signal or a full disk may end it early
-            n_written += os.write(self._file, line[n_written:])
-        os.fsync(self._file)
+        try:
+            while n_written < len(line):  # a signal or a full disk may end it early
+                n_written += os.write(self._file, line[n_written:])
+            os.fsync(self._file)
+        except OSError as exc:
+            raise OSError(exc.errno, exc.strerror, str(self.path)) from exc
 
 
 def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:

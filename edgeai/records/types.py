@@ -59,6 +59,8 @@ def format_of(path: Path, default: Format | None = None) -> Format:
         OptionError: it tells none, and there is no default.
     """
     found = _SUFFIXES.get(path.suffix.lower(), default)
+    if found is None and path.is_dir():
+        raise OptionError(f"{one_line(str(path))}: a folder: expected a file: .csv, .tsv, .jsonl, .parquet or .txt")
     if found is None:
         raise OptionError(
             f"{one_line(str(path))}: its name tells no format: expected .csv, .tsv, .jsonl, .parquet or .txt"

@@ -98,7 +98,7 @@ def test_a_full_disk_loses_the_batch_in_hand_only(tmp_path: Path) -> None:
         "for start in range(1000):\n    journal.add(start, ['x' * 50])\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
-    assert "File too large" in done.stderr
+    assert "File too large: '" in done.stderr  # with its name
     assert path.stat().st_size == 2000
     with ResultJournal(path, {"labels": 1}) as journal:
         assert journal.n_found > 10

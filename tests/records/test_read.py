@@ -229,9 +229,11 @@ def test_options_that_make_no_sense(tmp_path: Path, options: dict[str, Any], wor
         records(path, **options)
 
 
-def test_a_file_without_a_telling_name() -> None:
+def test_a_file_without_a_telling_name(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"x\.xlsx: its name tells no format"):
         format_of(Path("x.xlsx"))
+    with pytest.raises(OptionError, match="a folder: expected a file"):
+        format_of(tmp_path)
 
 
 def test_a_few_torn_lines_in_the_wanted_encoding_are_broken_rows(tmp_path: Path) -> None:
