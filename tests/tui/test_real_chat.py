@@ -68,7 +68,7 @@ class TmuxChat:
     def __init__(self, home: Path, model: Path) -> None:
         self._socket = f"edgeai-test-{os.getpid()}-{next(NUMBERS)}"  # a server that is ending takes no new window
         program = "import sys; from tui.cli import main; sys.exit(main())"
-        self._command = f"{sys.executable} -c '{program}' chat -m {model}; echo exit code $?; sleep 60"
+        self._command = f"{sys.executable} -c '{program}' chat -m {model} --temperature 0; echo exit code $?; sleep 60"
         self._environment = {**os.environ, "EDGEAI_HOME": str(home)}
 
     def tmux(self, *arguments: str) -> str:
