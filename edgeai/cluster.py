@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeai.errors import EdgeAIError, GenerationError, OptionError
-from edgeai.files import sha256
+from edgeai.model_files import model_digest
 from edgeai.offline import network_allowed
 from edgeai.records.parquet import arrow
 from edgeai.safe_text import one_line
@@ -100,8 +100,8 @@ def identity(session: Session) -> list[Any]:
 
 
 def model_identity(path: Path) -> list[Any]:
-    """Of a model's file."""
-    return [sha256(path)]
+    """Of a model's file, or of a graph's folder."""
+    return [model_digest(path)]
 
 
 def check_identity(session: Session, expected: Sequence[Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from edgeai.errors import ModelNotFoundError
-from edgeai.onnx_folder import graph_in, is_onnx_folder
+from edgeai.files import Progress, no_progress, sha256
+from edgeai.onnx_folder import graph_in, is_graph, is_onnx_folder
 
 
 def is_projector(path: Path) -> bool:
@@ -49,3 +51,19 @@ def projector_beside(path: Path) -> Path | None:
     """The projector in a model's folder, if there is exactly one."""
     found = [other for other in path.absolute().parent.glob("*.[gG][gG][uU][fF]") if is_projector(other)]
     return found[0] if len(found) == 1 else None
+
+
+def model_digest(path: Path, on_progress: Progress = no_progress) -> str:
+    """The SHA-256 of a model's file, or of its folder's files and their names; "" where there is none.
+
+    A graph stands for its folder: the weights lie beside it.
+    """
+    if is_graph(path):
+        path = path.parent
+    if path.is_file():
+        return sha256(path, on_progress)
+    whole = hashlib.sha256()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+    for file in files:
+        whole.update(f"{file.relative_to(path).as_posix()}\0{sha256(file, on_progress)}\n".encode())
+    return whole.hexdigest() if files else ""

@@ -15,9 +15,9 @@ from edgeai.evaluation.asking import Asker
 from edgeai.evaluation.prompts import template_for
 from edgeai.evaluation.tasks import Plan
 from edgeai.evaluation.types import By, Outcome, Subject
-from edgeai.files import Progress, no_progress, sha256
+from edgeai.files import Progress, no_progress
+from edgeai.model_files import model_digest
 from edgeai.notes.journal import Journal
-from edgeai.onnx_folder import is_graph
 from edgeai.onnx_providers import installed_version
 
 if TYPE_CHECKING:
@@ -229,22 +229,6 @@ def chat_template(session: Session) -> str:
             f"{session.model_name} has no chat template: expected a model that answers in a chat; ask without --chat"
         )
     return source
-
-
-def model_digest(path: Path, on_progress: Progress = no_progress) -> str:
-    """The SHA-256 of a model's file, or of its folder's files and their names; "" where there is none.
-
-    A graph stands for its folder: the weights lie beside it.
-    """
-    if is_graph(path):
-        path = path.parent
-    if path.is_file():
-        return sha256(path, on_progress)
-    whole = hashlib.sha256()
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
-    for file in files:
-        whole.update(f"{file.relative_to(path).as_posix()}\0{sha256(file, on_progress)}\n".encode())
-    return whole.hexdigest() if files else ""
 
 
 def _key(index: int, batch: range) -> str:

@@ -14,8 +14,9 @@ from onnx import TensorProto
 
 from edgeai import GenerationError, Session
 from edgeai.backends.base import Scored, ScoreItem, ScoreRequest
-from edgeai.evaluation.run import Run, model_digest
+from edgeai.evaluation.run import Run
 from edgeai.evaluation.tasks import make_plan
+from edgeai.model_files import model_digest
 from tests.classify.test_scoring import N_PLAIN, made_up, scores
 from tests.evaluation import files
 from tests.tiny import HEAD_DIM, N_HEAD_KV, N_LAYER, tiny_model

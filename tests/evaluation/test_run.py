@@ -10,8 +10,9 @@ import pytest
 
 from edgeai.errors import DocumentError, GenerationError
 from edgeai.evaluation import run as run_module
-from edgeai.evaluation.run import ModelRun, Run, model_digest
+from edgeai.evaluation.run import ModelRun, Run
 from edgeai.evaluation.tasks import Plan, make_plan
+from edgeai.model_files import model_digest
 from edgeai.notes.journal import jobs_dir
 from edgeai.session import Session
 from tests.evaluation import files

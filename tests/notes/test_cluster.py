@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgeai.cluster import identity
+from edgeai.cluster import identity, model_identity
 from edgeai.documents.types import Document
 from edgeai.errors import OptionError
 from edgeai.notes.cluster import Helpers, Plan, Worker
@@ -18,6 +19,7 @@ from edgeai.notes.summarize import summarize
 from edgeai.session import Session
 from tests.inline_cluster import InlineCluster
 from tests.notes.readers import MarkReader, marked_document
+from tests.tiny_onnx import tiny_onnx
 
 WISHES = Wishes(200, "")
 DOCUMENTS = [marked_document(n, name=f"{n}.pdf", per_heading=4) for n in (8, 12, 16)]
@@ -64,3 +66,11 @@ def test_what_came_back_is_kept_and_not_sent_again() -> None:
 def test_another_model_on_a_machine_is_refused() -> None:
     with pytest.raises(OptionError, match="another file on a machine of the cluster"):
         Worker(Plan(WISHES, {}, {}, ["another"], open_session), 1)
+
+
+def test_weights_beside_a_graph_count_too(tmp_path: Path) -> None:
+    graph = tiny_onnx(tmp_path / "tiny") / "model.onnx"
+    before = model_identity(graph)
+    with graph.with_name("model.onnx.data").open("r+b") as file:
+        file.write(b"\1")
+    assert model_identity(graph) != before

@@ -150,7 +150,7 @@ def _run(
 
 
 def _refuse_twice(session: Session, before: Sequence[Run]) -> None:
-    from edgeai.evaluation.run import model_digest
+    from edgeai.model_files import model_digest
 
     for run in before:
         if run.result.sha256 == model_digest(Path(session.info.path)):
